@@ -1,0 +1,64 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+/// A Swift library or tool of this package with the settings that all of them share.
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tool(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "swift-netprobe",
+    products: [
+        .library(name: "PacketFormats", targets: ["PacketFormats"]),
+        .library(name: "LinuxSockets", targets: ["LinuxSockets"]),
+        .library(name: "ProbeEngine", targets: ["ProbeEngine"]),
+        .library(name: "ProbeIO", targets: ["ProbeIO"]),
+        .executable(name: "swping", targets: ["swping"]),
+        .executable(name: "swtrace", targets: ["swtrace"]),
+        .executable(name: "swecho", targets: ["swecho"]),
+        .executable(name: "swlab", targets: ["swlab"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0")
+    ],
+    targets: [
+        .target(name: "CLinuxSockets"),
+        .systemLibrary(name: "CLibcap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
+        library("PacketFormats"),
+        library("LinuxSockets", ["PacketFormats", "CLinuxSockets", "CLibcap"]),
+        library("ProbeEngine", ["PacketFormats", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+        library("ProbeIO", ["ProbeEngine", "LinuxSockets", "PacketFormats"]),
+        library("ProbeReports", ["ProbeEngine", "PacketFormats"]),
+        library("SimulatedNetwork", ["PacketFormats"]),
+        library("CommandLineOptions", ["CLinuxSockets"]),
+        tool(
+            "swping", ["CommandLineOptions", "ProbeReports", "ProbeIO", "ProbeEngine", "LinuxSockets", "PacketFormats"]),
+        tool(
+            "swtrace",
+            ["CommandLineOptions", "ProbeReports", "ProbeIO", "ProbeEngine", "LinuxSockets", "PacketFormats"]),
+        tool("swecho", ["CommandLineOptions", "ProbeReports", "ProbeIO", "LinuxSockets", "PacketFormats"]),
+        tool("swlab", ["CommandLineOptions", "SimulatedNetwork", "LinuxSockets", "PacketFormats"]),
+        tests("PacketFormatsTests", ["PacketFormats"]),
+        tests("LinuxSocketsTests", ["LinuxSockets", "PacketFormats"]),
+        tests("CommandLineOptionsTests", ["CommandLineOptions"]),
+        tests("SimulatedNetworkTests", ["SimulatedNetwork", "PacketFormats"]),
+        tests("ProbeEngineTests", ["ProbeEngine", "SimulatedNetwork", "PacketFormats"]),
+        tests("ProbeReportsTests", ["ProbeReports", "ProbeEngine", "PacketFormats"]),
+        tests("ProbeIOTests", ["ProbeIO", "ProbeEngine", "LinuxSockets", "PacketFormats"]),
+        tests("ToolTests", ["PacketFormats", "LinuxSockets"]),
+    ]
+)

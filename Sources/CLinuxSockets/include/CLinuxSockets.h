@@ -1,0 +1,4 @@
+#ifndef CLINUXSOCKETS_H
+#define CLINUXSOCKETS_H
+
+#endif
