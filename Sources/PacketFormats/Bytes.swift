@@ -101,11 +101,18 @@ extension OutputRawSpan {
     public mutating func replace(at offset: Int, with value: UInt16) {
         var written = mutableBytes
         precondition(offset >= 0 && offset &+ 2 <= written.byteCount)
-        unsafe written.storeBytes(of: value.bigEndian, toByteOffset: offset, as: UInt16.self)
+        written.storeBytes(of: value.bigEndian, toByteOffset: offset, as: UInt16.self)
     }
 }
 
 extension Array where Element == UInt8 {
+    /// The octets as the span that every parser reads.
+    @inlinable
+    public var bytes: RawSpan {
+        @_lifetime(borrow self)
+        get { unsafe span.bytes }
+    }
+
     /// The bytes that `write` puts in a buffer of `capacity` bytes. O(n).
     @inlinable
     public init<Failure: Error>(

@@ -3,13 +3,13 @@ import Testing
 
 @Test func checksumOfRFC1071Example() {
     let bytes: [UInt8] = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]
-    #expect(InternetChecksum.of(bytes.span.bytes) == ~0xddf2)
+    #expect(InternetChecksum.of(bytes.bytes) == ~0xddf2)
 }
 
 @Test func headerRoundTrip() throws {
     let header = IPv4Header(destination: IPv4Address(192, 0, 2, 1), proto: .icmp, hopLimit: 64, totalLength: 20)
     let bytes = try [UInt8](capacity: 64) { output throws(PacketError) in try header.write(to: &output) }
-    let parsed = try IPv4Header(parsing: bytes.span.bytes)
+    let parsed = try IPv4Header(parsing: bytes.bytes)
     #expect(parsed.destination == header.destination)
 }
 
