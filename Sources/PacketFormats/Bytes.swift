@@ -41,6 +41,13 @@ extension RawSpan {
         extracting(droppingFirst: min(offset, byteCount))
     }
 
+    /// The first `count` octets, all when fewer are there.
+    @inlinable
+    @_lifetime(copy self)
+    public func prefix(_ count: Int) -> RawSpan {
+        extracting(first: min(count, byteCount))
+    }
+
     /// A copy of the octets. O(n).
     public func copied() -> [UInt8] {
         var copy: [UInt8] = []
