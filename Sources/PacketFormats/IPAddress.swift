@@ -20,6 +20,10 @@ public struct IPv4Address: RawRepresentable, Hashable, Sendable, BitwiseCopyable
     @inlinable public var isLoopback: Bool { rawValue >> 24 == 127 }
     /// 224.0.0.0/4 (RFC 5771).
     @inlinable public var isMulticast: Bool { rawValue >> 28 == 0xe }
+    /// 169.254.0.0/16 (RFC 3927).
+    @inlinable public var isLinkLocal: Bool { rawValue >> 16 == 0xa9fe }
+    /// 255.255.255.255, the broadcast address that needs no prefix to be known as one.
+    @inlinable public var isBroadcast: Bool { rawValue == .max }
 
     @inlinable
     public static func < (left: IPv4Address, right: IPv4Address) -> Bool { left.rawValue < right.rawValue }
@@ -100,6 +104,56 @@ public enum IPAddress: Hashable, Sendable, BitwiseCopyable, Comparable {
         switch self {
         case .v4(let address): address.isMulticast
         case .v6(let address): address.isMulticast
+        }
+    }
+
+    @inlinable public var isLinkLocal: Bool {
+        switch self {
+        case .v4(let address): address.isLinkLocal
+        case .v6(let address): address.isLinkLocal
+        }
+    }
+
+    /// The limited broadcast address of IPv4; IPv6 has none.
+    @inlinable public var isBroadcast: Bool {
+        switch self {
+        case .v4(let address): address.isBroadcast
+        case .v6: false
+        }
+    }
+
+    /// The zone's interface index, 0 for none and for IPv4.
+    @inlinable public var zone: UInt32 {
+        switch self {
+        case .v4: 0
+        case .v6(let address): address.zone
+        }
+    }
+
+    /// The same address in another zone; IPv4 has no zones and stays as it is.
+    @inlinable
+    public func inZone(_ zone: UInt32) -> IPAddress {
+        switch self {
+        case .v4: self
+        case .v6(let address): .v6(IPv6Address(high: address.high, low: address.low, zone: zone))
+        }
+    }
+
+    /// The address of 4 or 16 octets in network order, nil for every other number.
+    @inlinable
+    public init?(octets: RawSpan) {
+        switch octets.byteCount {
+        case 4: self = .v4(IPv4Address(rawValue: octets.uint32(at: 0)))
+        case 16: self = .v6(IPv6Address(high: octets.uint64(at: 0), low: octets.uint64(at: 8)))
+        default: return nil
+        }
+    }
+
+    /// The 4 or 16 octets in network order.
+    public var octets: [UInt8] {
+        switch self {
+        case .v4(let address): (0..<4).map { UInt8(truncatingIfNeeded: address.rawValue >> (24 - 8 * UInt32($0))) }
+        case .v6(let address): (0..<16).map { UInt8(truncatingIfNeeded: address.bits >> (120 - 8 * $0)) }
         }
     }
 

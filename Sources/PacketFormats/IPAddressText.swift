@@ -58,7 +58,7 @@ extension IPv4Address: CustomStringConvertible, LosslessStringConvertible {
 extension IPv6Address: CustomStringConvertible, LosslessStringConvertible {
     /// Parses the text forms of RFC 4291 section 2.2 and a numeric zone (`fe80::1%3`).
     public init?(_ text: String) {
-        self.init(text) { name in UInt32(name) }
+        self.init(text) { name in UInt32(decimal: name.utf8) }
     }
 
     /// Parses an address whose zone may be a name; `zoneIndex` turns the name into an interface index, nil refuses it.
@@ -154,9 +154,14 @@ extension IPv6Address: CustomStringConvertible, LosslessStringConvertible {
 extension IPAddress: CustomStringConvertible, LosslessStringConvertible {
     /// Parses an IPv4 address in four octets or an IPv6 address.
     public init?(_ text: String) {
+        self.init(text) { name in UInt32(decimal: name.utf8) }
+    }
+
+    /// Parses an address whose zone may be a name; `zoneIndex` turns the name into an interface index, nil refuses it.
+    public init?(_ text: String, zoneIndex: (String) -> UInt32?) {
         if let address = IPv4Address(text) {
             self = .v4(address)
-        } else if let address = IPv6Address(text) {
+        } else if let address = IPv6Address(text, zoneIndex: zoneIndex) {
             self = .v6(address)
         } else {
             return nil
@@ -168,6 +173,19 @@ extension IPAddress: CustomStringConvertible, LosslessStringConvertible {
         case .v4(let address): address.description
         case .v6(let address): address.description
         }
+    }
+}
+
+extension UInt32 {
+    /// Parses decimal digits and nothing else: no sign, no space, no leading zero, at most ten.
+    init?(decimal text: some Collection<UInt8>) {
+        guard (1...10).contains(text.count), text.count == 1 || text.first != UInt8(ascii: "0") else { return nil }
+        var value: UInt64 = 0
+        for byte in text {
+            guard let digit = hexDigit(byte), digit < 10 else { return nil }
+            value = value * 10 + UInt64(digit)
+        }
+        self.init(exactly: value)
     }
 }
 
