@@ -51,6 +51,21 @@ public struct ICMPType: RawRepresentable, Hashable, Sendable, BitwiseCopyable {
         version == .v4 ? V4.destinationUnreachable : V6.destinationUnreachable
     }
 
+    @inlinable
+    public static func extendedEchoRequest(_ version: IPVersion) -> ICMPType {
+        version == .v4 ? V4.extendedEchoRequest : V6.extendedEchoRequest
+    }
+
+    @inlinable
+    public static func extendedEchoReply(_ version: IPVersion) -> ICMPType {
+        version == .v4 ? V4.extendedEchoReply : V6.extendedEchoReply
+    }
+
+    @inlinable
+    public static func parameterProblem(_ version: IPVersion) -> ICMPType {
+        version == .v4 ? V4.parameterProblem : V6.parameterProblem
+    }
+
     /// Whether a message of this type quotes the packet that caused it.
     @inlinable
     public func quotesPacket(_ version: IPVersion) -> Bool {
@@ -90,6 +105,35 @@ public struct ICMPHeader: Hashable, Sendable, BitwiseCopyable {
     @inlinable public var identifier: UInt16 { UInt16(truncatingIfNeeded: rest >> 16) }
     /// The sequence number of an echo or timestamp message.
     @inlinable public var sequenceNumber: UInt16 { UInt16(truncatingIfNeeded: rest) }
+
+    /// The router that a redirect names, nil for every other message (RFC 792; the redirect of IPv6 is no such message).
+    @inlinable
+    public func gateway(_ version: IPVersion) -> IPv4Address? {
+        version == .v4 && type == ICMPType.V4.redirect ? IPv4Address(rawValue: rest) : nil
+    }
+
+    /// The octet of the quoted packet where a parameter problem lies, nil for every other message (RFC 792, RFC 4443).
+    @inlinable
+    public func pointer(_ version: IPVersion) -> Int? {
+        guard type == .parameterProblem(version) else { return nil }
+        return version == .v4 ? Int(rest >> 24) : Int(rest)
+    }
+
+    /// The MTU of the link that a packet was too big for, in octets; nil for every other message and where a router from
+    /// before RFC 1191 left it out (RFC 1191 section 4, RFC 4443 section 3.2).
+    @inlinable
+    public func mtu(_ version: IPVersion) -> Int? {
+        let mtu: UInt32
+        switch version {
+        case .v4:
+            guard type == ICMPType.V4.destinationUnreachable, code == Self.fragmentationNeeded else { return nil }
+            mtu = rest & 0xffff
+        case .v6:
+            guard type == ICMPType.V6.packetTooBig else { return nil }
+            mtu = rest
+        }
+        return mtu == 0 ? nil : Int(mtu)
+    }
 
     /// Parses the first eight octets; the checksum is the caller's to verify, who has the whole message.
     ///
@@ -136,4 +180,6 @@ public struct ICMPHeader: Hashable, Sendable, BitwiseCopyable {
     }
 
     public static let length = 8
+    /// The code of a destination-unreachable message for a packet that is too big and may not be fragmented (RFC 792).
+    public static let fragmentationNeeded: UInt8 = 4
 }
