@@ -130,16 +130,20 @@ public struct Capabilities: Hashable, Sendable {
         guard try current().isEmpty, np_no_new_privileges() == 1 else { throw .notPermitted }
     }
 
-    /// Throws `fileExists` when a raw socket can still be opened, which after `dropAll` means that the drop failed.
-    public static func verifyDropped() throws(Errno) {
-        let opened: Bool
+    /// Whether `dropAll` did its work in the calling thread: no capability is left, exec gains none, and raw sockets of
+    /// both versions are refused.
+    public static func verifyDropped() -> Bool {
+        guard let now = try? Privileges.current(), now.capabilities.isEmpty, now.noNewPrivileges else { return false }
+        return !opens(.inet, .icmp) && !opens(.inet6, .icmpv6)
+    }
+
+    private static func opens(_ family: AddressFamily, _ number: SocketProtocol) -> Bool {
         do throws(Errno) {
-            _ = try Socket(family: .inet, type: .raw, protocol: .icmp)
-            opened = true
+            _ = try Socket(family: family, type: .raw, protocol: number)
+            return true
         } catch {
-            opened = false
+            return false
         }
-        guard !opened else { throw .fileExists }
     }
 
     private static func read(_ state: cap_t, _ flag: cap_flag_t) -> CapabilitySet {
@@ -207,4 +211,44 @@ public struct Privileges: Hashable, Sendable {
         guard result == 0 else { throw failure }
         guard !hasBorrowedIDs else { throw .notPermitted }
     }
+}
+
+extension Privileges: CustomStringConvertible {
+    /// One line: `uid 1000, permitted none, effective none, bounding all`, and what else is not as usual.
+    public var description: String {
+        var words = ["uid \(userID)"]
+        if effectiveUserID != userID { words.append("effective uid \(effectiveUserID)") }
+        words.append("permitted \(capabilities.permitted)")
+        words.append("effective \(capabilities.effective)")
+        words.append("bounding \(bounding)")
+        if securebits != 0 { words.append("securebits 0x\(String(securebits, radix: 16))") }
+        if noNewPrivileges { words.append("no_new_privs") }
+        return words.joined(separator: ", ")
+    }
+}
+
+/// Whose groups may open ping sockets in this network namespace (icmp(7), `ping_group_range`).
+public struct PingGroupRange: Hashable, Sendable {
+    public var low: UInt32
+    public var high: UInt32
+
+    /// Reads `/proc/sys/net/ipv4/ping_group_range`, nil where that is hidden: the kernel still knows, and opening a
+    /// ping socket tells.
+    public static func current() -> PingGroupRange? {
+        let opened = unsafe open("/proc/sys/net/ipv4/ping_group_range", O_RDONLY | O_CLOEXEC)
+        guard opened >= 0 else { return nil }
+        let file = FileDescriptor(owning: opened)
+        var bytes = [UInt8](repeating: 0, count: 64)
+        let count = unsafe bytes.withUnsafeMutableBytes { unsafe Glibc.read(file.rawDescriptor, $0.baseAddress, 64) }
+        guard count > 0 else { return nil }
+        let numbers = String(decoding: bytes.prefix(count), as: UTF8.self)
+            .split { $0 == "\t" || $0 == " " || $0 == "\n" }.map { UInt32($0) }
+        guard numbers.count == 2, let low = numbers[0], let high = numbers[1] else { return nil }
+        return PingGroupRange(low: low, high: high)
+    }
+
+    /// Whether nobody may, as with the kernel's default `1 0`.
+    public var isShut: Bool { low > high }
+
+    public func contains(_ groupID: UInt32) -> Bool { low <= groupID && groupID <= high }
 }

@@ -7,6 +7,9 @@ import Glibc
 public struct NetworkNamespace: ~Copyable, Sendable {
     private let descriptor: FileDescriptor
 
+    /// The number of the descriptor that keeps the namespace, valid as long as this value lives.
+    public var rawDescriptor: Int32 { descriptor.rawDescriptor }
+
     /// The one that the calling thread is in. Throws what opening `/proc/thread-self/ns/net` refuses.
     public static func current() throws(Errno) -> NetworkNamespace {
         try NetworkNamespace(path: "/proc/thread-self/ns/net")
