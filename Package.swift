@@ -52,8 +52,11 @@ let package = Package(
             ["CommandLineOptions", "ProbeReports", "ProbeIO", "ProbeEngine", "LinuxSockets", "PacketFormats"]),
         tool("swecho", ["CommandLineOptions", "ProbeReports", "ProbeIO", "LinuxSockets", "PacketFormats"]),
         tool("swlab", ["CommandLineOptions", "SimulatedNetwork", "LinuxSockets", "PacketFormats"]),
+        .target(
+            name: "TestSupport", dependencies: ["LinuxSockets", "PacketFormats"], path: "Tests/TestSupport",
+            swiftSettings: settings),
         tests("PacketFormatsTests", ["PacketFormats"]),
-        tests("LinuxSocketsTests", ["LinuxSockets", "PacketFormats"]),
+        tests("LinuxSocketsTests", ["LinuxSockets", "PacketFormats", "TestSupport"]),
         tests("CommandLineOptionsTests", ["CommandLineOptions"]),
         tests("SimulatedNetworkTests", ["SimulatedNetwork", "PacketFormats"]),
         tests("ProbeEngineTests", ["ProbeEngine", "SimulatedNetwork", "PacketFormats"]),

@@ -1,0 +1,210 @@
+import Glibc
+import LinuxSockets
+import PacketFormats
+
+/// Small networks of the real kernel: nodes that are network namespaces, joined by veth pairs.
+///
+/// The namespaces have no names: they vanish with the lab, with the test, and with a test process that crashed. Needs
+/// root and ip(8); use it as
+///
+///     @Test(.enabled(if: NamespaceLab.isAvailable, "needs root and ip(8)"))
+///     func something() throws {
+///         let lab = try NamespaceLab("a", "r", "b")
+///         try lab.link("a", "r", "10.0.1", "fd00:1")
+///         try lab.link("r", "b", "10.0.2", "fd00:2")
+///         try lab["a"].addDefaultRoute(via: "r")
+///         try lab["b"].addDefaultRoute(via: "r")
+///         try lab["a"].run { /* sockets that are opened here are sockets of a */ }
+///     }
+public final class NamespaceLab {
+    private var nodes: [String: Node] = [:]
+
+    /// Whether this process may make namespaces and has the program that fills them.
+    public static let isAvailable: Bool = {
+        guard hasProgram("ip") else { return false }
+        return onThread { (try? NetworkNamespace.enterNew()) != nil }
+    }()
+
+    /// Makes the nodes. Each has `lo` up, forwards packets, limits no ICMP errors and uses addresses at once.
+    public init(_ names: String...) throws {
+        for name in names { try addNode(name) }
+    }
+
+    /// The node of this name, which must be there.
+    public subscript(name: String) -> Node {
+        guard let node = nodes[name] else { preconditionFailure("no node \(name)") }
+        return node
+    }
+
+    /// Makes one more node.
+    @discardableResult
+    public func addNode(_ name: String) throws -> Node {
+        let node = try Node(name: name)
+        nodes[name] = node
+        return node
+    }
+
+    /// Joins two nodes: their interfaces are named after the other node, `first` gets the addresses `.1` and `::1`,
+    /// `second` `.2` and `::2`.
+    ///
+    /// - Parameters:
+    ///   - v4: the first three octets of a /24, nil for no IPv4.
+    ///   - v6: the first groups of a /64, nil for no IPv6.
+    public func link(_ first: String, _ second: String, _ v4: String?, _ v6: String?, mtu: Int = 1500) throws {
+        let (one, two) = (self[first], self[second])
+        try one.exec("ip", "link", "add", "name", second, "type", "veth", "peer", "name", first, "netns", two.path)
+        try one.configure(second, host: 1, v4, v6, mtu)
+        try two.configure(first, host: 2, v4, v6, mtu)
+    }
+
+    /// One namespace.
+    public final class Node {
+        public let name: String
+        private let namespace: NetworkNamespace
+        private var neighbours: [String: [IPAddress]] = [:]
+
+        fileprivate init(name: String) throws {
+            self.name = name
+            namespace = try onThread { () throws(Errno) -> NetworkNamespace in
+                try NetworkNamespace.enterNew()
+                try Interface.setUp("lo")
+                return try NetworkNamespace.current()
+            }
+            for (key, value) in Self.settings { try set(key, value) }
+        }
+
+        /// The namespace as a path that other processes can open while this node lives, as for `nsenter --net=`.
+        public var path: String { "/proc/\(getpid())/fd/\(namespace.rawDescriptor)" }
+
+        /// Runs the closure in this namespace, on the calling thread, which is back in its own afterwards.
+        ///
+        /// Sockets, files under `/proc/sys/net` and programs that the closure opens or starts belong to the node.
+        public func run<Result: ~Copyable>(_ body: () throws -> Result) throws -> Result {
+            let home = try NetworkNamespace.current()
+            try namespace.enter()
+            defer {
+                // Going on in a foreign namespace would make nonsense of every later test.
+                do throws(Errno) { try home.enter() } catch { fatalError("cannot leave node \(name): \(error)") }
+            }
+            return try body()
+        }
+
+        /// Runs a program in this namespace and returns what it printed; a status other than 0 is a failure.
+        @discardableResult
+        public func exec(_ arguments: String...) throws -> String { try run { try runSuccessfully(arguments) } }
+
+        /// Sets a sysctl of this namespace, such as `net.ipv4.ping_group_range`.
+        public func set(_ key: String, _ value: String) throws {
+            let path = "/proc/sys/" + String(key.map { $0 == "." ? "/" : $0 })
+            try run {
+                let raw = unsafe open(path, O_WRONLY | O_CLOEXEC)
+                guard raw >= 0 else { throw CommandFailure(description: "\(path): \(Errno(rawValue: errno))") }
+                let file = FileDescriptor(owning: raw)
+                let bytes = Array(value.utf8)
+                let count = unsafe bytes.withUnsafeBytes { unsafe write(file.rawDescriptor, $0.baseAddress, $0.count) }
+                guard count == bytes.count else {
+                    throw CommandFailure(description: "\(path): \(Errno(rawValue: errno))")
+                }
+            }
+        }
+
+        /// Sends everything that has no other route to a neighbour of that name, over IPv4 and IPv6 as far as the link
+        /// has them.
+        public func addDefaultRoute(via neighbour: String) throws {
+            for address in neighbours[neighbour] ?? [] {
+                let version = address.version == .v4 ? "-4" : "-6"
+                try exec("ip", version, "route", "add", "default", "via", "\(address)", "dev", neighbour)
+            }
+        }
+
+        /// Sends packets to a prefix through a neighbour.
+        public func addRoute(to prefix: String, via neighbour: String) throws {
+            let version: IPVersion = prefix.contains(":") ? .v6 : .v4
+            for address in neighbours[neighbour] ?? [] where address.version == version {
+                try exec("ip", version == .v4 ? "-4" : "-6", "route", "add", prefix, "via", "\(address)")
+            }
+        }
+
+        fileprivate func configure(_ interface: String, host: Int, _ v4: String?, _ v6: String?, _ mtu: Int) throws {
+            try exec("ip", "link", "set", "dev", interface, "mtu", "\(mtu)", "up")
+            let other = 3 - host
+            if let v4 {
+                try exec("ip", "address", "add", "\(v4).\(host)/24", "dev", interface)
+                if let address = IPAddress("\(v4).\(other)") { neighbours[interface, default: []].append(address) }
+            }
+            if let v6 {
+                try exec("ip", "address", "add", "\(v6)::\(host)/64", "dev", interface, "nodad")
+                if let address = IPAddress("\(v6)::\(other)") { neighbours[interface, default: []].append(address) }
+            }
+        }
+
+        private static let settings = [
+            ("net.ipv4.ip_forward", "1"),
+            ("net.ipv6.conf.all.forwarding", "1"),
+            ("net.ipv4.icmp_ratelimit", "0"),
+            ("net.ipv6.icmp.ratelimit", "0"),
+            ("net.ipv6.conf.default.accept_dad", "0"),
+            ("net.ipv4.conf.all.rp_filter", "0"),
+            ("net.ipv4.conf.default.rp_filter", "0"),
+        ]
+    }
+}
+
+/// Runs the closure on a thread of its own and waits for its end: for what a thread can't undo, such as a dropped
+/// capability.
+///
+/// The expectations of a test belong outside: what fails on that thread is not counted to the test.
+public func onThread<Result: ~Copyable, Failure: Error>(
+    _ body: () throws(Failure) -> Result
+) throws(Failure) -> Result {
+    let outcome = Outcome<Result, Failure>()
+    // The caller waits, so the closure and the outcome are used by one thread at a time and outlive the other thread.
+    withoutActuallyEscaping({ () -> Void in
+        do throws(Failure) {
+            outcome.set(.success(try body()))
+        } catch {
+            outcome.set(.failure(error))
+        }
+    }) { work in
+        let box = unsafe Unmanaged.passRetained(Work(work))
+        var thread = pthread_t()
+        let status = unsafe pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument = unsafe argument else { return nil }
+                unsafe Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body()
+                return nil
+            }, box.toOpaque())
+        precondition(status == 0, "no thread could be started")
+        pthread_join(thread, nil)
+    }
+    switch outcome.take() {
+    case .success(let value): return value
+    case .failure(let error): throw error
+    case .none: preconditionFailure("the thread ended early")
+    }
+}
+
+private final class Outcome<Value: ~Copyable, Failure: Error> {
+    enum State: ~Copyable {
+        case none
+        case success(Value)
+        case failure(Failure)
+    }
+
+    private var state: State = .none
+
+    func set(_ new: consuming State) { state = new }
+
+    func take() -> State {
+        var taken: State = .none
+        swap(&taken, &state)
+        return taken
+    }
+}
+
+private final class Work {
+    let body: () -> Void
+
+    init(_ body: @escaping () -> Void) { self.body = body }
+}
