@@ -1,4 +1,6 @@
 #ifndef CLINUXSOCKETS_H
 #define CLINUXSOCKETS_H
 
+#include "Getopt.h"
+
 #endif
