@@ -62,9 +62,12 @@ public struct EchoClient: ~Copyable {
             return
         }
         let now = SystemClock.monotonic.now
+        // The compiler takes a borrowed datagram for an access to all of this struct.
+        var exchange = exchange
         for index in 0..<received.count {
             exchange.receive(received.bytes(at: index), from: received.source(at: index), at: now)
         }
+        self.exchange = exchange
     }
 
     private mutating func receiveErrors() {
