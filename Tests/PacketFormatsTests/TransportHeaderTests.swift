@@ -52,6 +52,7 @@ import Testing
         .noOperation, .windowScale(7),
     ]
     static let optionBytes = hex("020405b4 0402 080a 01020304 00000000 01 030307")
+    static let segment = hex("c00001bb 01020304 00000000 a002faf0 970b0000") + optionBytes
 
     static func syn() throws -> TCPHeader {
         TCPHeader(
