@@ -87,6 +87,8 @@ import Testing
         let later: IPv4Options = [.routerAlert(0), .looseSourceRoute(IPv4Route(slots: [Ends.destination4]))]
         #expect(found.count > 2)
         #expect(found.dropFirst().allSatisfy { $0 == later })
+        // The options that are gone leave room for payload.
+        #expect(fragments.dropLast().allSatisfy { 100 - $0.count < 8 })
     }
 
     @Test func fragmentsOfAFragment() throws {
