@@ -10,7 +10,7 @@ public struct CommandTable<Invocation>: Sendable {
         /// A command whose table's page has the full name, `swecho serve`; `make` may throw to refuse a combination.
         public init<Configuration: Sendable>(
             _ table: OptionTable<Configuration>, _ initial: Configuration,
-            make: @escaping @Sendable (Configuration, [String]) throws(UsageError) -> Invocation
+            make: @escaping @Sendable (Configuration, [String]) throws -> Invocation
         ) {
             // The man page and the completions are the whole tool's.
             let table = OptionTable(table.page, table.sections, builtins: [.help])
@@ -18,7 +18,12 @@ public struct CommandTable<Invocation>: Sendable {
             parse = { (arguments: [String]) throws(UsageError) -> Outcome<Invocation> in
                 var configuration = initial
                 switch try table.parse(arguments, into: &configuration) {
-                case .run(let operands): return .run(try make(configuration, operands))
+                case .run(let operands):
+                    do {
+                        return .run(try make(configuration, operands))
+                    } catch {
+                        throw error as? UsageError ?? table.usageError("\(error)")
+                    }
                 case .print(let text): return .print(text)
                 }
             }

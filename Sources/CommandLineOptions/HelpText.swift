@@ -3,9 +3,11 @@ struct HelpText {
     let text: String
 
     init(_ page: Page) {
-        var lines = ["Usage: \(page.name) \(page.usage)"]
-        for command in page.commands { lines.append("       \(command.name) \(command.usage)") }
-        lines += (page.summary + ".").wrapped(to: Self.width)
+        let forms = page.commands.isEmpty ? [page] : page.commands
+        var lines = forms.enumerated().map { index, form in
+            "\(index == 0 ? "Usage:" : "      ") \(form.name) \(form.usage)"
+        }
+        lines += (page.summary.capitalisedFirst + ".").wrapped(to: Self.width)
         if let paragraph = page.description.first { lines += [""] + paragraph.wrapped(to: Self.width) }
         if !page.commands.isEmpty {
             lines += ["", "Commands:"]
@@ -18,7 +20,9 @@ struct HelpText {
         }
         if !page.exitStatuses.isEmpty {
             lines += ["", "Exit status:"]
-            for status in page.exitStatuses { lines += Self.row("  \(status.name)", status.text) }
+            for status in page.exitStatuses {
+                lines += Self.row("  \(status.name)", status.text, column: Self.statusColumn)
+            }
         }
         if !page.examples.isEmpty {
             lines += ["", "Examples:"]
@@ -51,7 +55,7 @@ struct HelpText {
         return text
     }
 
-    private static func row(_ left: String, _ right: String) -> [String] {
+    private static func row(_ left: String, _ right: String, column: Int = column) -> [String] {
         let lines = right.wrapped(to: width - column)
         let indent = String(repeating: " ", count: column)
         var rows: [String] = []
@@ -68,4 +72,5 @@ struct HelpText {
 
     private static let width = 80
     private static let column = 28
+    private static let statusColumn = 6
 }

@@ -69,7 +69,7 @@ struct ManualPage {
         line(".Bl -tag -width Ds")
         for option in section.options {
             line(".It \(Self.names(option))")
-            sentences(Self.capitalised(option.help) + ".")
+            sentences(option.help.capitalisedFirst + ".")
             if !option.detail.isEmpty { sentences(option.detail) }
         }
         line(".El")
@@ -77,8 +77,8 @@ struct ManualPage {
 
     private mutating func commandSection(_ command: Page) {
         line(".Ss \(Self.prose(command.command))")
-        paragraphs(command.description.isEmpty ? [Self.capitalised(command.summary) + "."] : command.description)
-        for section in command.sections {
+        paragraphs(command.description.isEmpty ? [command.summary.capitalisedFirst + "."] : command.description)
+        for section in command.sections where !section.isBuiltin {
             options(section, heading: ".Pp\n.Em \(Self.argument(section.title))")
         }
     }
@@ -89,7 +89,7 @@ struct ManualPage {
         line(".Bl -tag -width Ds")
         for meaning in meanings {
             line(".It \(macro.map { $0 + " " } ?? "")\(Self.argument(meaning.name))")
-            sentences(Self.capitalised(meaning.text))
+            sentences(meaning.text.capitalisedFirst)
         }
         line(".El")
     }
@@ -178,9 +178,5 @@ struct ManualPage {
             }
         }
         return result
-    }
-
-    private static func capitalised(_ text: String) -> String {
-        text.prefix(1).uppercased() + text.dropFirst()
     }
 }

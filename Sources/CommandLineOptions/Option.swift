@@ -47,7 +47,10 @@ public struct OptionDescription: Sendable {
 /// One row of a table: an option and what it does to the configuration.
 public struct Option<Configuration>: Sendable {
     /// Called once per occurrence, in the order of the command line, so that the last one wins unless it accumulates.
-    public typealias Apply = @Sendable (inout Configuration, OptionValue) throws(OptionError) -> Void
+    ///
+    /// It throws `OptionError`; another error's description becomes the reason. Untyped, because the compiler gives a
+    /// closure with a `try` in it no typed error unless each one spells it out.
+    public typealias Apply = @Sendable (inout Configuration, OptionValue) throws -> Void
 
     enum Action: Sendable {
         case apply(Apply)
@@ -57,9 +60,18 @@ public struct Option<Configuration>: Sendable {
     public var description: OptionDescription
     let action: Action
 
-    /// An option; `apply` may throw to refuse the value or the option itself.
+    /// An option without a value; `apply` may throw to refuse it.
     public init(
-        _ short: Character?, _ long: String?, _ argument: OptionArgument = .none, _ help: String, detail: String = "",
+        _ short: Character?, _ long: String?, _ help: String, detail: String = "", aliases: [String] = [],
+        isHidden: Bool = false, apply: @escaping Apply
+    ) {
+        self.init(
+            short, long, .none, help, detail: detail, aliases: aliases, isHidden: isHidden, apply: apply)
+    }
+
+    /// An option with a value; `apply` may throw to refuse the value or the option itself.
+    public init(
+        _ short: Character?, _ long: String?, _ argument: OptionArgument, _ help: String, detail: String = "",
         aliases: [String] = [], completion: CompletionHint = .none, isHidden: Bool = false, apply: @escaping Apply
     ) {
         description = OptionDescription(

@@ -43,7 +43,7 @@ public struct OptionTable<Configuration>: Sendable {
         for (code, value) in parsed.options {
             guard let index = index(of: code) else { continue }
             let option = options[index]
-            do throws(OptionError) {
+            do {
                 switch option.action {
                 case .apply(let apply): try apply(&configuration, OptionValue(value))
                 case .builtin(let builtin): return .print(try text(of: builtin, OptionValue(value)))
@@ -128,7 +128,7 @@ extension OptionTable {
                 options: section.options.lazy.map(\.description).filter { !$0.isHidden })
         }
         let builtins = options[sections.reduce(0) { $0 + $1.options.count }...]
-        page.sections.append(Page.Section(title: "Help", options: builtins.map(\.description)))
+        page.sections.append(Page.Section(title: "Help", options: builtins.map(\.description), isBuiltin: true))
         return page
     }
 
@@ -253,19 +253,19 @@ enum Builtin: CaseIterable, Sendable {
 
     var description: OptionDescription {
         switch self {
-        case .help: Self.option("h", "help", "show this help and exit")
-        case .version: Self.option("V", "version", "show the version and exit")
-        case .manual: Self.option(nil, "man", "print the man page (mdoc) and exit: pipe it to 'man -l -'")
+        case .help: Self.option("h", "help", .none, "show this help and exit")
+        case .version: Self.option("V", "version", .none, "show the version and exit")
+        case .manual: Self.option(nil, "man", .none, "print the man page, for 'man -l -', and exit")
         case .completions:
             Self.option(
-                nil, "completions", .required("SHELL"), .words(Shell.choices.map { $0.word }),
-                "print completions for bash, zsh or fish and exit")
+                nil, "completions", .required("SHELL"), "print completions for bash, zsh or fish and exit",
+                .words(Shell.choices.map { $0.word }))
         }
     }
 
     private static func option(
-        _ short: Character?, _ long: String, _ argument: OptionArgument = .none, _ completion: CompletionHint = .none,
-        _ help: String
+        _ short: Character?, _ long: String, _ argument: OptionArgument, _ help: String,
+        _ completion: CompletionHint = .none
     ) -> OptionDescription {
         OptionDescription(
             short: short, long: long, aliases: [], argument: argument, help: help, detail: "", completion: completion,

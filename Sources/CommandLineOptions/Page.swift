@@ -4,6 +4,8 @@ public struct Page: Sendable {
     struct Section: Sendable {
         var title: String
         var options: [OptionDescription]
+        /// The options that every table has.
+        var isBuiltin = false
     }
 
     /// The tool's name, for a command the tool's and its own: `swecho serve`.
@@ -57,12 +59,14 @@ extension Page {
 
     /// The words behind the name in a usage line.
     var usage: String {
-        if !commands.isEmpty { return "COMMAND [OPTION]..." }
-        return operands.synopsis.isEmpty ? "[OPTION]..." : "[OPTION]... \(operands.synopsis)"
+        operands.synopsis.isEmpty ? "[OPTION]..." : "[OPTION]... \(operands.synopsis)"
     }
 }
 
 extension String {
+    /// The text with its first letter as a capital.
+    var capitalisedFirst: String { prefix(1).uppercased() + dropFirst() }
+
     /// The words of the text in lines of at most `width` scalars; a longer word has a line of its own.
     func wrapped(to width: Int, afterSentence: Bool = false) -> [String] {
         var lines: [String] = []

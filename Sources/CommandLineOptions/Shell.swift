@@ -85,7 +85,7 @@ struct BashCompletions {
         }
         text += "    if [[ -z $ended && $current == -* ]]; then\n"
         text += "        \(Self.words(names))\n        return\n    fi\n"
-        if case .commandAfter = page.order {
+        if page.commands.isEmpty, case .commandAfter = page.order {
             text += "    if [[ -n $ended ]]; then\n        \(Self.action(.command) ?? ":")\n        return\n    fi\n"
         }
         let operand = page.commands.isEmpty ? page.operands.completion : .words(page.commands.map(\.command))
@@ -98,7 +98,9 @@ struct BashCompletions {
         case .words(let words): Self.words(words)
         case .host: fill("-A hostname")
         case .file: "compopt -o filenames 2>/dev/null; " + fill("-f")
-        case .interface: fill("-W \"$(cd /sys/class/net 2>/dev/null && printf '%s ' *)\"")
+        case .interface:
+            // No -W: compgen would expand a name with a dollar sign in it.
+            "for current in /sys/class/net/\"$current\"*; do [[ -e $current ]] && COMPREPLY+=(\"${current##*/}\"); done"
         case .command: fill("-c")
         }
     }

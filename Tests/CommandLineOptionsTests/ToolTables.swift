@@ -70,8 +70,8 @@ let sample = OptionTable<Settings>(
                     settings, value in
                     settings.interface = value.string
                 },
-                Option("f", "flood", "refused") { (_, _) throws(OptionError) in
-                    throw .refused("floods are not for tests")
+                Option("f", "flood", "refused") { _, _ in
+                    throw OptionError.refused("floods are not for tests")
                 },
                 Option("X", "secret", "not shown", isHidden: true) { _, _ in },
             ]),
@@ -106,8 +106,8 @@ let commands = CommandTable<SampleInvocation>(
                     operands: Operands("SCENARIO [--] COMMAND [ARGUMENT]...", minimum: 2, completion: .file),
                     order: .commandAfter(operands: 1)),
                 [OptionSection("Scenario", [Option("k", "keep", "keep it") { keep, _ in keep = true }])]), false
-        ) { _, operands throws(UsageError) in
-            guard operands[0] != "nowhere" else { throw UsageError(tool: "swsub run", "no scenario 'nowhere'") }
+        ) { _, operands in
+            guard operands[0] != "nowhere" else { throw OptionError.refused("no scenario 'nowhere'") }
             return .run(scenario: operands[0], command: Array(operands.dropFirst()))
         },
     ])

@@ -28,7 +28,7 @@ struct ValueTests {
         ("0.0000000001", nil), ("1.0000000000", nil), ("500ms", 500_000_000), ("1.5ms", 1_500_000),
         ("0.000001ms", 1), ("0.0000001ms", nil), ("7us", 7_000), ("0.0015us", nil), ("2m", 120_000_000_000),
         ("0.5m", 30_000_000_000), ("3s", 3_000_000_000), ("9223372036.854775807", .max),
-        ("9223372036.854775808", nil), ("9223372037", nil), ("153722867.280912930m", nil),
+        ("9223372036.854775808", nil), ("9223372037", nil), ("153722867.280912930m", 9_223_372_036_854_775_800),
         ("99999999999999999999", nil),
         ("nan", nil), ("inf", nil), ("", nil), (".", nil), ("5.", nil), ("-1", nil), ("-0", nil), ("+1", nil),
         ("1e3", nil), ("0x1", nil), ("1,5", nil), ("1.-5", nil), ("1.5.5", nil), ("ms", nil), ("s", nil), ("m", nil),
@@ -71,13 +71,13 @@ struct ValueTests {
         #expect((try? OptionValue(row.text).hexBytes(maximumCount: 4)) == row.value)
     }
 
-    static let waits: [(text: String, values: [Int64]?)] = [
+    static let waitTexts: [(text: String, values: [Int64]?)] = [
         ("5", [5_000_000_000]), ("5,3,10", [5_000_000_000, 3_000_000_000, 10_000_000_000]),
         ("0.5,0,1.5", [500_000_000, 0, 1_500_000_000]), ("5,3", nil), ("5,3,10,1", nil), ("5,,10", nil), (",,", nil),
         ("", nil), ("61", nil), ("5,1001,1", nil), ("5,1,1001", nil), ("5,nan,1", nil), ("5s,3,10", nil), ("-5", nil),
     ]
 
-    @Test(arguments: waits)
+    @Test(arguments: waitTexts)
     func waits(_ row: (text: String, values: [Int64]?)) {
         let waits = try? OptionValue(row.text).waits(maximum: 0...60_000_000_000)
         let values = waits.map { waits in [waits.maximum] + (waits.factors.map { [$0.here, $0.near] } ?? []) }
