@@ -172,7 +172,8 @@ extension Answer {
         var extensions: [UInt8] = []
         // Packet too big has no room for a length (RFC 4884 section 4).
         if version == .v4 || type != .V6.packetTooBig {
-            extensions = Self.extensions(labels: answers.labels, interface: answers.showsInterface ? interface : nil)
+            extensions = Self.extensions(
+                labels: Array(answers.labels.prefix(8)), interface: answers.showsInterface ? interface : nil)
         }
         let asked = answers.quote.map { version == .v4 ? $0 : $0 + 20 } ?? limit
         var quote = Array(packet.prefix(max(0, min(asked, limit - extensions.count))))

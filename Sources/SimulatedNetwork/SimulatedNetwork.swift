@@ -16,10 +16,7 @@ public struct SimulatedNetwork: Sendable {
         generator = SeededGenerator(seed: seed)
         salt = SeededGenerator.mix(seed)
         self.recordsPackets = recordsPackets
-        buckets = topology.nodes.map { node in
-            Bucket(
-                level: node.answers.limit.map { $0.burst.multipliedReportingOverflow(by: $0.period).partialValue } ?? 0)
-        }
+        buckets = [Bucket](repeating: Bucket(), count: topology.nodes.count)
         arrivals = [Int64](repeating: Int64.min, count: topology.edges.count + topology.nodes.count)
     }
 
@@ -109,7 +106,8 @@ public struct SimulatedNetwork: Sendable {
 
     private struct Bucket {
         /// In units of the limit's period, so that no fraction is lost.
-        var level: Int64
+        var level: Int64 = 0
+        /// Of the last look; before the first one the bucket is full.
         var time = Int64.min
     }
 

@@ -27,6 +27,12 @@ public struct Truth: Hashable, Sendable {
         /// Whether it was an answer.
         public var isBackward: Bool
         public var reason: Reason
+
+        public init(node: String, isBackward: Bool, reason: Reason) {
+            self.node = node
+            self.isBackward = isBackward
+            self.reason = reason
+        }
     }
 
     public enum Reason: Hashable, Sendable {
