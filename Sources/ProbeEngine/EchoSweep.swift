@@ -1,0 +1,364 @@
+import PacketFormats
+
+/// Which targets answer, how fast and how reliably: what ping measures, for one target or many.
+///
+/// Each target gets a probe every `interval`; the targets' probes are spread over the first part of it. Deadlines are
+/// absolute: a late wake-up shortens the next wait.
+public struct EchoSweep: Measurement, Sendable {
+    public struct Configuration: Sendable {
+        public var targets: [IPAddress]
+        /// Probes to each target, nil for no end.
+        public var count: UInt64?
+        /// Between two probes to the same target.
+        public var interval = TimeSpan.seconds(1)
+        /// After this long a reply is late.
+        public var timeout = TimeSpan.seconds(2)
+        /// Ends the run, whatever was sent or received. With a `count`, probes go on until that many replies came.
+        public var deadline: TimeSpan?
+        public var method = ProbeMethod.icmpEcho
+        public var payloadLength = 56
+        public var hopLimit: UInt8 = 64
+        public var trafficClass: UInt8 = 0
+        public var dontFragment = false
+        /// Wait for the kernel's send stamps before a reply is reported.
+        public var wantsKernelStamps = true
+
+        public init(targets: [IPAddress]) { self.targets = targets }
+    }
+
+    public let configuration: Configuration
+    /// One for each target, in the order of the configuration.
+    public private(set) var statistics: [EchoStatistics]
+    /// Answers that carry our mark but belong to no probe that is known.
+    public private(set) var unsolicited: UInt64 = 0
+    /// Probes that were due while this process did not run, and were left out instead of sent in a burst.
+    public private(set) var missed: UInt64 = 0
+    /// When the first probe was due.
+    public let start: Timestamp
+
+    private var inFlight: InFlightTable
+    private var events = EventQueue<EchoEvent>()
+
+    /// When the first probe of round 0 is due, moved on by rounds that were missed.
+    private var origin: Timestamp
+    private var round: UInt64 = 0
+    private var nextTarget = 0
+    private let stagger: TimeSpan
+    private var satisfiedTargets = 0
+
+    /// A probe that found the queue full, and when to try it again.
+    private var retry: (transmit: Transmit, since: Timestamp, due: Timestamp)?
+    /// Since when the probe that was taken last has been tried, nil at its first try.
+    private var retrySince: Timestamp?
+    /// Replies that wait for the kernel's stamp of their probe.
+    private var unstamped: [(response: Response, until: Timestamp)] = []
+    /// No record older than this one can still expire.
+    private var expiryCursor: UInt64 = 1
+    private var outstanding = 0
+    private var lastExpired: (id: ProbeID, sentAt: Timestamp)?
+    private var isOver = false
+
+    /// - Parameters:
+    ///   - start: when the first probe is due.
+    ///   - tableCapacity: how many probes are remembered at most, a power of two.
+    public init(_ configuration: Configuration, start: Timestamp, tableCapacity: Int = 1 << 20) {
+        self.configuration = configuration
+        self.start = start
+        origin = start
+        let count = configuration.targets.count
+        statistics = Array(
+            repeating: EchoStatistics(withPercentiles: count <= Self.maximumHistograms), count: count)
+        inFlight = InFlightTable(maximumCapacity: tableCapacity)
+        stagger = min(
+            TimeSpan(nanoseconds: configuration.interval.nanoseconds / Int64(max(1, count))), Self.maximumStagger)
+        isOver = count == 0 || configuration.count == 0
+    }
+
+    // MARK: Sending
+
+    public mutating func nextTransmit(at now: Timestamp) -> Transmit? {
+        guard !isOver else { return nil }
+        if let waiting = retry {
+            guard waiting.due <= now else { return nil }
+            retry = nil
+            inFlight[waiting.transmit.id]?.sentAt = now
+            retrySince = waiting.since
+            return waiting.transmit
+        }
+        retrySince = nil
+        guard !isDoneSending, !inFlight.isFull, due <= now else { return nil }
+        if nextTarget == 0, configuration.interval > .zero {
+            let behind = (now - due).nanoseconds / configuration.interval.nanoseconds
+            if behind > 0 {
+                origin = origin + configuration.interval * behind
+                missed += UInt64(behind) * UInt64(configuration.targets.count)
+            }
+        }
+        let target = nextTarget
+        let sequence = UInt32(truncatingIfNeeded: round + 1)
+        let id = inFlight.insert(InFlightRecord(subject: UInt32(target), sequence: sequence, sentAt: now))
+        nextTarget += 1
+        if nextTarget == configuration.targets.count {
+            nextTarget = 0
+            round += 1
+        }
+        return Transmit(id: id, probe: probe(to: target))
+    }
+
+    private func probe(to target: Int) -> Probe {
+        Probe(
+            destination: configuration.targets[target], method: configuration.method,
+            hopLimit: configuration.hopLimit, trafficClass: configuration.trafficClass,
+            payloadLength: configuration.payloadLength, dontFragment: configuration.dontFragment)
+    }
+
+    /// When the next probe is due.
+    private var due: Timestamp {
+        origin + configuration.interval * Int64(clamping: round) + stagger * Int64(nextTarget)
+    }
+
+    private var isDoneSending: Bool {
+        guard let count = configuration.count else { return false }
+        if configuration.deadline != nil { return satisfiedTargets == configuration.targets.count }
+        return round >= count
+    }
+
+    public mutating func didSend(_ id: ProbeID, at stamp: Stamp) {
+        guard var record = inFlight[id] else { return }
+        if record.state == .pending {
+            record.state = .outstanding
+            outstanding += 1
+            statistics[Int(record.subject)].transmitted += 1
+        }
+        if stamp.clock == .kernel || record.stamp.clock == .user { record.stamp = stamp }
+        inFlight[id] = record
+        guard stamp.clock == .kernel, let index = unstamped.firstIndex(where: { $0.response.probe == id }) else {
+            return
+        }
+        conclude(unstamped.remove(at: index).response)
+    }
+
+    public mutating func didNotSend(_ id: ProbeID, _ failure: SendFailure, at now: Timestamp) {
+        guard var record = inFlight[id], record.state == .pending else { return }
+        let target = Int(record.subject)
+        if failure == .retryLater, now - (retrySince ?? record.sentAt) < Self.retryLimit {
+            let transmit = Transmit(id: id, probe: probe(to: target))
+            retry = (transmit, retrySince ?? record.sentAt, now + Self.retryPause)
+            return
+        }
+        record.state = .unsent
+        inFlight[id] = record
+        statistics[target].unsent += 1
+        statistics[target].lastSendFailure = failure
+        events.append(.unsent(target: target, sequence: record.sequence, failure: failure))
+    }
+
+    // MARK: Receiving
+
+    public mutating func receive(_ response: Response) {
+        guard let id = response.probe, let record = inFlight[id], record.state != .pending, record.state != .unsent
+        else {
+            unsolicited += 1
+            return
+        }
+        if configuration.wantsKernelStamps, record.stamp.clock == .user, response.stamp.clock == .kernel {
+            unstamped.append((response, response.arrival + Self.stampPatience))
+        } else {
+            conclude(response)
+        }
+    }
+
+    /// Counts a response whose probe is known.
+    private mutating func conclude(_ response: Response) {
+        guard let id = response.probe, let record = inFlight[id] else { return }
+        let destination = configuration.targets[Int(record.subject)]
+        switch response.kind {
+        case .icmpError(let type, let code, let info):
+            guard response.quotedDestination?.withoutZone == destination.withoutZone else {
+                unsolicited += 1
+                return
+            }
+            if case .udp = configuration.method, response.kind.isPortUnreachable(destination.version),
+                response.responder.withoutZone == destination.withoutZone
+            {
+                concludeReply(response, .portUnreachable, id, record)
+            } else {
+                concludeError(response, id, record, type: type, code: code, info: info)
+            }
+        case .echoReply: concludeReply(response, .echo, id, record)
+        case .datagram, .tcp: concludeReply(response, .datagram, id, record)
+        }
+    }
+
+    private mutating func concludeReply(
+        _ response: Response, _ kind: EchoReply.Kind, _ id: ProbeID, _ record: InFlightRecord
+    ) {
+        let target = Int(record.subject)
+        let destination = configuration.targets[target]
+        let (roundTrip, clock) = RoundTrip.of(sentAt: record.sentAt, record.stamp, response)
+        var integrity = response.integrity
+        let expected = configuration.payloadLength + ICMPHeader.length
+        if kind == .echo, integrity == .intact, response.byteCount != expected {
+            integrity = .wrongLength(
+                sent: configuration.payloadLength, received: response.byteCount - ICMPHeader.length)
+        }
+        var state = record.state
+        let disposition: EchoReply.Disposition
+        if integrity != .intact {
+            disposition = .corrupted(integrity)
+            statistics[target].corrupted += 1
+            if state == .outstanding { state = .failed }
+        } else if response.responder.withoutZone != destination.withoutZone, !destination.isGroup {
+            disposition = .wrongSource
+            statistics[target].wrongSource += 1
+        } else if state == .answered {
+            disposition = .duplicate
+            statistics[target].duplicates += 1
+        } else {
+            state = .answered
+            statistics[target].longest = max(statistics[target].longest, roundTrip)
+            if lastExpired?.id == id { lastExpired = nil }
+            if roundTrip <= configuration.timeout {
+                disposition = .inTime
+                countInTime(target, record.sequence, roundTrip, clock)
+            } else {
+                disposition = .late
+                statistics[target].late += 1
+            }
+        }
+        settle(id, as: state)
+        events.append(
+            .reply(
+                EchoReply(
+                    target: target, sequence: record.sequence, kind: kind, disposition: disposition,
+                    responder: response.responder, hopLimit: response.hopLimit, trafficClass: response.trafficClass,
+                    byteCount: response.byteCount, roundTrip: roundTrip, clock: clock, arrival: response.arrival)))
+    }
+
+    private mutating func countInTime(
+        _ target: Int, _ sequence: UInt32, _ roundTrip: TimeSpan, _ clock: Stamp.Clock
+    ) {
+        statistics[target].received += 1
+        if configuration.count == statistics[target].received { satisfiedTargets += 1 }
+        if clock == .user { statistics[target].userTimed += 1 }
+        statistics[target].roundTrips.record(roundTrip)
+        if sequence < statistics[target].highestSequence {
+            statistics[target].reordered += 1
+        } else {
+            statistics[target].highestSequence = sequence
+        }
+    }
+
+    private mutating func concludeError(
+        _ response: Response, _ id: ProbeID, _ record: InFlightRecord, type: ICMPType, code: UInt8, info: UInt32
+    ) {
+        let target = Int(record.subject)
+        let isConclusive =
+            configuration.targets[target].version == .v6
+            || (type != ICMPType.V4.redirect && type != ICMPType.V4.sourceQuench)
+        let (roundTrip, clock) = RoundTrip.of(sentAt: record.sentAt, record.stamp, response)
+        if isConclusive {
+            statistics[target].errors += 1
+            if record.state == .outstanding { settle(id, as: .failed) }
+            if lastExpired?.id == id { lastExpired = nil }
+        }
+        events.append(
+            .error(
+                EchoError(
+                    target: target, sequence: record.sequence, type: type, code: code, info: info,
+                    responder: response.responder, hopLimit: response.hopLimit, roundTrip: roundTrip, clock: clock,
+                    detail: response.detail, arrival: response.arrival, isConclusive: isConclusive)))
+    }
+
+    private mutating func settle(_ id: ProbeID, as state: InFlightRecord.State) {
+        guard let record = inFlight[id], record.state != state else { return }
+        if record.state == .outstanding { outstanding -= 1 }
+        inFlight[id]?.state = state
+    }
+
+    // MARK: Time
+
+    public mutating func advance(to now: Timestamp) {
+        while let first = unstamped.first, first.until <= now {
+            unstamped.removeFirst()
+            conclude(first.response)
+        }
+        while let record = inFlight[ProbeID(rawValue: expiryCursor)] ?? oldest() {
+            if record.state == .pending { break }
+            if record.state == .outstanding {
+                guard record.sentAt + configuration.timeout <= now else { break }
+                // A reply that waits for its stamp has come.
+                if unstamped.contains(where: { $0.response.probe?.rawValue == expiryCursor }) { break }
+                settle(ProbeID(rawValue: expiryCursor), as: .expired)
+                lastExpired = (ProbeID(rawValue: expiryCursor), record.sentAt)
+                events.append(.timeout(target: Int(record.subject), sequence: record.sequence))
+            }
+            expiryCursor += 1
+        }
+        if let deadline = configuration.deadline, start + deadline <= now { stop(at: now) }
+        if isSettled, lingerEnd.map({ $0 <= now }) ?? true { isOver = true }
+    }
+
+    /// Nothing is left to send and nothing to expire.
+    private var isSettled: Bool { isDoneSending && retry == nil && outstanding == 0 && unstamped.isEmpty }
+
+    /// The cursor's record after it was pushed out of the table.
+    private mutating func oldest() -> InFlightRecord? {
+        expiryCursor = max(expiryCursor, inFlight.oldest.rawValue)
+        return inFlight[ProbeID(rawValue: expiryCursor)]
+    }
+
+    /// A late reply of the last probe that expired is waited for until here.
+    private var lingerEnd: Timestamp? {
+        guard let lastExpired else { return nil }
+        let longest = statistics[Int(inFlight[lastExpired.id]?.subject ?? 0)].longest
+        return lastExpired.sentAt + max(configuration.timeout, longest * 2)
+    }
+
+    public mutating func stop(at now: Timestamp) {
+        guard !isOver else { return }
+        for held in unstamped { conclude(held.response) }
+        unstamped.removeAll()
+        isOver = true
+        retry = nil
+        guard outstanding > 0 else { return }
+        var number = expiryCursor
+        while let record = inFlight[ProbeID(rawValue: number)] {
+            if record.state == .outstanding { statistics[Int(record.subject)].inFlight += 1 }
+            number += 1
+        }
+    }
+
+    public mutating func nextEvent() -> EchoEvent? { events.next() }
+
+    public var schedule: Schedule {
+        if isOver || (isSettled && lastExpired == nil) { return .finished }
+        var earliest: Timestamp?
+        func consider(_ instant: Timestamp) { earliest = min(earliest ?? instant, instant) }
+        if let retry {
+            consider(retry.due)
+        } else if !isDoneSending, !inFlight.isFull {
+            consider(due)
+        }
+        if let first = unstamped.first { consider(first.until) }
+        if outstanding > 0, let record = inFlight[ProbeID(rawValue: max(expiryCursor, inFlight.oldest.rawValue))] {
+            consider(record.sentAt + configuration.timeout)
+        }
+        if isSettled, let lingerEnd { consider(lingerEnd) }
+        if let deadline = configuration.deadline { consider(start + deadline) }
+        return earliest.map { .at($0) } ?? .waitingForInput
+    }
+
+    /// A histogram for each target up to this many.
+    public static let maximumHistograms = 256
+    private static let maximumStagger = TimeSpan.milliseconds(10)
+    private static let retryPause = TimeSpan.milliseconds(1)
+    /// A queue that stays full for so long counts as a failure.
+    private static let retryLimit = TimeSpan.milliseconds(500)
+    private static let stampPatience = TimeSpan.milliseconds(1)
+}
+
+extension IPAddress {
+    /// Whether more than one host may answer under its own address: multicast or limited broadcast.
+    var isGroup: Bool { isMulticast || self == .v4(.broadcast) }
+}

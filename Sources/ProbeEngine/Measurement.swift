@@ -1,0 +1,64 @@
+/// When a measurement wants to be called again.
+public enum Schedule: Hashable, Sendable, BitwiseCopyable {
+    /// Call `advance` and `nextTransmit` at this instant.
+    case at(Timestamp)
+    /// Nothing is due until something is received or commanded.
+    case waitingForInput
+    /// The measurement is over; its statistics stand.
+    case finished
+}
+
+/// The logic of a measurement without clock, socket or file: whoever drives it brings the time and carries the bytes.
+///
+/// Every verb is cheap and may be called twice: a second `nextTransmit` at the same instant gives the next probe that
+/// is due or nil, `advance` expires nothing twice. Answers change only through the verbs and with the time they are
+/// given. A driver calls `advance`, takes probes from `nextTransmit` until it is nil, tells of each whether it was
+/// sent, takes the events, and waits until `schedule` says.
+public protocol Measurement: ~Copyable {
+    associatedtype Event
+    associatedtype Command = Never
+
+    /// The next probe that is due, or nil. The driver must follow with `didSend` or `didNotSend`.
+    mutating func nextTransmit(at now: Timestamp) -> Transmit?
+    /// The probe was handed to the kernel. May come twice, first with a stamp of this process, later, even after the
+    /// reply, with the kernel's.
+    mutating func didSend(_ id: ProbeID, at stamp: Stamp)
+    /// The probe did not leave this host.
+    mutating func didNotSend(_ id: ProbeID, _ failure: SendFailure, at now: Timestamp)
+    /// Something came back that the codec recognised.
+    mutating func receive(_ response: Response)
+    /// Expires what is due.
+    mutating func advance(to now: Timestamp)
+    /// Changes a running measurement.
+    mutating func apply(_ command: Command, at now: Timestamp)
+    /// Sends nothing more; what is outstanding is no longer waited for.
+    mutating func stop(at now: Timestamp)
+    /// The next event in order, nil when all were taken.
+    mutating func nextEvent() -> Event?
+    /// When to come back; valid until the next verb.
+    var schedule: Schedule { get }
+}
+
+extension Measurement where Self: ~Copyable, Command == Never {
+    public mutating func apply(_ command: Never, at now: Timestamp) {}
+}
+
+/// Events that wait to be taken, in order. O(1) amortised.
+struct EventQueue<Event> {
+    private var events: [Event] = []
+    private var head = 0
+
+    mutating func append(_ event: Event) { events.append(event) }
+
+    mutating func next() -> Event? {
+        guard head < events.count else {
+            events.removeAll(keepingCapacity: true)
+            head = 0
+            return nil
+        }
+        head += 1
+        return events[head - 1]
+    }
+}
+
+extension EventQueue: Sendable where Event: Sendable {}

@@ -1,0 +1,59 @@
+import PacketFormats
+
+/// What a `PathTrace` tells while it runs.
+public enum PathEvent: Sendable {
+    /// A hop is settled: hops come in order, each once.
+    case hop(PathHop)
+    /// A probe did not leave this host.
+    case unsent(hop: Int, failure: SendFailure)
+}
+
+/// One row of a trace.
+public struct PathHop: Sendable {
+    /// The hop limit that its probes were sent with.
+    public var number: Int
+    /// One for each query in the order of sending; nil where no answer came.
+    public var answers: [PathAnswer?]
+}
+
+/// What a hop answered.
+public struct PathAnswer: Sendable {
+    public enum Kind: Hashable, Sendable, BitwiseCopyable {
+        /// A router on the way.
+        case timeExceeded
+        /// The destination itself.
+        case reached
+        /// Somebody says that it goes no further, or that the packet is in error.
+        case error(type: ICMPType, code: UInt8, info: UInt32)
+    }
+
+    public var kind: Kind
+    public var responder: IPAddress
+    public var roundTrip: TimeSpan
+    public var clock: Stamp.Clock
+    /// Of the answer, as it arrived here.
+    public var hopLimit: UInt8?
+    /// Of a TCP answer.
+    public var flags: TCPHeader.Flags?
+    public var detail: ErrorDetail?
+    /// The hop limit that its probe was sent with: higher than the row's number where the destination's answer to a
+    /// probe with hops to spare stands in for one with none.
+    public var sentHopLimit: Int
+}
+
+/// Counts of a whole trace.
+public struct PathStatistics: Hashable, Sendable {
+    /// Handed to the kernel.
+    public internal(set) var transmitted: UInt64 = 0
+    /// Answered before the row was settled.
+    public internal(set) var received: UInt64 = 0
+    /// Answered after the row was settled.
+    public internal(set) var late: UInt64 = 0
+    public internal(set) var duplicates: UInt64 = 0
+    /// Errors for this destination that quote too little to tell whose they are.
+    public internal(set) var unidentified: UInt64 = 0
+    /// Probes that were sent again alone because of such errors.
+    public internal(set) var askedAlone: UInt64 = 0
+    public internal(set) var unsent: UInt64 = 0
+    public internal(set) var unsolicited: UInt64 = 0
+}

@@ -1,0 +1,87 @@
+import PacketFormats
+
+/// The number of a probe within its measurement: 1, 2, 3 … in the order of sending, never used twice.
+public struct ProbeID: RawRepresentable, Hashable, Comparable, Sendable, BitwiseCopyable {
+    public var rawValue: UInt64
+
+    @inlinable
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    @inlinable
+    public static func < (left: ProbeID, right: ProbeID) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// What a probe asks with.
+public enum ProbeMethod: Hashable, Sendable, BitwiseCopyable {
+    /// An ICMP or ICMPv6 echo request.
+    case icmpEcho
+    /// A UDP datagram to this port.
+    case udp(destinationPort: UInt16)
+    /// A TCP SYN to this port.
+    case tcpSYN(destinationPort: UInt16)
+
+    /// The upper-layer protocol of the probe itself.
+    @inlinable
+    public func ipProtocol(for version: IPVersion) -> IPProtocol {
+        switch self {
+        case .icmpEcho: .icmp(for: version)
+        case .udp: .udp
+        case .tcpSYN: .tcp
+        }
+    }
+
+    /// 0 where the protocol has no ports.
+    @inlinable public var destinationPort: UInt16 {
+        switch self {
+        case .icmpEcho: 0
+        case .udp(let port), .tcpSYN(let port): port
+        }
+    }
+}
+
+/// What to send, in terms of the packet: it names no socket.
+public struct Probe: Hashable, Sendable, BitwiseCopyable {
+    public var destination: IPAddress
+    public var method: ProbeMethod
+    public var hopLimit: UInt8
+    public var trafficClass: UInt8
+    /// Probes of one flow look alike to every load balancer: same ports, same first octets behind the IP header.
+    public var flow: UInt16
+    /// Octets behind the header of ICMP, UDP or TCP.
+    public var payloadLength: Int
+    public var dontFragment: Bool
+
+    @inlinable
+    public init(
+        destination: IPAddress, method: ProbeMethod, hopLimit: UInt8 = 64, trafficClass: UInt8 = 0, flow: UInt16 = 0,
+        payloadLength: Int = 56, dontFragment: Bool = false
+    ) {
+        self.destination = destination
+        self.method = method
+        self.hopLimit = hopLimit
+        self.trafficClass = trafficClass
+        self.flow = flow
+        self.payloadLength = payloadLength
+        self.dontFragment = dontFragment
+    }
+}
+
+/// A probe that is due and the number it goes by.
+public struct Transmit: Hashable, Sendable, BitwiseCopyable {
+    public var id: ProbeID
+    public var probe: Probe
+
+    @inlinable
+    public init(id: ProbeID, probe: Probe) {
+        self.id = id
+        self.probe = probe
+    }
+}
+
+/// Why a probe did not leave this host.
+public enum SendFailure: Hashable, Sendable {
+    /// The local queue is full: the same probe may go in a moment.
+    case retryLater
+    /// The kernel refused the packet; `name` is the symbol of the error number, such as `ENETUNREACH`.
+    case failed(code: Int32, name: String)
+}

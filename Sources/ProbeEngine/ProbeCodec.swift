@@ -1,0 +1,453 @@
+import PacketFormats
+
+/// What marks the probes of one measurement as ours.
+public struct ProbeIdentity: Sendable {
+    /// The first ICMP identifier of an aligned block.
+    public var identifier: UInt16
+    /// How many identifiers the block has: a power of two up to 32,768.
+    public var identifierCount: UInt16
+    /// The source ports of UDP and TCP probes: flow `f` sends from the `f`th. Empty when there are none.
+    public var sourcePorts: Range<UInt16>
+    /// Makes the cookies that nobody else can guess.
+    public var cookies: SipHash
+
+    public init(
+        identifier: UInt16, identifierCount: UInt16 = 1, sourcePorts: Range<UInt16> = 0..<0, cookies: SipHash
+    ) {
+        precondition(identifierCount > 0 && identifierCount & (identifierCount - 1) == 0)
+        precondition(identifier & (identifierCount - 1) == 0)
+        self.identifier = identifier
+        self.identifierCount = identifierCount
+        self.sourcePorts = sourcePorts
+        self.cookies = cookies
+    }
+}
+
+/// What surrounds the bytes that a socket takes.
+public enum Encapsulation: Hashable, Sendable, BitwiseCopyable {
+    /// A whole IP packet (raw sockets with `IP_HDRINCL`).
+    case ipPacket
+    /// An ICMP message without IP header (ping sockets, raw ICMPv6).
+    case icmpMessage
+    /// The payload alone (UDP sockets).
+    case payload
+}
+
+/// The one place where a probe becomes bytes and bytes become a response.
+///
+/// A payload of 12 octets or more starts with a keyed 64-bit cookie and the low half of the probe's number; the rest
+/// counts up, as ping's does. An ICMP echo request over IPv4 with at least 14 octets spends the next two on keeping its
+/// checksum the same for every probe of a flow, so that load balancers see one flow (Augustin et al., IMC 2006). The
+/// number also stands in the identifier and sequence number of ICMP, in the identification of IPv4 and in the sequence
+/// number of TCP, because routers may quote no more than those.
+public struct ProbeCodec: Sendable {
+    public var identity: ProbeIdentity
+
+    public init(identity: ProbeIdentity) { self.identity = identity }
+
+    // MARK: Probe to bytes
+
+    /// Writes the probe as its socket wants it. O(payload).
+    ///
+    /// - Parameter source: the address that the packet will leave from; needed for UDP and TCP in an `ipPacket`,
+    ///   unspecified lets the kernel fill in IPv4's.
+    ///
+    /// Throws when it does not fit in the output or in an IP packet.
+    public func write(
+        _ transmit: Transmit, source: IPAddress?, as encapsulation: Encapsulation, to output: inout OutputRawSpan
+    ) throws(PacketError) {
+        let probe = transmit.probe
+        switch encapsulation {
+        case .payload:
+            try output.requireRoom(probe.payloadLength)
+            writePayload(of: transmit, to: &output)
+        case .icmpMessage:
+            try writeTransport(of: transmit, source: source, to: &output)
+        case .ipPacket:
+            let length = Self.transportLength(of: probe)
+            switch probe.destination {
+            case .v4(let destination):
+                guard length + IPv4Header.minimumLength <= UInt16.max else {
+                    throw .invalidLength(field: "totalLength", value: length + IPv4Header.minimumLength)
+                }
+                var header = IPv4Header(
+                    destination: destination, proto: probe.method.ipProtocol(for: .v4), hopLimit: probe.hopLimit,
+                    totalLength: UInt16(length + IPv4Header.minimumLength), trafficClass: probe.trafficClass,
+                    identification: UInt16(truncatingIfNeeded: transmit.id.rawValue),
+                    dontFragment: probe.dontFragment)
+                if case .v4(let source) = source { header.source = source }
+                try header.write(to: &output)
+            case .v6(let destination):
+                guard length <= UInt16.max, case .v6(let source) = source else {
+                    throw .invalidLength(field: "payloadLength", value: length)
+                }
+                let header = IPv6Header(
+                    source: source, destination: destination, nextHeader: probe.method.ipProtocol(for: .v6),
+                    hopLimit: probe.hopLimit, payloadLength: UInt16(length), trafficClass: probe.trafficClass,
+                    flowLabel: UInt32(probe.flow))
+                try header.write(to: &output)
+            }
+            try writeTransport(of: transmit, source: source, to: &output)
+        }
+    }
+
+    /// Octets of the ICMP message, UDP datagram or TCP segment of a probe.
+    public static func transportLength(of probe: Probe) -> Int {
+        switch probe.method {
+        case .icmpEcho, .udp: 8 + probe.payloadLength
+        case .tcpSYN: TCPHeader.minimumLength + segmentOptions.count
+        }
+    }
+
+    private func writeTransport(
+        of transmit: Transmit, source: IPAddress?, to output: inout OutputRawSpan
+    ) throws(PacketError) {
+        let probe = transmit.probe
+        let start = output.byteCount
+        switch probe.method {
+        case .icmpEcho:
+            let version = probe.destination.version
+            let (identifier, sequenceNumber) = wireNumber(of: transmit.id)
+            let header = ICMPHeader(
+                echo: .echoRequest(version), identifier: identifier, sequenceNumber: sequenceNumber)
+            try output.requireRoom(ICMPHeader.length + probe.payloadLength)
+            try header.write(to: &output)
+            writePayload(of: transmit, to: &output)
+            switch probe.destination {
+            case .v4:
+                if probe.payloadLength >= Self.balancedLength {
+                    // The word that turns the sum into the complement of the checksum that the flow shall have.
+                    let wanted = Self.flowChecksum | probe.flow & Self.flowMask
+                    let at = start + ICMPHeader.length + Self.cookieLength
+                    output.replace(at: at, with: 0)
+                    var sum = InternetChecksum()
+                    sum.add(~InternetChecksum.of(output.bytes.extracting(start..<output.byteCount)))
+                    sum.add(wanted)
+                    output.replace(at: at, with: sum.value)
+                }
+                ICMPHeader.writeChecksum(of: start, in: &output)
+            case .v6(let destination):
+                // Without a source the kernel fills the checksum in, as it always does on ICMPv6 sockets.
+                guard case .v6(let source) = source else { break }
+                ICMPHeader.writeChecksum(of: start, in: &output, source: source, destination: destination)
+            }
+        case .udp(let port):
+            guard let source else { throw .invalidValue(field: "source", value: 0) }
+            try output.requireRoom(UDPHeader.length + probe.payloadLength)
+            try UDPHeader(sourcePort: sourcePort(of: probe.flow), destinationPort: port).write(to: &output)
+            writePayload(of: transmit, to: &output)
+            UDPHeader.complete(from: start, in: &output, source: source, destination: probe.destination)
+        case .tcpSYN(let port):
+            guard let source else { throw .invalidValue(field: "source", value: 0) }
+            let header = TCPHeader(
+                sourcePort: sourcePort(of: probe.flow), destinationPort: port,
+                sequenceNumber: segmentNumber(of: transmit.id), flags: .syn, options: Self.segmentOptions)
+            try header.write(to: &output)
+            TCPHeader.complete(from: start, in: &output, source: source, destination: probe.destination)
+        }
+    }
+
+    private func writePayload(of transmit: Transmit, to output: inout OutputRawSpan) {
+        let length = transmit.probe.payloadLength
+        var offset = 0
+        if length >= Self.cookieLength {
+            output.append(cookie(of: transmit.id))
+            output.append(UInt32(truncatingIfNeeded: transmit.id.rawValue))
+            offset = Self.cookieLength
+        }
+        while offset < length {
+            output.append(Self.pattern(at: offset))
+            offset &+= 1
+        }
+    }
+
+    // MARK: Bytes to response
+
+    /// What a raw IPv4 socket received: a packet with its IP header. Nil when it is not ours.
+    ///
+    /// - Parameter latest: the number of the last probe, which tells old numbers from new ones.
+    public func matchIPv4Packet(_ bytes: RawSpan, _ arrival: Arrival, latest: ProbeID) -> Response? {
+        guard let header = try? IPv4Header(parsing: bytes), header.fragmentOffset == 0, !header.moreFragments else {
+            return nil
+        }
+        let upperLayer = bytes.from(header.headerLength)
+        var arrival = arrival
+        arrival.source = .v4(header.source)
+        arrival.hopLimit = header.hopLimit
+        arrival.trafficClass = header.trafficClass
+        switch header.proto {
+        case .icmp: return matchICMP(upperLayer, .v4, arrival, verifyChecksum: true, latest: latest)
+        case .tcp: return matchSegment(upperLayer, arrival, latest: latest)
+        default: return nil
+        }
+    }
+
+    /// An ICMP or ICMPv6 message. Nil when it is not ours.
+    ///
+    /// - Parameter verifyChecksum: false where the kernel did: ping sockets and raw ICMPv6.
+    public func matchICMP(
+        _ message: RawSpan, _ version: IPVersion, _ arrival: Arrival, verifyChecksum: Bool, latest: ProbeID
+    ) -> Response? {
+        guard let header = try? ICMPHeader(parsing: message) else { return nil }
+        let isIntact = !verifyChecksum || InternetChecksum.of(message) == 0
+        if header.type == .echoReply(version) {
+            guard header.code == 0 else { return nil }
+            let payload = message.from(ICMPHeader.length)
+            guard let number = wireNumber(header), let id = expand(number, bits: wireBits, payload, latest) else {
+                return nil
+            }
+            guard isIntact else {
+                return reply(.echoReply, id, .wrongChecksum, byteCount: message.byteCount, arrival)
+            }
+            let skipped = version == .v4 ? Self.balancedLength : Self.cookieLength
+            guard let integrity = integrity(of: payload, for: id, skippingTo: skipped) else { return nil }
+            return reply(.echoReply, id, integrity, byteCount: message.byteCount, arrival)
+        }
+        guard isIntact, header.type.quotesPacket(version),
+            let error = try? ICMPErrorMessage(parsing: message, version: version), let quoted = error.quoted
+        else { return nil }
+        guard case .some(let id) = identify(quoted, latest) else { return nil }
+        return Response(
+            probe: id, kind: .icmpError(type: header.type, code: header.code, info: header.rest),
+            responder: arrival.source, quotedDestination: quoted.destination, hopLimit: arrival.hopLimit,
+            trafficClass: arrival.trafficClass, byteCount: message.byteCount, stamp: arrival.stamp,
+            arrival: arrival.time, detail: ErrorDetail(quoted: quoted, extensions: error.extensions))
+    }
+
+    /// A TCP segment that answers a SYN. Nil when it is not ours.
+    public func matchSegment(_ segment: RawSpan, _ arrival: Arrival, latest: ProbeID) -> Response? {
+        guard let header = try? TCPHeader(parsing: segment), identity.sourcePorts.contains(header.destinationPort),
+            header.flags.contains(.ack), !header.flags.isDisjoint(with: [.rst, .syn]),
+            let id = identify(segmentNumber: header.acknowledgmentNumber &- 1, latest)
+        else { return nil }
+        return reply(.tcp(header.flags), id, .intact, byteCount: segment.byteCount, arrival)
+    }
+
+    /// A UDP payload that came to one of our ports. Bytes that we did not send are kept as an answer without number:
+    /// only a service that echoes can return a number.
+    public func matchDatagram(_ payload: RawSpan, _ arrival: Arrival, latest: ProbeID) -> Response {
+        let byteCount = payload.byteCount + UDPHeader.length
+        if payload.byteCount >= Self.cookieLength,
+            let id = expand(payload.uint32(at: 8), latest),
+            let integrity = integrity(of: payload, for: id, skippingTo: Self.cookieLength)
+        {
+            return reply(.echoReply, id, integrity, byteCount: byteCount, arrival)
+        }
+        return reply(.datagram, nil, .intact, byteCount: byteCount, arrival)
+    }
+
+    /// What the error queue of a ping or UDP socket holds. Nil when it is not ours.
+    ///
+    /// - Parameters:
+    ///   - quoted: the ICMP header and payload of our message on a ping socket, the payload on a UDP socket.
+    ///   - isICMP: whether it is a ping socket's.
+    public func matchQueuedError(
+        _ error: QueuedError, quoting quoted: RawSpan, isICMP: Bool, _ arrival: Arrival, latest: ProbeID
+    ) -> Response? {
+        var id: ProbeID?
+        if isICMP {
+            guard let header = try? ICMPHeader(parsing: quoted), let number = wireNumber(header) else { return nil }
+            id = expand(number, bits: wireBits, quoted.from(ICMPHeader.length), latest)
+            guard id != nil else { return nil }
+        } else {
+            guard case .some(let identified) = identify(payload: quoted, latest) else { return nil }
+            id = identified
+        }
+        var extensions: ICMPExtensions?
+        if let offset = error.extensionOffset, offset >= 0, offset <= quoted.byteCount {
+            extensions = try? ICMPExtensions(parsing: quoted.from(offset))
+        }
+        return Response(
+            probe: id, kind: .icmpError(type: error.type, code: error.code, info: error.info),
+            responder: arrival.source, quotedDestination: error.destination, hopLimit: arrival.hopLimit,
+            trafficClass: arrival.trafficClass, byteCount: quoted.byteCount, stamp: arrival.stamp,
+            arrival: arrival.time,
+            detail: extensions.map { ErrorDetail(quoted: nil, extensions: $0) })
+    }
+
+    private func reply(
+        _ kind: Response.Kind, _ id: ProbeID?, _ integrity: Response.Integrity, byteCount: Int, _ arrival: Arrival
+    ) -> Response {
+        Response(
+            probe: id, kind: kind, responder: arrival.source, hopLimit: arrival.hopLimit,
+            trafficClass: arrival.trafficClass, byteCount: byteCount, integrity: integrity, stamp: arrival.stamp,
+            arrival: arrival.time)
+    }
+
+    /// The number of the probe that is quoted: nil when it is not ours, `.some(nil)` when it is but does not say which.
+    private func identify(_ quoted: QuotedPacket, _ latest: ProbeID) -> ProbeID?? {
+        switch quoted.transport {
+        case .icmp(let header):
+            guard header.type == .echoRequest(quoted.version), let number = wireNumber(header) else { return nil }
+            return expand(number, bits: wireBits, quoted.payload.bytes, latest).map { .some($0) }
+        case .udp(let header):
+            guard identity.sourcePorts.contains(header.sourcePort) else { return nil }
+            guard let id = identify(payload: quoted.payload.bytes, latest) else { return nil }
+            guard id == nil, quoted.version == .v4 else { return .some(id) }
+            return .some(expand(UInt32(quoted.identification), bits: 16, latest))
+        case .tcp(let header):
+            guard identity.sourcePorts.contains(header.sourcePort) else { return nil }
+            return identify(segmentNumber: header.sequenceNumber, latest).map { .some($0) }
+        case .other, .truncated: return nil
+        }
+    }
+
+    /// The number in the payload of one of our UDP datagrams: nil when another's cookie stands there, `.some(nil)` when
+    /// the quote is too short for one or was padded with zeros (RFC 4884 section 3).
+    private func identify(payload: RawSpan, _ latest: ProbeID) -> ProbeID?? {
+        guard payload.byteCount >= Self.cookieLength, payload.uint64(at: 0) != 0 else { return .some(nil) }
+        guard let id = expand(payload.uint32(at: 8), latest), payload.uint64(at: 0) == cookie(of: id) else {
+            return nil
+        }
+        return .some(id)
+    }
+
+    // MARK: Numbers and cookies
+
+    /// The bits of a probe's number that identifier and sequence number hold.
+    private var wireBits: Int { 16 + identity.identifierCount.trailingZeroBitCount }
+
+    private func wireNumber(of id: ProbeID) -> (identifier: UInt16, sequenceNumber: UInt16) {
+        let upper = UInt16(truncatingIfNeeded: id.rawValue >> 16) & (identity.identifierCount - 1)
+        return (identity.identifier | upper, UInt16(truncatingIfNeeded: id.rawValue))
+    }
+
+    private func wireNumber(_ header: ICMPHeader) -> UInt32? {
+        let upper = header.identifier ^ identity.identifier
+        guard upper < identity.identifierCount else { return nil }
+        return UInt32(upper) << 16 | UInt32(header.sequenceNumber)
+    }
+
+    private func sourcePort(of flow: UInt16) -> UInt16 {
+        let count = UInt16(identity.sourcePorts.count)
+        return count == 0 ? 0 : identity.sourcePorts.lowerBound + flow % count
+    }
+
+    /// Half a number and half a cookie, so that an answer to somebody else's SYN is not ours.
+    private func segmentNumber(of id: ProbeID) -> UInt32 {
+        UInt32(truncatingIfNeeded: id.rawValue & 0xffff) << 16 | UInt32(truncatingIfNeeded: cookie(of: id) >> 48)
+    }
+
+    private func identify(segmentNumber: UInt32, _ latest: ProbeID) -> ProbeID? {
+        guard let id = expand(segmentNumber >> 16, bits: 16, latest), self.segmentNumber(of: id) == segmentNumber else {
+            return nil
+        }
+        return id
+    }
+
+    /// The newest number that ends in these bits; the index in a payload may say that it is an older one.
+    private func expand(_ number: UInt32, bits: Int, _ payload: RawSpan, _ latest: ProbeID) -> ProbeID? {
+        if payload.byteCount >= Self.cookieLength {
+            let index = payload.uint32(at: 8)
+            if index & (UInt32(truncatingIfNeeded: UInt64(1) << UInt64(bits)) &- 1) == number {
+                return expand(index, latest)
+            }
+        }
+        return expand(number, bits: bits, latest)
+    }
+
+    private func expand(_ number: UInt32, bits: Int = 32, _ latest: ProbeID) -> ProbeID? {
+        let mask = (UInt64(1) << UInt64(bits)) &- 1
+        let back = (latest.rawValue &- UInt64(number)) & mask
+        guard back < latest.rawValue else { return nil }
+        return ProbeID(rawValue: latest.rawValue - back)
+    }
+
+    private func cookie(of id: ProbeID) -> UInt64 { identity.cookies.hash(id.rawValue) }
+
+    /// What is wrong with a payload, nil when it is not ours at all: its cookie differs in more than a few bits.
+    ///
+    /// A payload too short for a cookie is judged by the measurement, which knows how long it was.
+    private func integrity(of payload: RawSpan, for id: ProbeID, skippingTo skipped: Int) -> Response.Integrity? {
+        var offset = 0
+        if payload.byteCount >= Self.cookieLength {
+            let cookie = cookie(of: id)
+            let found = payload.uint64(at: 0)
+            if found != cookie {
+                guard (found ^ cookie).nonzeroBitCount <= Self.toleratedBits else { return nil }
+                let octet = (found ^ cookie).leadingZeroBitCount / 8
+                return .wrongOctet(
+                    offset: octet, expected: UInt8(truncatingIfNeeded: cookie >> UInt64(56 - 8 * octet)),
+                    found: payload.octet(at: octet))
+            }
+            let index = UInt32(truncatingIfNeeded: id.rawValue)
+            let difference = index ^ payload.uint32(at: 8)
+            if difference != 0 {
+                let octet = difference.leadingZeroBitCount / 8
+                return .wrongOctet(
+                    offset: 8 + octet, expected: UInt8(truncatingIfNeeded: index >> UInt32(24 - 8 * octet)),
+                    found: payload.octet(at: 8 + octet))
+            }
+            offset = skipped
+        }
+        while offset < payload.byteCount {
+            let found = payload.octet(at: offset)
+            if found != Self.pattern(at: offset) {
+                return .wrongOctet(offset: offset, expected: Self.pattern(at: offset), found: found)
+            }
+            offset &+= 1
+        }
+        return .intact
+    }
+
+    private static func pattern(at offset: Int) -> UInt8 { UInt8(truncatingIfNeeded: offset) }
+
+    /// Octets that a payload needs for cookie and index.
+    public static let cookieLength = 12
+    /// Octets that a payload needs for a balanced checksum too.
+    static let balancedLength = 14
+    /// The checksum of flow 0; the lower bits are the flow's.
+    private static let flowChecksum: UInt16 = 0x4000
+    private static let flowMask: UInt16 = 0x3fff
+    /// A random cookie is this near to ours once in 2^43.
+    private static let toleratedBits = 3
+    /// A maximum segment size of 1,460: firewalls distrust a SYN without one.
+    private static let segmentOptions: [UInt8] = [2, 4, 0x05, 0xb4]
+}
+
+/// Whence and when a packet came.
+public struct Arrival: Hashable, Sendable, BitwiseCopyable {
+    public var source: IPAddress
+    public var hopLimit: UInt8?
+    public var trafficClass: UInt8?
+    public var stamp: Stamp
+    /// When this process read it.
+    public var time: Timestamp
+
+    @inlinable
+    public init(
+        source: IPAddress, hopLimit: UInt8? = nil, trafficClass: UInt8? = nil, stamp: Stamp, time: Timestamp
+    ) {
+        self.source = source
+        self.hopLimit = hopLimit
+        self.trafficClass = trafficClass
+        self.stamp = stamp
+        self.time = time
+    }
+}
+
+/// An ICMP error as a socket's error queue tells of it (ip(7), `IP_RECVERR`).
+public struct QueuedError: Hashable, Sendable, BitwiseCopyable {
+    public var type: ICMPType
+    public var code: UInt8
+    public var info: UInt32
+    /// Where the probe was going.
+    public var destination: IPAddress
+    /// Where the ICMP extensions start in what is quoted.
+    public var extensionOffset: Int?
+
+    public init(type: ICMPType, code: UInt8, info: UInt32, destination: IPAddress, extensionOffset: Int? = nil) {
+        self.type = type
+        self.code = code
+        self.info = info
+        self.destination = destination
+        self.extensionOffset = extensionOffset
+    }
+}
+
+extension OutputRawSpan {
+    /// Throws `truncated` when fewer than `needed` octets are free.
+    func requireRoom(_ needed: Int) throws(PacketError) {
+        guard freeCapacity >= needed else { throw .truncated(needed: needed, available: freeCapacity) }
+    }
+}

@@ -1,0 +1,108 @@
+import PacketFormats
+
+/// What came back for a probe: one type for IPv4 and IPv6, for replies, ICMP errors and the socket's error queue.
+public struct Response: Sendable {
+    public enum Kind: Hashable, Sendable, BitwiseCopyable {
+        /// An echo reply, or over UDP the payload sent back.
+        case echoReply
+        /// A UDP datagram from the port that was asked, with other bytes than were sent.
+        case datagram
+        /// A TCP segment with these flags.
+        case tcp(TCPHeader.Flags)
+        /// An ICMP or ICMPv6 error; `info` holds the octets behind its checksum: MTU, pointer or gateway.
+        case icmpError(type: ICMPType, code: UInt8, info: UInt32)
+    }
+
+    /// What is wrong with the bytes of a reply. A wrong length shows only to who knows what was sent: the measurement.
+    public enum Integrity: Hashable, Sendable, BitwiseCopyable {
+        case intact
+        case wrongChecksum
+        /// The first octet of the payload that differs from what was sent.
+        case wrongOctet(offset: Int, expected: UInt8, found: UInt8)
+        /// Payload octets that were sent and that came.
+        case wrongLength(sent: Int, received: Int)
+    }
+
+    /// The probe that this answers, nil for an error that quotes too little to tell.
+    public var probe: ProbeID?
+    public var kind: Kind
+    /// Who sent it.
+    public var responder: IPAddress
+    /// Where the quoted probe was going; nil in a reply.
+    public var quotedDestination: IPAddress?
+    /// As it arrived here.
+    public var hopLimit: UInt8?
+    public var trafficClass: UInt8?
+    /// Octets of the ICMP message, or of the UDP datagram with its header.
+    public var byteCount: Int
+    public var integrity: Integrity
+    /// When the packet arrived, by the clock of the stamp.
+    public var stamp: Stamp
+    /// When this process read it.
+    public var arrival: Timestamp
+    /// What the error quotes, nil for a reply.
+    public var detail: ErrorDetail?
+
+    public init(
+        probe: ProbeID?, kind: Kind, responder: IPAddress, quotedDestination: IPAddress? = nil, hopLimit: UInt8? = nil,
+        trafficClass: UInt8? = nil, byteCount: Int = 0, integrity: Integrity = .intact, stamp: Stamp,
+        arrival: Timestamp, detail: ErrorDetail? = nil
+    ) {
+        self.probe = probe
+        self.kind = kind
+        self.responder = responder
+        self.quotedDestination = quotedDestination
+        self.hopLimit = hopLimit
+        self.trafficClass = trafficClass
+        self.byteCount = byteCount
+        self.integrity = integrity
+        self.stamp = stamp
+        self.arrival = arrival
+        self.detail = detail
+    }
+}
+
+/// The rarer part of an ICMP error, boxed so that replies stay small.
+public final class ErrorDetail: Sendable {
+    /// Nil where the kernel does not hand it out (error queue).
+    public let quoted: QuotedPacket?
+    public let extensions: ICMPExtensions?
+
+    public init(quoted: QuotedPacket?, extensions: ICMPExtensions?) {
+        self.quoted = quoted
+        self.extensions = extensions
+    }
+}
+
+extension Response.Kind {
+    /// Whether a hop limit ran out on the way.
+    @inlinable
+    public func isTimeExceeded(_ version: IPVersion) -> Bool {
+        guard case .icmpError(let type, _, _) = self else { return false }
+        return type == .timeExceeded(version)
+    }
+
+    /// Whether somebody says that the destination, or the way to it, is not there.
+    @inlinable
+    public func isDestinationUnreachable(_ version: IPVersion) -> Bool {
+        guard case .icmpError(let type, _, _) = self else { return false }
+        return type == .destinationUnreachable(version)
+    }
+
+    /// Whether the port, not the host, is unreachable: the host is alive (RFC 792 code 3, RFC 4443 code 4).
+    @inlinable
+    public func isPortUnreachable(_ version: IPVersion) -> Bool {
+        guard case .icmpError(let type, let code, _) = self else { return false }
+        return type == .destinationUnreachable(version) && code == (version == .v4 ? 3 : 4)
+    }
+
+    /// The next hop's MTU of "fragmentation needed" or "packet too big" (RFC 1191, RFC 4443 section 3.2).
+    @inlinable
+    public func nextHopMTU(_ version: IPVersion) -> UInt32? {
+        guard case .icmpError(let type, let code, let info) = self else { return nil }
+        switch version {
+        case .v4: return type == ICMPType.V4.destinationUnreachable && code == 4 ? info & 0xffff : nil
+        case .v6: return type == ICMPType.V6.packetTooBig ? info : nil
+        }
+    }
+}

@@ -1,0 +1,18 @@
+/// How long a probe and its answer took.
+enum RoundTrip {
+    /// The kernel's round trip where it has stamped both ends; else this process' own.
+    ///
+    /// The kernel's must lie within what this process saw with a clock that is never set, so that neither a step of the
+    /// wall clock nor a stamp that belongs to another packet can pass.
+    static func of(sentAt: Timestamp, _ sent: Stamp, _ response: Response) -> (TimeSpan, Stamp.Clock) {
+        let seen = TimeSpan(nanoseconds: max(0, (response.arrival - sentAt).nanoseconds))
+        guard sent.clock == .kernel, response.stamp.clock == .kernel else { return (seen, .user) }
+        let stamped = response.stamp.nanoseconds &- sent.nanoseconds
+        let tolerance = Self.clockTolerance + seen.nanoseconds / 1_000
+        guard stamped >= 0, stamped <= seen.nanoseconds + tolerance else { return (seen, .user) }
+        return (TimeSpan(nanoseconds: stamped), .kernel)
+    }
+
+    /// Nanoseconds, besides the 500 parts in a million that the wall clock may be slewed by (adjtimex(2)).
+    private static let clockTolerance: Int64 = 10_000
+}
