@@ -23,6 +23,12 @@ public struct Poller: ~Copyable, DescriptorOwner {
         /// What the descriptor was added with.
         public var token: UInt64
         public var readiness: Readiness
+
+        @inlinable
+        public init(token: UInt64, readiness: Readiness) {
+            self.token = token
+            self.readiness = readiness
+        }
     }
 
     /// Events of the last wait.

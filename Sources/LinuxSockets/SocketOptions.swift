@@ -296,7 +296,7 @@ extension Socket {
                 // Bit n of the native 32-bit word n / 32.
                 let word = Int(type.rawValue) / 32 * 4
                 let byte = Int(type.rawValue) % 32 / 8
-                blocked[word + (Self.isLittleEndian ? byte : 3 - byte)] &= ~(1 << (type.rawValue % 8))
+                blocked[word + (isLittleEndian ? byte : 3 - byte)] &= ~(1 << (type.rawValue % 8))
             }
             try set(level: NP_SOL_ICMPV6, name: NP_ICMP6_FILTER, to: blocked)
         default:
@@ -365,6 +365,4 @@ extension Socket {
     private static func words(_ words: UInt32...) -> [UInt8] {
         words.flatMap { word in unsafe withUnsafeBytes(of: word) { unsafe Array($0) } }
     }
-
-    private static var isLittleEndian: Bool { 1.littleEndian == 1 }
 }

@@ -25,6 +25,9 @@ public final class NamespaceLab {
         return onThread { (try? NetworkNamespace.enterNew()) != nil }
     }()
 
+    /// Whether the kernel has TUN devices.
+    public static let hasTun = unsafe access("/dev/net/tun", R_OK | W_OK) == 0
+
     /// Makes the nodes. Each has `lo` up, forwards packets, limits no ICMP errors and uses addresses at once.
     public init(_ names: String...) throws {
         for name in names { try addNode(name) }
