@@ -138,6 +138,39 @@ struct ICMPTests {
         }
     }
 
+    /// Keys that the caller chose come back from sockets that write headers themselves, too (Linux 6.13).
+    @Test(arguments: [IPVersion.v4, .v6])
+    func chosenKeysOnRawSockets(_ version: IPVersion) throws {
+        let lab = try NamespaceLab("a")
+        try lab["a"].run {
+            let number = version == .v4 ? SocketProtocol.raw : .icmpv6
+            let socket = try Socket(family: version.family, type: .raw, protocol: number)
+            try socket.set(.timestamping, to: [.sendSoftware, .software, .identifiers, .timesOnly])
+            let message = try echoRequest(version, identifier: 5)
+            var batch = SendBatch(capacity: 2, slotSize: 64)
+            for key: UInt32 in [0xdead_beef, 3] {
+                try batch.append(to: SocketAddress(loopback(version)), timestampKey: key) {
+                    output throws(PacketError) in
+                    if version == .v4 {
+                        let header = IPv4Header(
+                            destination: .loopback, proto: .icmp, hopLimit: 64,
+                            totalLength: UInt16(20 + message.count))
+                        try header.write(to: &output)
+                    }
+                    output.append(contentsOf: message.bytes)
+                }
+            }
+            let outcome = batch.send(on: socket)
+            guard outcome.failure == nil else {
+                #expect(outcome.failure == .invalidArgument)
+                return
+            }
+            for key: UInt32 in [0xdead_beef, 3] {
+                #expect(try next(socket, errorQueue: true).control.error?.timestampKey == key)
+            }
+        }
+    }
+
     /// Time exceeded without privilege: the error queue of a UDP socket names router, type, hop limit and payload.
     @Test(arguments: [IPVersion.v4, .v6])
     func timeExceededOnTheErrorQueue(_ version: IPVersion) throws {
