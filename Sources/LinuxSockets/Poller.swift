@@ -2,7 +2,7 @@ import CLinuxSockets
 import Glibc
 
 /// Waits until one of many descriptors is ready (epoll(7), level-triggered).
-public struct Poller: ~Copyable, DescriptorOwner {
+public struct Poller: ~Copyable, DescriptorOwner, Sendable {
     /// What a descriptor is waited for, and what it is ready for.
     public struct Readiness: OptionSet, Hashable, Sendable, BitwiseCopyable {
         public var rawValue: UInt32

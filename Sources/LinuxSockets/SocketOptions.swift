@@ -123,7 +123,9 @@ extension SocketOption where Value == PathMTUDiscovery {
 extension SocketOption where Value == Timestamping {
     /// Which times the kernel reports: SO_TIMESTAMPING (Documentation/networking/timestamping.rst).
     ///
-    /// Setting it starts the keys of `identifiers` at 0 again when they were off before.
+    /// Setting it starts the keys of `identifiers` at 0 only when they were off before: see `restartTimestampKeys`. The
+    /// kernel begins to take arrival times a moment after the first socket of the machine asked for them, so that the
+    /// first datagrams may come without.
     public static var timestamping: Self { Self(socket: NP_SO_TIMESTAMPING) }
 }
 
@@ -217,6 +219,14 @@ extension Socket {
     public func growSendBuffer(to bytes: Int) throws(Errno) -> Int {
         let forced = SocketOption<Int>(socket: NP_SO_SNDBUFFORCE)
         return try grow(forced, orElse: .sendBufferSize, to: bytes)
+    }
+
+    /// Numbers the send calls from 0 again, with what SO_TIMESTAMPING is set to: after a failed send nobody knows
+    /// whether it took a key.
+    public func restartTimestampKeys() throws(Errno) {
+        let flags = try value(of: .timestamping)
+        try set(.timestamping, to: flags.subtracting(.identifiers))
+        try set(.timestamping, to: flags)
     }
 
     private func grow(

@@ -264,16 +264,35 @@ private func flags(_ batch: borrowing ReceiveBatch, _ index: Int) -> Set<String>
             batch.append(to: try receiver.localAddress(), hopLimit: 5, timestampKey: key) { $0.append(UInt8(0)) }
         }
         let outcome = batch.send(on: sender)
-        guard outcome.failure == nil else {
+        guard try SendBatch.takesTimestampKeys() else {
             #expect(outcome.failure == .invalidArgument)
             return
         }
+        #expect(outcome.failure == nil)
         var keys: [UInt32] = []
         var received = ReceiveBatch(capacity: 2, slotSize: 8)
         try receive(2, on: sender, into: &received, errorQueue: true) { batch, index in
             keys.append(try #require(batch.control(at: index).error?.timestampKey))
         }
         #expect(keys == [0xffff_ffff, 7])
+    }
+
+    @Test func keysRestart() throws {
+        let receiver = try boundUDP(.v4)
+        let sender = try boundUDP(.v4)
+        try sender.connect(to: try receiver.localAddress())
+        try sender.set(.timestamping, to: [.sendSoftware, .software, .identifiers, .timesOnly])
+        for _ in 0..<3 { try sender.send([1]) }
+        try sender.restartTimestampKeys()
+        #expect(
+            try sender.value(of: .timestamping) == [.sendSoftware, .software, .identifiers, .timesOnly])
+        for _ in 0..<2 { try sender.send([1]) }
+        var keys: [UInt32] = []
+        var received = ReceiveBatch(capacity: 8, slotSize: 8)
+        try receive(5, on: sender, into: &received, errorQueue: true) { batch, index in
+            keys.append(try #require(batch.control(at: index).error?.timestampKey))
+        }
+        #expect(keys == [0, 1, 2, 0, 1])
     }
 
     @Test(arguments: [IPVersion.v4, .v6])

@@ -161,10 +161,11 @@ struct ICMPTests {
                 }
             }
             let outcome = batch.send(on: socket)
-            guard outcome.failure == nil else {
+            guard try SendBatch.takesTimestampKeys() else {
                 #expect(outcome.failure == .invalidArgument)
                 return
             }
+            #expect(outcome.failure == nil)
             for key: UInt32 in [0xdead_beef, 3] {
                 #expect(try next(socket, errorQueue: true).control.error?.timestampKey == key)
             }
@@ -202,6 +203,60 @@ struct ICMPTests {
             #expect(last.type == .destinationUnreachable(version))
             #expect(last.errno == .connectionRefused)
             #expect(last.offender == target.ipAddress)
+        }
+    }
+
+    /// A router's MPLS labels behind the quote (RFC 4884, RFC 4950): the kernel says where they start, without any
+    /// privilege, and whether their checksum verifies.
+    @Test(arguments: [(IPVersion.v4, true), (.v4, false), (.v6, true), (.v6, false)])
+    func extensionsOnTheErrorQueue(_ version: IPVersion, _ isValid: Bool) throws {
+        let lab = try NamespaceLab("a", "b")
+        try lab.link("a", "b", "10.1.1", "fd01:1")
+        let own = try address(version, "10.1.1.1", "fd01:1::1")
+        let router = try address(version, "10.1.1.2", "fd01:1::2")
+        let target = router
+        try lab["a"].run {
+            let socket = try Socket(family: version.family, type: .datagram, protocol: .udp)
+            try socket.bind(to: SocketAddress(own, port: 7001))
+            try socket.set(.receiveErrors, to: true)
+            try socket.set(.receiveErrorExtensions, to: true)
+            // The router's message: a quote of 128 octets, then a structure with one object of one label.
+            var labels: [UInt8] = [0x20, 0, 0, 0, 0, 8, 1, 1, 0x03, 0xe8, 0x41, 0x01]
+            let checksum = InternetChecksum.of(labels.bytes) ^ (isValid ? 0 : 1)
+            labels.replaceSubrange(2..<4, with: [UInt8(checksum >> 8), UInt8(checksum & 0xff)])
+            let error = try [UInt8](capacity: 512) { output throws(PacketError) in
+                // The length of the quote: in words of four octets in the second octet, or of eight in the first.
+                let rest: UInt32 = version == .v4 ? 32 << 16 : 16 << 24
+                try ICMPHeader(type: .timeExceeded(version), rest: rest).write(to: &output)
+                switch (own, target) {
+                case (.v4(let own), .v4(let target)):
+                    var header = IPv4Header(destination: target, proto: .udp, hopLimit: 1, totalLength: 200)
+                    header.source = own
+                    try header.write(to: &output)
+                case (.v6(let own), .v6(let target)):
+                    output.append(UInt32(0x6000_0000))
+                    output.append(UInt16(160))
+                    output.append(UInt16(0x1101))
+                    for word in [own.high, own.low, target.high, target.low] { output.append(word) }
+                default: break
+                }
+                try UDPHeader(sourcePort: 7001, destinationPort: 33_434, length: 160).write(to: &output)
+                output.append(repeating: 0x11, count: 8 + 128 - output.byteCount)
+                output.append(contentsOf: labels.bytes)
+                if version == .v4 { ICMPHeader.writeChecksum(of: 0, in: &output) }
+            }
+            try lab["b"].run {
+                let raw = try Socket(family: version.family, type: .raw, protocol: version.icmp)
+                try raw.send(error, to: SocketAddress(own))
+            }
+            let entry = try next(socket, errorQueue: true)
+            let report = try #require(entry.control.error)
+            #expect(report.type == .timeExceeded(version))
+            #expect(report.offender == router)
+            // Behind the headers of the quote, which the kernel took off.
+            #expect(report.extensionOffset == 128 - (version == .v4 ? 20 : 40) - 8)
+            #expect(report.extensionIsInvalid == !isValid)
+            #expect(entry.bytes.suffix(12) == labels[...])
         }
     }
 
