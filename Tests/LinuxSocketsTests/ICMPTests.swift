@@ -319,6 +319,29 @@ struct ICMPTests {
         }
     }
 
+    /// A ping socket does not tell the real length, but that the datagram was cut.
+    @Test(arguments: [IPVersion.v4, .v6])
+    func truncationOnPingSockets(_ version: IPVersion) throws {
+        let lab = try NamespaceLab("a")
+        try lab["a"].set("net.ipv4.ping_group_range", "0 2147483647")
+        try lab["a"].run {
+            let socket = try Socket(family: version.family, type: .datagram, protocol: version.icmp)
+            let request = try echoRequest(version, identifier: 1)
+            for _ in 0..<4 { try socket.send(request, to: SocketAddress(loopback(version))) }
+            for (size, isTruncated) in [(16, false), (15, true)] {
+                try socket.wait(for: .readable)
+                var buffer = [UInt8](repeating: 0, count: size)
+                let result = try #require(try socket.receive(into: &buffer))
+                #expect(result.count == size && result.isTruncated == isTruncated)
+                try socket.wait(for: .readable)
+                var batch = ReceiveBatch(capacity: 1, slotSize: size)
+                #expect(try batch.receive(on: socket) == 1)
+                let wasCut = batch.isTruncated(at: 0)
+                #expect(wasCut == isTruncated)
+            }
+        }
+    }
+
     @Test(arguments: [IPVersion.v4, .v6])
     func pingSocketsAreRefusedWhereTheRangeIsShut(_ version: IPVersion) throws {
         let lab = try NamespaceLab("a")
