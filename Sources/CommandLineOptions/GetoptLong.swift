@@ -6,6 +6,12 @@ import Glibc
 /// glibc does what users know: clusters, glued values, `--name=value`, unique beginnings of long names, operands among
 /// the options, `--`. Its messages are off; the caller makes them from `Refusal`.
 struct GetoptLong {
+    /// One use of an option, by its code: the byte of a letter, or `firstCode` and the index of a long name's option.
+    struct Occurrence {
+        var code: Int32
+        var value: String?
+    }
+
     enum Refusal {
         case unknownLetter(UInt8)
         /// Unknown or ambiguous: the argument as it was typed.
@@ -17,15 +23,14 @@ struct GetoptLong {
     }
 
     /// The options before the first refusal, in order.
-    private(set) var options: [(code: Int32, value: String?)] = []
+    private(set) var options: [Occurrence] = []
     private(set) var refusal: Refusal?
     /// What is left; empty after a refusal.
     private(set) var operands: [String] = []
 
     /// Parses `arguments`, which don't hold the program's name; a NUL in one ends it, as in any argument vector.
     ///
-    /// The code of a letter is its byte, the code of a long name `firstCode` and the index of its option: names of one
-    /// option are never ambiguous among themselves.
+    /// All names of one option have one code: they are never ambiguous among themselves.
     init(_ arguments: [String], _ descriptions: [OptionDescription], stopsAtOperand: Bool) {
         var text: [UInt8] = []
         text.reserveCapacity(2_048)
@@ -122,7 +127,7 @@ struct GetoptLong {
             default:
                 var value: String?
                 if let text = unsafe step.value { value = unsafe String(cString: text) }
-                options.append((unsafe step.code, value))
+                options.append(Occurrence(code: unsafe step.code, value: value))
             }
         }
     }

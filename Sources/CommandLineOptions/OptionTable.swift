@@ -30,13 +30,15 @@ public struct OptionTable<Configuration>: Sendable {
         _ arguments: [String], into configuration: inout Configuration
     ) throws(UsageError) -> Outcome<[String]> {
         let parsed = GetoptLong(arguments, list.options, stopsAtOperand: page.order != .permuted)
-        for (code, value) in parsed.options {
-            guard let index = list.index(of: code) else { continue }
+        for occurrence in parsed.options {
+            guard let index = list.index(of: occurrence.code) else { continue }
             do {
-                if let builtin = list.builtin(index) { return .print(try text(of: builtin, OptionValue(value))) }
-                try option(index)?.apply(&configuration, OptionValue(value))
+                if let builtin = list.builtin(index) {
+                    return .print(try text(of: builtin, OptionValue(occurrence.value)))
+                }
+                try option(index)?.apply(&configuration, OptionValue(occurrence.value))
             } catch {
-                throw usageError("option \(list.name(code)): \(error)")
+                throw usageError("option \(list.name(occurrence.code)): \(error)")
             }
         }
         if let refusal = parsed.refusal {
