@@ -51,18 +51,40 @@ public struct ChildProcess: ~Copyable {
     private let errorPipe: FileDescriptor
     private var status: Int32?
 
+    /// What the program finds as its standard output.
+    public enum OutputTarget: Sendable {
+        /// A pipe whose contents become `output`.
+        case captured
+        /// Nothing: the descriptor is closed.
+        case closed
+        /// A pipe that nobody reads.
+        case brokenPipe
+        /// A file, which must be there: `/dev/full`.
+        case file(String)
+    }
+
     /// Starts the program in the network namespace of the calling thread; throws when it can't be started.
+    ///
+    /// - Parameter input: what it reads from its standard input, up to the end of file.
     public init(
-        _ arguments: [String], environment: [String] = ["PATH=\(searchPath)", "LC_ALL=C"]
+        _ arguments: [String], environment: [String] = ["PATH=\(searchPath)", "LC_ALL=C"], input: [UInt8] = [],
+        output target: OutputTarget = .captured
     ) throws {
         guard let program = arguments.first else { throw CommandFailure(description: "no program") }
+        let input = try temporaryFile(input)
         let output = try Pipe()
         let errors = try Pipe()
         var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)
         defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-        unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        unsafe posix_spawn_file_actions_adddup2(&actions, output.writing.rawDescriptor, 1)
+        unsafe posix_spawn_file_actions_adddup2(&actions, input.rawDescriptor, 0)
+        let broken = try Pipe().keepWriting()
+        switch target {
+        case .captured: unsafe posix_spawn_file_actions_adddup2(&actions, output.writing.rawDescriptor, 1)
+        case .closed: unsafe posix_spawn_file_actions_addclose(&actions, 1)
+        case .brokenPipe: unsafe posix_spawn_file_actions_adddup2(&actions, broken.rawDescriptor, 1)
+        case .file(let path): unsafe posix_spawn_file_actions_addopen(&actions, 1, path, O_WRONLY, 0)
+        }
         unsafe posix_spawn_file_actions_adddup2(&actions, errors.writing.rawDescriptor, 2)
         // The test runner's threads may block signals, and a child would inherit that.
         var attributes = posix_spawnattr_t()
@@ -103,6 +125,16 @@ public struct ChildProcess: ~Copyable {
     public mutating func wait(seconds: Int64 = 30, forOutput condition: (String) -> Bool) throws {
         let deadline = SystemClock.monotonic.now + seconds * 1_000_000_000
         while !condition(String(decoding: output, as: UTF8.self)) {
+            guard try collect(until: deadline) else {
+                throw CommandFailure(description: "\(name): ended before it printed what was waited for: \(text)")
+            }
+        }
+    }
+
+    /// As `wait(forOutput:)`, for standard error.
+    public mutating func wait(seconds: Int64 = 30, forErrors condition: (String) -> Bool) throws {
+        let deadline = SystemClock.monotonic.now + seconds * 1_000_000_000
+        while !condition(String(decoding: errors, as: UTF8.self)) {
             guard try collect(until: deadline) else {
                 throw CommandFailure(description: "\(name): ended before it printed what was waited for: \(text)")
             }
@@ -187,6 +219,23 @@ private struct Pipe: ~Copyable {
     }
 
     consuming func keepReading() -> FileDescriptor { reading }
+    consuming func keepWriting() -> FileDescriptor { writing }
+}
+
+/// A file without a name that holds these bytes, at its beginning.
+private func temporaryFile(_ bytes: [UInt8]) throws -> FileDescriptor {
+    var path = Array("/tmp/netprobe-XXXXXX".utf8CString)
+    let file = FileDescriptor(owning: unsafe mkstemp(&path))
+    guard file.rawDescriptor >= 0 else {
+        throw CommandFailure(description: "no temporary file: \(Errno(rawValue: errno))")
+    }
+    unsafe unlink(path)
+    _ = fcntl(file.rawDescriptor, F_SETFD, FD_CLOEXEC)
+    let count = unsafe bytes.withUnsafeBytes { unsafe write(file.rawDescriptor, $0.baseAddress, $0.count) }
+    guard count == bytes.count, lseek(file.rawDescriptor, 0, SEEK_SET) == 0 else {
+        throw CommandFailure(description: "cannot write a temporary file: \(Errno(rawValue: errno))")
+    }
+    return file
 }
 
 /// Lends strings as an array of C strings that ends with a null pointer.

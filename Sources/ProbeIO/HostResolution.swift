@@ -1,0 +1,68 @@
+import LinuxSockets
+import PacketFormats
+
+/// A host as it was named, and its address or why there is none.
+public struct ResolvedHost: Sendable {
+    public var name: String
+    public var address: Result<IPAddress, ResolveError>
+    /// Whether the name is an address itself, so that nobody was asked.
+    public var isNumeric: Bool
+}
+
+extension Resolver {
+    /// The first address of each host, in the order given. Several names are asked for side by side.
+    ///
+    /// - Parameters:
+    ///   - family: only addresses of this version.
+    ///   - usable: versions that probes can be sent over; a name with addresses of others only is unknown.
+    public static func resolve(
+        hosts: [String], family: IPVersion?, usable: [IPVersion]
+    ) throws(Errno) -> [ResolvedHost] {
+        var answers: [String: Result<[IPAddress], ResolveError>] = [:]
+        var numeric: Set<String> = []
+        var names: [String] = []
+        for host in hosts where answers[host] == nil && !names.contains(host) {
+            do throws(ResolveError) {
+                if let address = try numericAddress(host, family: family) {
+                    answers[host] = .success([address])
+                    numeric.insert(host)
+                } else {
+                    names.append(host)
+                }
+            } catch {
+                answers[host] = .failure(error)
+            }
+        }
+        if let name = names.first, names.count == 1 {
+            do throws(ResolveError) {
+                answers[name] = .success(try resolve(name, family: family))
+            } catch {
+                answers[name] = .failure(error)
+            }
+        } else if !names.isEmpty {
+            try ask(names, family, into: &answers)
+        }
+        return hosts.map { host in
+            let address = (answers[host] ?? .failure(.unknownHost(name: host, reason: "no answer"))).flatMap {
+                addresses -> Result<IPAddress, ResolveError> in
+                if let address = addresses.first(where: { usable.contains($0.version) }) { return .success(address) }
+                return .failure(.unknownHost(name: host, reason: "no address of a version that this host has"))
+            }
+            return ResolvedHost(name: host, address: address, isNumeric: numeric.contains(host))
+        }
+    }
+
+    private static func ask(
+        _ names: [String], _ family: IPVersion?, into answers: inout [String: Result<[IPAddress], ResolveError>]
+    ) throws(Errno) {
+        let resolver = try ForwardResolver()
+        var poller = try Poller()
+        try poller.add(resolver, token: 0)
+        var unasked = names[...]
+        while !unasked.isEmpty || resolver.pendingCount > 0 {
+            while let name = unasked.first, resolver.lookUp(name, family: family) { unasked.removeFirst() }
+            try poller.wait()
+            while let answer = resolver.nextAnswer() { answers[answer.question.name] = answer.addresses }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import LinuxSockets
+import ProbeEngine
+
+extension TransportSelection {
+    /// One line for standard error: which rung it is, why no better one, and what would get it. Nil at the top.
+    ///
+    /// - Parameter program: how the tool was called, for the remedy.
+    public func notice(program: String) -> String? {
+        guard let why = reasons(refusals) else { return nil }
+        let raw = "run it as root, or once: sudo setcap cap_net_raw+p $(command -v \(program))"
+        switch transport.rung {
+        case .raw: return nil
+        case .ping: return "using ICMP datagram sockets (\(why)); for raw ones \(raw)"
+        case .udp:
+            let port = transport.method.destinationPort
+            guard refusals.contains(where: { $0.rung == .ping }) else {
+                return "using UDP sockets (\(why)); for raw ones \(raw)"
+            }
+            return "using UDP probes to port \(port) (\(why)); for ICMP \(raw), "
+                + "or: sudo sysctl net.ipv4.ping_group_range='0 2147483647'"
+        }
+    }
+}
+
+/// What each rung was refused with: `raw: EPERM, ping: EACCES`.
+private func reasons(_ refusals: [(rung: Rung, failure: Errno)]) -> String? {
+    refusals.isEmpty ? nil : refusals.map { "\($0.rung): \($0.failure.name)" }.joined(separator: ", ")
+}
+
+extension TransportError: CustomStringConvertible {
+    /// One line that says what was refused and what would help.
+    public var description: String {
+        switch self {
+        case .notPermitted(let refusals):
+            let why = reasons(refusals).map { " (\($0))" } ?? ""
+            let needsRawOnly = !refusals.contains { $0.rung == .ping }
+            let remedy = needsRawOnly ? "" : ", or let net.ipv4.ping_group_range hold one of your groups"
+            return "this needs a privilege that the process lacks\(why): "
+                + "run it as root, or give the program cap_net_raw+p with setcap\(remedy)"
+        case .refused(let what, let failure): return "cannot open the \(what): \(failure) (\(failure.name))"
+        case .noSuchVersion(let versions):
+            let names = versions.map { "IPv\($0.rawValue)" }.joined(separator: " or ")
+            return "this host has no \(names)"
+        }
+    }
+}
