@@ -51,7 +51,7 @@ let package = Package(
             "swtrace",
             ["CommandLineOptions", "ProbeReports", "ProbeIO", "ProbeEngine", "LinuxSockets", "PacketFormats"]),
         tool("swecho", ["CommandLineOptions", "ProbeReports", "ProbeIO", "LinuxSockets", "PacketFormats"]),
-        tool("swlab", ["CommandLineOptions", "SimulatedNetwork", "LinuxSockets", "PacketFormats"]),
+        tool("swlab", ["CommandLineOptions", "SimulatedNetwork", "LinuxSockets", "CLinuxSockets", "PacketFormats"]),
         .target(
             name: "TestSupport", dependencies: ["LinuxSockets", "PacketFormats"], path: "Tests/TestSupport",
             swiftSettings: settings),
