@@ -1,1 +1,705 @@
-// SimulatedNetwork
+import PacketFormats
+
+/// A simulated internet around one host: takes the IP packets that the host sends, and gives those that reach it.
+///
+/// It knows no clock: times are nanoseconds on the caller's scale and never go back (an earlier one counts as the latest
+/// that was seen). The same scenario, seed and calls give the same bytes. Whatever the host sends, nothing traps.
+public struct SimulatedNetwork: Sendable {
+    /// What happened so far, to packets that have not arrived yet too.
+    public private(set) var truth = Truth()
+
+    /// - Parameters:
+    ///   - seed: the only source of chance.
+    ///   - recordsPackets: whether `truth` keeps a record of each packet; without, memory stays bounded for ever.
+    public init(_ scenario: Scenario, seed: UInt64, recordsPackets: Bool = true) {
+        topology = Topology(scenario)
+        generator = SeededGenerator(seed: seed)
+        salt = SeededGenerator.mix(seed)
+        self.recordsPackets = recordsPackets
+        buckets = topology.nodes.map { node in
+            Bucket(
+                level: node.answers.limit.map { $0.burst.multipliedReportingOverflow(by: $0.period).partialValue } ?? 0)
+        }
+        arrivals = [Int64](repeating: Int64.min, count: topology.edges.count + topology.nodes.count)
+    }
+
+    /// Takes a packet of the host: a whole IPv4 or IPv6 packet; octets behind its length are ignored.
+    ///
+    /// O(log packets under way), and what is due by `now` happens first.
+    public mutating func send(_ packet: [UInt8], at now: Int64) {
+        while let event = events.first, event.time <= now { step() }
+        self.now = max(self.now, now)
+        let origin = truth.counters.sent
+        truth.counters.sent += 1
+        if recordsPackets { truth.packets.append(Truth.SentPacket(time: self.now)) }
+        var bytes = packet
+        guard let layout = PacketLayout(&bytes) else {
+            lose(origin, at: 0, isBackward: false, .malformed)
+            return
+        }
+        let destination = topology.owner(of: layout.destination)
+        if layout.destination.isMulticast || layout.destination == .v4(.broadcast) || destination == 0 {
+            lose(origin, at: 0, isBackward: false, .ignored)
+            return
+        }
+        forward(Packet(bytes: bytes, layout: layout, origin: origin, destination: destination), at: 0, cameOver: nil)
+    }
+
+    /// Takes a packet of the host as a span.
+    public mutating func send(_ packet: RawSpan, at now: Int64) { send(packet.copied(), at: now) }
+
+    /// When to call `receive` next: no packet reaches the host earlier, and none at this time either if it is a packet
+    /// at some router that moves. nil: nothing is under way. Changes with every `send` and `receive`.
+    public var nextDelivery: Int64? {
+        inboxStart < inbox.count ? inbox[inboxStart].time : events.first?.time
+    }
+
+    /// The next packet that has reached the host at or before `now`, in the order of arrival; nil when there is none.
+    public mutating func receive(at now: Int64) -> [UInt8]? {
+        while inboxStart == inbox.count, let event = events.first, event.time <= now { step() }
+        guard inboxStart < inbox.count, inbox[inboxStart].time <= now else {
+            self.now = max(self.now, now)
+            return nil
+        }
+        let packet = inbox[inboxStart].bytes
+        inbox[inboxStart].bytes = []
+        inboxStart += 1
+        if inboxStart == inbox.count {
+            inbox.removeAll(keepingCapacity: true)
+            inboxStart = 0
+        }
+        return packet
+    }
+
+    /// A packet on its way through the network.
+    private struct Packet: Sendable {
+        var bytes: [UInt8]
+        var layout: PacketLayout
+        /// Which packet of the host this is, or answers.
+        var origin: Int
+        /// The node that owns the destination, nil when nobody does.
+        var destination: Int?
+        var isBackward = false
+        /// Copies are not copied again: a loop of links that all duplicate stays bounded.
+        var isCopy = false
+        var isCorrupted = false
+        /// The node that answered.
+        var responder = 0
+        var hostile: HostileReply.Kind?
+    }
+
+    private struct Event {
+        var time: Int64
+        /// Events of one time happen in the order in which they were planned.
+        var order: UInt64
+        var slot: Int
+        var place: Place
+
+        func isBefore(_ other: Event) -> Bool { time != other.time ? time < other.time : order < other.order }
+    }
+
+    private enum Place {
+        /// Arrives over this edge.
+        case edge(Int)
+        /// Starts at this node.
+        case node(Int)
+        /// Arrives at the source over the return path of a router.
+        case source
+    }
+
+    private struct Bucket {
+        /// In units of the limit's period, so that no fraction is lost.
+        var level: Int64
+        var time = Int64.min
+    }
+
+    private var topology: Topology
+    private var generator: SeededGenerator
+    private let salt: UInt64
+    private let recordsPackets: Bool
+    private var now = Int64.min
+    private var events: [Event] = []
+    private var order: UInt64 = 0
+    private var slots: [Packet?] = []
+    private var freeSlots: [Int] = []
+    private var inbox: [(time: Int64, bytes: [UInt8])] = []
+    private var inboxStart = 0
+    private var buckets: [Bucket]
+    /// When the latest packet that kept its order arrives, by edge and, behind them, by node of a return path.
+    private var arrivals: [Int64]
+    private var reassembler = Reassembler()
+    private var identification: UInt16 = 0
+    private var latestAnswered = -1
+
+    /// Packets under way at the most; more are lost.
+    private static let capacity = 1 << 20
+}
+
+// MARK: Time
+
+extension SimulatedNetwork {
+    /// Lets the next event happen.
+    private mutating func step() {
+        let event = popEvent()
+        now = max(now, event.time)
+        guard let packet = slots[event.slot] else { return }
+        slots[event.slot] = nil
+        freeSlots.append(event.slot)
+        switch event.place {
+        case .source:
+            deliver(packet)
+        case .node(let node):
+            backward(packet, from: node)
+        case .edge(let edge):
+            let node = topology.edges[edge].to
+            guard packet.isBackward else {
+                forward(packet, at: node, cameOver: edge)
+                return
+            }
+            if node == 0 { deliver(packet) } else { passBack(packet, at: node) }
+        }
+    }
+
+    private mutating func plan(_ packet: Packet, _ place: Place, at time: Int64) {
+        guard events.count < Self.capacity else {
+            lose(packet, at: 0, .overflow)
+            return
+        }
+        let slot = freeSlots.popLast() ?? slots.count
+        if slot == slots.count { slots.append(packet) } else { slots[slot] = packet }
+        order += 1
+        events.append(Event(time: time, order: order, slot: slot, place: place))
+        var child = events.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard events[child].isBefore(events[parent]) else { break }
+            events.swapAt(child, parent)
+            child = parent
+        }
+    }
+
+    /// Takes the earliest event, of at least one, out of the heap.
+    private mutating func popEvent() -> Event {
+        events.swapAt(0, events.count - 1)
+        let event = events.removeLast()
+        var parent = 0
+        while true {
+            var first = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < events.count {
+                if events[child].isBefore(events[first]) { first = child }
+            }
+            guard first != parent else { return event }
+            events.swapAt(first, parent)
+            parent = first
+        }
+    }
+}
+
+// MARK: Forward
+
+extension SimulatedNetwork {
+    /// A packet of the host is at `node`, which owns it or sends it on.
+    private mutating func forward(_ packet: Packet, at node: Int, cameOver incoming: Int?) {
+        var packet = packet
+        if packet.destination == node {
+            arrive(packet, at: node, cameOver: incoming)
+            return
+        }
+        guard let router = topology.nodes[node].router else {
+            guard node == 0, incoming == nil else {
+                lose(packet, at: node, .ignored)
+                return
+            }
+            guard let edge = nextEdge(packet, at: 0, cameOver: nil) ?? topology.nodes[0].edges.first else {
+                lose(packet, at: node, .ignored)
+                return
+            }
+            push(packet, over: edge)
+            return
+        }
+        guard packet.bytes.hopLimit > 1 else {
+            refuse(packet, at: node, cameOver: incoming, .timeExceeded(packet.layout.version), code: 0)
+            return
+        }
+        if let reason = refusal(packet, at: node, router) {
+            refuse(
+                packet, at: node, cameOver: incoming, .destinationUnreachable(packet.layout.version),
+                code: reason.code(packet.layout.version))
+            return
+        }
+        guard let edge = nextEdge(packet, at: node, cameOver: incoming) else {
+            refuse(
+                packet, at: node, cameOver: incoming, .destinationUnreachable(packet.layout.version),
+                code: Unreachable.net.code(packet.layout.version))
+            return
+        }
+        packet.bytes.decrementHopLimit()
+        if let bleach = router.bleaches { packet.bytes.trafficClass &= bleach.mask }
+        if packet.layout.version == .v4 {
+            if packet.layout.transport > 20, let address = topology.edges[edge].near.v4 ?? router.v4 {
+                packet.bytes.recordRoute(address, headerLength: packet.layout.transport)
+            }
+            if let translation = router.translation {
+                packet.bytes.translate(field: 12, to: translation.address, transport: true)
+                packet.layout.source = .v4(translation.address)
+            }
+        }
+        push(packet, over: edge, cameOver: incoming)
+    }
+
+    /// Why a router does not forward a packet although its hop limit would allow it.
+    private func refusal(_ packet: Packet, at node: Int, _ router: Scenario.Router) -> Unreachable? {
+        if let reason = router.refuses { return reason }
+        guard let destination = packet.destination else { return .net }
+        guard topology.nodes[destination].attachment == node, let target = topology.nodes[destination].target else {
+            return nil
+        }
+        if let reason = target.refuses { return reason }
+        return topology.isLive(packet.layout.destination, destination) ? nil : target.dead
+    }
+
+    private mutating func nextEdge(_ packet: Packet, at node: Int, cameOver incoming: Int?) -> Int? {
+        if topology.nodes[node].router?.loops == true, let incoming {
+            return topology.nodes[node].edges.first { topology.edges[$0].to == topology.edges[incoming].from }
+        }
+        guard let destination = packet.destination,
+            let edge = topology.edge(from: node, cameOver: incoming, to: destination)
+        else { return nil }
+        guard let group = topology.group(of: edge, cameOver: incoming) else { return edge }
+        let hash = group.key == .packet ? generator.next() : flowHash(packet, group.key, at: node)
+        return group.edges[Int(hash.multipliedFullWidth(by: UInt64(group.edges.count)).high)]
+    }
+
+    /// The hash of what a router looks at: constant for a flow, and another one at every router.
+    private func flowHash(_ packet: Packet, _ key: BalanceKey, at node: Int) -> UInt64 {
+        let layout = packet.layout
+        var hash = salt ^ SeededGenerator.mix(UInt64(node))
+        for address in [layout.source, layout.destination] {
+            switch address {
+            case .v4(let address): hash = SeededGenerator.mix(hash ^ UInt64(address.rawValue))
+            case .v6(let address): hash = SeededGenerator.mix(SeededGenerator.mix(hash ^ address.high) ^ address.low)
+            }
+        }
+        var seen: UInt64 = 0
+        switch key {
+        case .destination, .packet:
+            break
+        case .flowLabel:
+            if layout.version == .v6 { seen = UInt64(packet.bytes.bytes.uint32(at: 0) & 0xf_ffff) }
+        case .ports, .transport:
+            seen = UInt64(layout.proto.rawValue) << 32
+            let hasPorts = layout.proto == .udp || layout.proto == .tcp || key == .transport
+            if hasPorts, !layout.isFragment, layout.transport + 4 <= packet.bytes.count {
+                seen |= UInt64(packet.bytes.bytes.uint32(at: layout.transport))
+            }
+        }
+        return SeededGenerator.mix(hash ^ seen)
+    }
+
+    /// Sends a packet over an edge, in fragments if it has to be and may be cut.
+    private mutating func push(_ packet: Packet, over edge: Int, cameOver incoming: Int? = nil) {
+        let link = topology.edges[edge]
+        guard packet.bytes.count > link.mtu else {
+            cross(packet, edge)
+            return
+        }
+        guard packet.bytes.dontFragment else {
+            guard let pieces = cut(packet, mtu: link.mtu) else {
+                truth.counters.tooBig += 1
+                lose(packet, at: link.to, .tooBig)
+                return
+            }
+            for piece in pieces { cross(piece, edge) }
+            return
+        }
+        truth.counters.tooBig += 1
+        // The host's own link is the host's own affair, and about answers there are no errors.
+        guard link.from != 0, !packet.isBackward, !link.isBlackHole else {
+            lose(packet, at: link.to, .tooBig)
+            return
+        }
+        let mtu = UInt32(clamping: link.hidesMTU ? 0 : link.mtu)
+        switch packet.layout.version {
+        case .v4:
+            refuse(packet, at: link.from, cameOver: incoming, .V4.destinationUnreachable, code: 4, rest: mtu & 0xffff)
+        case .v6:
+            refuse(packet, at: link.from, cameOver: incoming, .V6.packetTooBig, code: 0, rest: mtu)
+        }
+    }
+
+    private mutating func cut(_ packet: Packet, mtu: Int) -> [Packet]? {
+        identification &+= 1
+        guard
+            let pieces = fragments(
+                of: packet.bytes, packet.layout, mtu: mtu, identification: UInt32(identification) | 0x5157_0000)
+        else { return nil }
+        truth.counters.fragmented += 1
+        var result: [Packet] = []
+        for piece in pieces {
+            var fragment = packet
+            fragment.bytes = piece
+            guard let layout = PacketLayout(&fragment.bytes) else { return nil }
+            fragment.layout = layout
+            result.append(fragment)
+        }
+        return result
+    }
+}
+
+// MARK: Links
+
+extension SimulatedNetwork {
+    /// A packet enters a link: it is lost, or arrives, once or twice, later.
+    private mutating func cross(_ packet: Packet, _ edge: Int) {
+        let link = topology.edges[edge]
+        // What a router or target says about its access holds on the link by which the source reaches it.
+        let access = topology.nodes[packet.isBackward ? link.from : link.to].access
+        cross(packet, [link.impairment, access], toward: link.to, arrival: edge, .edge(edge))
+    }
+
+    private mutating func cross(
+        _ packet: Packet, _ impairments: [Impairment?], toward node: Int, arrival: Int, _ place: Place
+    ) {
+        var packet = packet
+        var delay: Int64 = 0
+        var isHeldBack = false
+        var isDuplicated = false
+        for case let impairment? in impairments {
+            if generator.happens(impairment.loss) {
+                lose(packet, at: node, .loss)
+                return
+            }
+            delay &+= generator.duration(of: impairment.delay)
+            if generator.happens(impairment.reorder) {
+                isHeldBack = true
+                delay &+= max(0, impairment.reorderDelay)
+            }
+            if generator.happens(impairment.corrupt) { corrupt(&packet) }
+            if generator.happens(impairment.duplicate), !packet.isCopy { isDuplicated = true }
+        }
+        var time = now &+ delay
+        if isHeldBack {
+            truth.counters.heldBack += 1
+        } else {
+            time = max(time, arrivals[arrival])
+            arrivals[arrival] = time
+        }
+        if isDuplicated {
+            truth.counters.duplicated += 1
+            plan(packet, place, at: time)
+            packet.isCopy = true
+        }
+        plan(packet, place, at: time)
+    }
+
+    /// Flips a bit behind the upper-layer header, or in it where nothing follows; a second one could undo the first.
+    private mutating func corrupt(_ packet: inout Packet) {
+        guard !packet.isCorrupted else { return }
+        let header = packet.layout.proto == .tcp ? 20 : 8
+        let start = packet.layout.fragmentOffset > 0 ? packet.layout.transport : packet.layout.transport + header
+        let first = start < packet.bytes.count ? start : min(packet.layout.transport, packet.bytes.count)
+        guard first < packet.bytes.count else { return }
+        let bit = generator.number(below: UInt64(packet.bytes.count - first) * 8)
+        packet.bytes[first + Int(bit / 8)] ^= 1 << UInt8(bit % 8)
+        packet.isCorrupted = true
+        truth.counters.corrupted += 1
+    }
+}
+
+// MARK: Answers
+
+extension SimulatedNetwork {
+    /// A packet reached the node to which it is addressed.
+    private mutating func arrive(_ packet: Packet, at node: Int, cameOver incoming: Int?) {
+        var packet = packet
+        if packet.layout.isFragment {
+            let whole = reassembler.add(packet.bytes, packet.layout, origin: packet.origin, at: now)
+            for origin in reassembler.abandoned { lose(origin, at: node, isBackward: false, .ignored) }
+            reassembler.abandoned = []
+            guard let (bytes, origin) = whole else { return }
+            packet.bytes = bytes
+            packet.origin = origin
+            guard let layout = PacketLayout(&packet.bytes) else {
+                lose(packet, at: node, .malformed)
+                return
+            }
+            packet.layout = layout
+            truth.counters.reassembled += 1
+        }
+        guard InternetChecksum.verifies(packet.bytes, packet.layout) else {
+            lose(packet, at: node, packet.isCorrupted ? .corruption : .malformed)
+            return
+        }
+        noteArrival(packet)
+        guard topology.isLive(packet.layout.destination, node) else {
+            silence(packet, at: node)
+            return
+        }
+        let answers = topology.nodes[node].answers
+        if answers.isSilent {
+            silence(packet, at: node)
+            return
+        }
+        let layout = packet.layout
+        switch layout.proto {
+        case .icmp where layout.version == .v4, .icmpv6 where layout.version == .v6:
+            guard ICMPType(rawValue: packet.bytes[layout.transport]) == .echoRequest(layout.version),
+                packet.bytes.count >= layout.transport + 8
+            else {
+                lose(packet, at: node, .ignored)
+                return
+            }
+            guard answers.echoes else {
+                silence(packet, at: node)
+                return
+            }
+            answer(Answer(echoing: packet.bytes, layout, hopLimit: answers.hopLimit), packet, at: node)
+        case .udp:
+            answerDatagram(packet, at: node, answers, cameOver: incoming)
+        case .tcp:
+            answerSegment(packet, at: node, answers)
+        default:
+            // RFC 1122 section 3.2.2.1: protocol unreachable; RFC 8200 section 4: unrecognized next header.
+            let isV4 = layout.version == .v4
+            refuse(
+                packet, at: node, cameOver: incoming, isV4 ? .V4.destinationUnreachable : .V6.parameterProblem,
+                code: isV4 ? 2 : 1, rest: isV4 ? 0 : 6, isArrival: true)
+        }
+    }
+
+    private mutating func answerDatagram(
+        _ packet: Packet, at node: Int, _ answers: Answers, cameOver incoming: Int?
+    ) {
+        let layout = packet.layout
+        let length = packet.bytes.count - layout.transport
+        guard length >= UDPHeader.length, Int(packet.bytes.uint16(at: layout.transport + 4)) == length else {
+            lose(packet, at: node, .malformed)
+            return
+        }
+        switch answers.udpService(packet.bytes.uint16(at: layout.transport + 2)) {
+        case .echo:
+            answer(Answer(echoingDatagram: packet.bytes, layout, hopLimit: answers.hopLimit), packet, at: node)
+        case .silent:
+            silence(packet, at: node)
+        case .unreachable:
+            refuse(
+                packet, at: node, cameOver: incoming, .destinationUnreachable(layout.version),
+                code: Unreachable.port.code(layout.version), isArrival: true)
+        }
+    }
+
+    private mutating func answerSegment(_ packet: Packet, at node: Int, _ answers: Answers) {
+        let service = answers.tcpService(packet.bytes.uint16(at: packet.layout.transport + 2))
+        guard service != .filtered else {
+            silence(packet, at: node)
+            return
+        }
+        guard
+            let reply = Answer(
+                to: packet.bytes, packet.layout, isOpen: service == .open, hopLimit: answers.hopLimit)
+        else {
+            lose(packet, at: node, .ignored)
+            return
+        }
+        answer(reply, packet, at: node)
+    }
+
+    /// The node sends an ICMP error about a packet, if it is one to do so and may now.
+    private mutating func refuse(
+        _ packet: Packet, at node: Int, cameOver incoming: Int?, _ type: ICMPType, code: UInt8, rest: UInt32 = 0,
+        isArrival: Bool = false
+    ) {
+        if !isArrival { noteArrival(packet) }
+        let answers = topology.nodes[node].answers
+        // A target, and a router that is itself addressed, answers from the address that was asked.
+        guard packet.layout.deservesError(packet.bytes), !answers.isSilent,
+            let source = isArrival
+                ? packet.layout.destination
+                : topology.address(of: node, packet.layout.version, cameOver: incoming)
+        else {
+            silence(packet, at: node)
+            return
+        }
+        guard takeToken(node, answers.limit) else {
+            truth.counters.rateLimited += 1
+            note(packet.origin, Truth.Loss(node: topology.nodes[node].name, isBackward: true, reason: .rateLimit))
+            return
+        }
+        let interface = Answer.InterfaceObject(
+            index: UInt32(truncatingIfNeeded: (incoming ?? 0) + 1), address: source,
+            name: incoming.map { "to-" + topology.nodes[topology.edges[$0].from].name } ?? "lo",
+            mtu: incoming.map { UInt32(clamping: min(topology.edges[$0].mtu, 1500)) } ?? 1500)
+        answer(
+            Answer(
+                error: type, code: code, rest: rest, about: packet.bytes, packet.layout, from: source, answers,
+                interface: interface), packet, at: node)
+    }
+
+    /// Sends an answer on its way: honest or not, once or more often, now or later.
+    private mutating func answer(_ answer: Answer, _ packet: Packet, at node: Int) {
+        var answer = answer
+        var copies = 0
+        let answers = topology.nodes[node].answers
+        var delay = answer.proto == .icmp || answer.proto == .icmpv6 ? generator.duration(of: answers.slowness) : 0
+        var hostile: HostileReply.Kind?
+        for reply in answers.hostile where generator.happens(reply.share) {
+            hostile = reply.kind
+            switch reply.kind {
+            case .duplicate(let count): copies = min(max(0, count), 1_000)
+            case .late(let time): delay &+= max(0, time)
+            default: answer.twist(reply.kind)
+            }
+        }
+        identification &+= 1
+        var bytes = answer.packet(identification: identification)
+        guard let layout = PacketLayout(&bytes) else { return }
+        let reply = Packet(
+            bytes: bytes, layout: layout, origin: packet.origin, destination: 0, isBackward: true, responder: node,
+            hostile: hostile)
+        for _ in 0...copies {
+            if delay > 0 { plan(reply, .node(node), at: now &+ delay) } else { backward(reply, from: node) }
+        }
+    }
+
+    private mutating func takeToken(_ node: Int, _ limit: RateLimit?) -> Bool {
+        guard let limit else { return true }
+        let capacity = limit.burst.multipliedReportingOverflow(by: limit.period)
+        let most = capacity.overflow ? Int64.max : capacity.partialValue
+        if buckets[node].time == Int64.min {
+            buckets[node].level = most
+        } else {
+            let earned = (now &- buckets[node].time).multipliedReportingOverflow(by: limit.count)
+            let level = buckets[node].level.addingReportingOverflow(earned.partialValue)
+            buckets[node].level = earned.overflow || level.overflow ? most : min(most, level.partialValue)
+        }
+        buckets[node].time = now
+        guard buckets[node].level >= limit.period else { return false }
+        buckets[node].level -= limit.period
+        return true
+    }
+}
+
+// MARK: Backward
+
+extension SimulatedNetwork {
+    /// An answer starts at, or has been taken up by, `node` and goes on to the source.
+    private mutating func backward(_ packet: Packet, from node: Int) {
+        if let path = topology.nodes[node].returnPath {
+            takeReturnPath(packet, path, from: node)
+            return
+        }
+        guard let edge = topology.edge(from: node, cameOver: nil, to: 0) else {
+            lose(packet, at: node, .ignored)
+            return
+        }
+        // IPv6 is cut only where it starts, by somebody who knows the MTU of the path.
+        if packet.layout.version == .v6, !packet.layout.isFragment, packet.bytes.count > 1280 {
+            let mtu = pathMTU(from: node)
+            if packet.bytes.count > mtu, let pieces = cut(packet, mtu: max(1280, mtu)) {
+                for piece in pieces { push(piece, over: edge) }
+                return
+            }
+        }
+        push(packet, over: edge)
+    }
+
+    private mutating func pathMTU(from start: Int) -> Int {
+        var mtu = Int.max
+        var node = start
+        for _ in 0..<topology.nodes.count {
+            guard topology.nodes[node].returnPath == nil, let edge = topology.edge(from: node, cameOver: nil, to: 0)
+            else { break }
+            mtu = min(mtu, topology.edges[edge].mtu)
+            node = topology.edges[edge].to
+            if node == 0 { break }
+        }
+        return mtu
+    }
+
+    /// A router takes an answer and sends it on.
+    private mutating func passBack(_ packet: Packet, at node: Int) {
+        var packet = packet
+        guard packet.bytes.hopLimit > 1, let router = topology.nodes[node].router else {
+            lose(packet, at: node, .hopLimit)
+            return
+        }
+        packet.bytes.decrementHopLimit()
+        if packet.layout.version == .v4 {
+            if packet.layout.transport > 20, let address = router.v4 {
+                packet.bytes.recordRoute(address, headerLength: packet.layout.transport)
+            }
+            translateBack(&packet, router)
+        }
+        backward(packet, from: node)
+    }
+
+    private func translateBack(_ packet: inout Packet, _ router: Scenario.Router) {
+        guard let translation = router.translation, let source = topology.nodes[0].v4,
+            packet.layout.destination == .v4(translation.address)
+        else { return }
+        packet.bytes.translateBack(
+            from: translation.address, to: source, isCareless: translation.isCareless, packet.layout)
+        packet.layout.destination = .v4(source)
+    }
+
+    /// The way of its own on which the answers at a router reach the source.
+    private mutating func takeReturnPath(_ packet: Packet, _ path: Scenario.ReturnPath, from node: Int) {
+        var packet = packet
+        guard Int(packet.bytes.hopLimit) > path.hops else {
+            lose(packet, at: node, .hopLimit)
+            return
+        }
+        for _ in 0..<max(0, path.hops) { packet.bytes.decrementHopLimit() }
+        // Wherever the answer comes out, the source must know it: translators share what they know.
+        if packet.layout.version == .v4 {
+            for other in topology.nodes where other.router?.translation != nil {
+                if let router = other.router { translateBack(&packet, router) }
+            }
+        }
+        cross(packet, [path.impairment], toward: 0, arrival: topology.edges.count + node, .source)
+    }
+
+    private mutating func deliver(_ packet: Packet) {
+        truth.counters.delivered += 1
+        if recordsPackets, packet.layout.fragmentOffset == 0 {
+            let isDuplicate = !truth.packets[packet.origin].deliveries.isEmpty
+            let isReordered = !isDuplicate && packet.origin < latestAnswered
+            if isReordered { truth.counters.reordered += 1 }
+            latestAnswered = max(latestAnswered, packet.origin)
+            truth.packets[packet.origin].deliveries.append(
+                Truth.Delivery(
+                    time: now, node: topology.nodes[packet.responder].name,
+                    isError: packet.layout.isError(packet.bytes), isCorrupted: packet.isCorrupted,
+                    hostile: packet.hostile, isReordered: isReordered, isDuplicate: isDuplicate))
+        }
+        guard inbox.count - inboxStart < Self.capacity else { return }
+        inbox.append((now, packet.bytes))
+    }
+}
+
+// MARK: Truth
+
+extension SimulatedNetwork {
+    private mutating func noteArrival(_ packet: Packet) {
+        truth.counters.arrived += 1
+        if recordsPackets { truth.packets[packet.origin].arrivals += 1 }
+    }
+
+    private mutating func silence(_ packet: Packet, at node: Int) {
+        truth.counters.silenced += 1
+        note(packet.origin, Truth.Loss(node: topology.nodes[node].name, isBackward: true, reason: .silence))
+    }
+
+    private mutating func lose(_ packet: Packet, at node: Int, _ reason: Truth.Reason) {
+        lose(packet.origin, at: node, isBackward: packet.isBackward, reason)
+    }
+
+    private mutating func lose(_ origin: Int, at node: Int, isBackward: Bool, _ reason: Truth.Reason) {
+        if isBackward { truth.counters.lostBackward += 1 } else { truth.counters.lostForward += 1 }
+        note(origin, Truth.Loss(node: topology.nodes[node].name, isBackward: isBackward, reason: reason))
+    }
+
+    private mutating func note(_ origin: Int, _ loss: Truth.Loss) {
+        if recordsPackets { truth.packets[origin].losses.append(loss) }
+    }
+}

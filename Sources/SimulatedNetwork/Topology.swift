@@ -1,0 +1,250 @@
+import PacketFormats
+
+/// The graph of a scenario with numbers for names, and the next hops in it.
+///
+/// Node 0 is the source, then come the routers, then the targets, which are leaves.
+struct Topology: Sendable {
+    /// One direction of a link.
+    struct Edge: Sendable {
+        var from: Int
+        var to: Int
+        var mtu: Int
+        var isBlackHole: Bool
+        var hidesMTU: Bool
+        /// Of the link itself.
+        var impairment: Impairment?
+        /// Addresses of the interfaces at both ends.
+        var near: Scenario.Interface
+        var far: Scenario.Interface
+    }
+
+    struct Group: Sendable {
+        var key: BalanceKey
+        var edges: [Int]
+    }
+
+    struct Node: Sendable {
+        var name: String
+        var v4: IPv4Address?
+        var v6: IPv6Address?
+        var access: Impairment?
+        var answers: Answers
+        var router: Scenario.Router?
+        var target: Scenario.Target?
+        var returnPath: Scenario.ReturnPath?
+        /// Numbers of the edges that leave this node, in the order of the scenario.
+        var edges: [Int] = []
+        var groups: [Group] = []
+        /// The router of a target; of every other node itself.
+        var attachment: Int
+    }
+
+    private(set) var nodes: [Node] = []
+    private(set) var edges: [Edge] = []
+    private var owners: [IPAddress: Int] = [:]
+    private var prefixes: [(prefix: IPPrefix, node: Int)] = []
+    private var routerCount = 0
+    /// Next edges by incoming edge (or node of origin) and attachment of the destination.
+    private var routes: [Int32] = []
+
+    init(_ scenario: Scenario) {
+        let scenario = scenario.withAddresses()
+        nodes.append(
+            Node(
+                name: Scenario.sourceName, v4: scenario.source.v4, v6: scenario.source.v6,
+                answers: Answers(hopLimit: 64), attachment: 0))
+        var numbers = [Scenario.sourceName: 0]
+        for router in scenario.routers {
+            numbers[router.name] = nodes.count
+            let path = scenario.returns.last { $0.router == router.name }
+            nodes.append(
+                Node(
+                    name: router.name, v4: router.v4, v6: router.v6,
+                    access: router.access.isNothing ? nil : router.access, answers: router.answers, router: router,
+                    returnPath: path, attachment: nodes.count))
+            if let address = router.v4 { owners[.v4(address)] = nodes.count - 1 }
+            if let address = router.v6 { owners[.v6(address)] = nodes.count - 1 }
+        }
+        routerCount = nodes.count
+        for link in scenario.links {
+            guard let from = numbers[link.from], let to = numbers[link.to], from != to else { continue }
+            join(from, to, link)
+            for (node, interface) in [(from, link.near), (to, link.far)] where node != 0 {
+                if let address = interface.v4 { owners[.v4(address)] = node }
+                if let address = interface.v6 { owners[.v6(address)] = node }
+            }
+        }
+        for balance in scenario.balances {
+            guard let router = numbers[balance.router] else { continue }
+            let hops = balance.nextHops.compactMap { numbers[$0] }
+            let group = hops.compactMap { hop in nodes[router].edges.first { edges[$0].to == hop } }
+            if group.count > 1 { nodes[router].groups.append(Group(key: balance.key, edges: group)) }
+        }
+        for target in scenario.targets {
+            guard let via = numbers[target.via], let first = target.prefixes.first else { continue }
+            let node = nodes.count
+            nodes.append(
+                Node(
+                    name: first.targetText, access: target.access.isNothing ? nil : target.access,
+                    answers: target.answers, target: target, attachment: via))
+            join(via, node, Scenario.Link(target.via, first.targetText))
+            for prefix in target.prefixes {
+                if prefix.isAddress { owners[prefix.first] = node } else { prefixes.append((prefix, node)) }
+            }
+        }
+        // The longest prefix is found first.
+        prefixes.sort { $0.prefix.length > $1.prefix.length }
+        routes = [Int32](repeating: Self.unknown, count: (edges.count + nodes.count) * routerCount)
+    }
+
+    private mutating func join(_ from: Int, _ to: Int, _ link: Scenario.Link) {
+        let impairment = link.impairment.isNothing ? nil : link.impairment
+        for (one, other, near, far) in [(from, to, link.near, link.far), (to, from, link.far, link.near)] {
+            nodes[one].edges.append(edges.count)
+            edges.append(
+                Edge(
+                    from: one, to: other, mtu: link.mtu ?? Int.max, isBlackHole: link.isBlackHole,
+                    hidesMTU: link.hidesMTU, impairment: impairment, near: near, far: far))
+        }
+    }
+
+    /// Who has this address: a router or a target. O(prefixes).
+    func owner(of address: IPAddress) -> Int? {
+        owners[address] ?? prefixes.first { $0.prefix.contains(address) }?.node
+    }
+
+    /// Whether the target has somebody at this address.
+    func isLive(_ address: IPAddress, _ node: Int) -> Bool {
+        guard let live = nodes[node].target?.live, live < .always else { return true }
+        return Scenario.lives(address, live)
+    }
+
+    /// The address of a node as the source of an error about a packet that came over `edge`.
+    func address(of node: Int, _ version: IPVersion, cameOver edge: Int?) -> IPAddress? {
+        let interface = edge.map { edges[$0].far }
+        switch version {
+        case .v4: return (interface?.v4 ?? nodes[node].v4).map { .v4($0) }
+        case .v6: return (interface?.v6 ?? nodes[node].v6).map { .v6($0) }
+        }
+    }
+
+    /// The edge by which a packet leaves `node` towards `destination`, nil when there is no way.
+    ///
+    /// A packet does not go back to where it came from unless nothing else leads on: this lets the branches of a
+    /// balanced path differ in length. O(1) after the first packet.
+    mutating func edge(from node: Int, cameOver incoming: Int?, to destination: Int) -> Int? {
+        if let incoming, nodes[edges[incoming].from].router?.loops == true {
+            return nodes[node].edges.first { edges[$0].to == edges[incoming].from }
+        }
+        let attachment = nodes[destination].attachment
+        if node == attachment {
+            return node == destination ? nil : nodes[node].edges.first { edges[$0].to == destination }
+        }
+        let index = (incoming ?? edges.count + node) * routerCount + attachment
+        if routes[index] == Self.unknown {
+            let previous = incoming.map { edges[$0].from }
+            let found = search(node, attachment, without: previous) ?? search(node, attachment, without: nil)
+            routes[index] = found.map { Int32($0) } ?? Self.none
+        }
+        return routes[index] == Self.none ? nil : Int(routes[index])
+    }
+
+    /// The group of equal next hops to which the edge belongs, without the one back to where the packet came from.
+    func group(of edge: Int, cameOver incoming: Int?) -> Group? {
+        guard var group = nodes[edges[edge].from].groups.first(where: { $0.edges.contains(edge) }) else { return nil }
+        if let incoming { group.edges.removeAll { edges[$0].to == edges[incoming].from } }
+        return group.edges.count > 1 ? group : nil
+    }
+
+    /// The first edge of a shortest path between two nodes that are no targets. O(edges).
+    private func search(_ start: Int, _ goal: Int, without excluded: Int?) -> Int? {
+        var distances = [Int](repeating: Int.max, count: routerCount)
+        distances[goal] = 0
+        var queue = [goal]
+        var next = 0
+        while next < queue.count {
+            let node = queue[next]
+            next += 1
+            // The source carries nobody else's packets.
+            if node == 0 && goal != 0 { continue }
+            for edge in nodes[node].edges {
+                let neighbour = edges[edge].to
+                guard neighbour < routerCount, neighbour != excluded, distances[neighbour] == Int.max else { continue }
+                distances[neighbour] = distances[node] + 1
+                queue.append(neighbour)
+            }
+        }
+        var best: Int?
+        var distance = Int.max
+        for edge in nodes[start].edges {
+            let neighbour = edges[edge].to
+            guard neighbour < routerCount, neighbour != excluded, neighbour != 0 || goal == 0 else { continue }
+            if distances[neighbour] < distance {
+                distance = distances[neighbour]
+                best = edge
+            }
+        }
+        return best
+    }
+
+    private static let unknown: Int32 = -2
+    private static let none: Int32 = -1
+}
+
+extension Scenario {
+    /// Whether somebody lives at an address of a prefix where this share of the addresses is in use.
+    public static func lives(_ address: IPAddress, _ share: Share) -> Bool {
+        let number =
+            switch address {
+            case .v4(let address): UInt64(address.rawValue)
+            case .v6(let address): SeededGenerator.mix(address.high) ^ address.low
+            }
+        return SeededGenerator.mix(number ^ 0x6c69_7665) % 1_000_000 < UInt64(share.millionths)
+    }
+
+    /// The scenario with an address of each family for the source and every router: those that were left out come from
+    /// 10.254.0.0/16 and fd00:fe::/64 in the order of the routers, past the addresses that the scenario names itself.
+    public func withAddresses() -> Scenario {
+        var scenario = self
+        var taken = Set<IPAddress>()
+        func take(_ v4: IPv4Address?, _ v6: IPv6Address?) {
+            if let v4 { taken.insert(.v4(v4)) }
+            if let v6 { taken.insert(.v6(v6)) }
+        }
+        take(source.v4, source.v6)
+        for router in routers { take(router.v4, router.v6) }
+        for link in links {
+            take(link.near.v4, link.near.v6)
+            take(link.far.v4, link.far.v6)
+        }
+        let prefixes = targets.flatMap(\.prefixes)
+        func isFree(_ address: IPAddress) -> Bool {
+            !taken.contains(address) && !prefixes.contains { $0.contains(address) }
+        }
+        var next: UInt32 = 1
+        func fill(_ v4: inout IPv4Address?, _ v6: inout IPv6Address?) {
+            while next < 0xffff {
+                let four = IPv4Address(rawValue: 0x0afe_0000 | next)
+                let six = IPv6Address(high: 0xfd00_00fe_0000_0000, low: UInt64(next))
+                next += 1
+                guard (v4 != nil || isFree(.v4(four))) && (v6 != nil || isFree(.v6(six))) else { continue }
+                v4 = v4 ?? four
+                v6 = v6 ?? six
+                return
+            }
+        }
+        if source.v4 == nil || source.v6 == nil {
+            var source = source
+            fill(&source.v4, &source.v6)
+            scenario.source = source
+        }
+        if source.only == .v4 { scenario.source.v6 = nil }
+        if source.only == .v6 { scenario.source.v4 = nil }
+        for index in scenario.routers.indices {
+            var router = scenario.routers[index]
+            if router.v4 == nil || router.v6 == nil { fill(&router.v4, &router.v6) }
+            scenario.routers[index] = router
+        }
+        return scenario
+    }
+}
