@@ -61,7 +61,7 @@ let package = Package(
         tests("SimulatedNetworkTests", ["SimulatedNetwork", "PacketFormats"]),
         tests("ProbeEngineTests", ["ProbeEngine", "SimulatedNetwork", "PacketFormats"]),
         tests("ProbeReportsTests", ["ProbeReports", "ProbeEngine", "PacketFormats"]),
-        tests("ProbeIOTests", ["ProbeIO", "ProbeEngine", "LinuxSockets", "PacketFormats"]),
-        tests("ToolTests", ["PacketFormats", "LinuxSockets"]),
+        tests("ProbeIOTests", ["ProbeIO", "ProbeEngine", "LinuxSockets", "PacketFormats", "TestSupport"]),
+        tests("ToolTests", ["PacketFormats", "LinuxSockets", "TestSupport"]),
     ]
 )

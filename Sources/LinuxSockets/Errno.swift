@@ -24,6 +24,7 @@ public struct Errno: RawRepresentable, Error, Hashable, Sendable, BitwiseCopyabl
     public static let noSpace = Errno(rawValue: ENOSPC)
     public static let brokenPipe = Errno(rawValue: EPIPE)
     public static let nameTooLong = Errno(rawValue: ENAMETOOLONG)
+    public static let notSocket = Errno(rawValue: ENOTSOCK)
     public static let messageTooLong = Errno(rawValue: EMSGSIZE)
     public static let noSuchOption = Errno(rawValue: ENOPROTOOPT)
     public static let protocolNotSupported = Errno(rawValue: EPROTONOSUPPORT)

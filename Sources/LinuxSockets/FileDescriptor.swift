@@ -21,11 +21,13 @@ public struct FileDescriptor: ~Copyable, DescriptorOwner, Sendable {
         discard self
         return descriptor
     }
+}
 
+extension DescriptorOwner where Self: ~Copyable {
     /// Another descriptor of the same open file, closed on exec.
     ///
     /// Throws what the kernel refuses. The corresponding C function is `fcntl` with `F_DUPFD_CLOEXEC`.
-    public borrowing func duplicated() throws(Errno) -> FileDescriptor {
+    public func duplicated() throws(Errno) -> FileDescriptor {
         FileDescriptor(owning: try check(fcntl(rawDescriptor, F_DUPFD_CLOEXEC, 0)))
     }
 }

@@ -127,6 +127,12 @@ public struct Socket: ~Copyable, DescriptorOwner, Sendable {
         return try check(sent)
     }
 
+    /// Sends an array of the caller, as `send(_:to:)` does a span.
+    @discardableResult
+    public func send(_ bytes: [UInt8], to address: SocketAddress? = nil) throws(Errno) -> Int {
+        try send(bytes.bytes, to: address)
+    }
+
     /// Receives one datagram, or what a stream holds, at the start of `buffer`; nil when nothing waits.
     ///
     /// Throws a pending error of the socket. The corresponding C function is `recvfrom` with `MSG_TRUNC`.

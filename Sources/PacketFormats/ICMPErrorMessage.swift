@@ -46,8 +46,8 @@ public struct ICMPErrorMessage: Hashable, Sendable {
     /// length attribute is set in the header. The addresses are those of the packet that carries the message; their
     /// version is the message's. How much of the original is quoted is the caller's choice.
     ///
-    /// Throws when it does not fit, the type can't carry extensions, or the quote is longer than a length attribute
-    /// can say (1,020 octets for IPv4, 2,040 for IPv6). O(n).
+    /// Throws when it does not fit, the addresses are of different versions, the type can't carry extensions, or the
+    /// quote is longer than a length attribute can say (1,020 octets for IPv4, 2,040 for IPv6). O(n).
     public static func write(
         _ header: ICMPHeader, quoting original: RawSpan, extensions: ICMPExtensions? = nil,
         form: ExtensionForm = .compliant, source: IPAddress, destination: IPAddress, to output: inout OutputRawSpan
@@ -58,7 +58,7 @@ public struct ICMPErrorMessage: Hashable, Sendable {
             try header.write(to: &output)
             try output.require(original.byteCount)
             output.append(contentsOf: original)
-            ICMPHeader.writeChecksum(of: start, in: &output, source: source, destination: destination)
+            try ICMPHeader.writeChecksum(of: start, in: &output, source: source, destination: destination)
             return
         }
         guard header.type.carriesExtensions(version) else {
@@ -77,7 +77,7 @@ public struct ICMPErrorMessage: Hashable, Sendable {
         output.append(contentsOf: quote)
         output.append(repeating: 0, count: quotedLength - quote.byteCount)
         try extensions.write(to: &output)
-        ICMPHeader.writeChecksum(of: start, in: &output, source: source, destination: destination)
+        try ICMPHeader.writeChecksum(of: start, in: &output, source: source, destination: destination)
     }
 
     /// Octets of original datagram that precede an extension structure at least.
@@ -113,15 +113,17 @@ extension ICMPHeader {
 
     /// Completes the message that starts at `start` of `output` with the checksum of the addresses' version. O(n).
     ///
-    /// Addresses of different versions are taken for IPv4, whose checksum does not cover them.
+    /// Throws when the addresses are of different versions.
     @inlinable
     public static func writeChecksum(
         of start: Int, in output: inout OutputRawSpan, source: IPAddress, destination: IPAddress
-    ) {
-        if case .v6(let source) = source, case .v6(let destination) = destination {
+    ) throws(PacketError) {
+        switch (source, destination) {
+        case (.v4, .v4): writeChecksum(of: start, in: &output)
+        case (.v6(let source), .v6(let destination)):
             writeChecksum(of: start, in: &output, source: source, destination: destination)
-        } else {
-            writeChecksum(of: start, in: &output)
+        case (.v4, .v6), (.v6, .v4):
+            throw .wrongVersion(expected: source.version.rawValue, found: destination.version.rawValue)
         }
     }
 }

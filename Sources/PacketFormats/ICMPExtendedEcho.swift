@@ -33,7 +33,7 @@ public struct ICMPExtendedEchoRequest: Hashable, Sendable {
 
     /// Writes a complete message with its checksum; the addresses are those of the packet that carries it.
     ///
-    /// Throws when it does not fit or the interface's name passes 252 octets.
+    /// Throws when it does not fit, the addresses are of different versions, or the name passes 256 octets.
     public func write(
         to output: inout OutputRawSpan, source: IPAddress, destination: IPAddress
     ) throws(PacketError) {
@@ -43,7 +43,7 @@ public struct ICMPExtendedEchoRequest: Hashable, Sendable {
             rest: UInt32(identifier) << 16 | UInt32(sequenceNumber) << 8 | (isLocal ? 1 : 0))
         try header.write(to: &output)
         try ICMPExtensions(objects: [interface.object]).write(to: &output)
-        ICMPHeader.writeChecksum(of: start, in: &output, source: source, destination: destination)
+        try ICMPHeader.writeChecksum(of: start, in: &output, source: source, destination: destination)
     }
 }
 
@@ -118,7 +118,7 @@ public struct ICMPExtendedEchoReply: Hashable, Sendable, BitwiseCopyable {
 
     /// Writes a complete message with its checksum; the addresses are those of the packet that carries it.
     ///
-    /// Throws when it does not fit or the state passes three bits.
+    /// Throws when it does not fit, the addresses are of different versions, or the state passes three bits.
     public func write(
         to output: inout OutputRawSpan, source: IPAddress, destination: IPAddress
     ) throws(PacketError) {
@@ -129,13 +129,13 @@ public struct ICMPExtendedEchoReply: Hashable, Sendable, BitwiseCopyable {
             type: .extendedEchoReply(source.version), code: code.rawValue,
             rest: UInt32(identifier) << 16 | UInt32(sequenceNumber) << 8 | UInt32(state.rawValue) << 5 | flags)
         try header.write(to: &output)
-        ICMPHeader.writeChecksum(of: start, in: &output, source: source, destination: destination)
+        try ICMPHeader.writeChecksum(of: start, in: &output, source: source, destination: destination)
     }
 }
 
 /// How a request names the interface that it asks for (RFC 8335 section 2.1).
 public enum InterfaceIdentification: Hashable, Sendable {
-    /// The raw octets of its name without padding, at most 252.
+    /// The raw octets of its name without padding, at most 256.
     case name([UInt8])
     case index(UInt32)
     case address(IPAddress)
@@ -158,6 +158,7 @@ public enum InterfaceIdentification: Hashable, Sendable {
             try bytes.require(4)
             let family = bytes.uint16(at: 0)
             let length = Int(bytes.octet(at: 2))
+            try bytes.require(4 + length)
             guard let address = IPAddress(octets: bytes.from(4).prefix(length)),
                 family == Self.family(of: address.version)
             else { throw .invalidLength(field: "addressLength", value: length) }

@@ -15,7 +15,7 @@ public struct IPAddressRange: Hashable, Sendable, BitwiseCopyable {
     }
 
     /// How many addresses there are; 2^64 and more count as `UInt64.max`.
-    public var count: UInt64 {
+    @inlinable public var count: UInt64 {
         switch (first, last) {
         case (.v4(let first), .v4(let last)): return UInt64(last.rawValue - first.rawValue) + 1
         case (.v6(let first), .v6(let last)):
@@ -26,6 +26,7 @@ public struct IPAddressRange: Hashable, Sendable, BitwiseCopyable {
     }
 
     /// The address at `index`, counted from 0. Traps outside of the range. O(1).
+    @inlinable
     public subscript(index: UInt64) -> IPAddress {
         precondition(index < count)
         switch first {

@@ -75,8 +75,9 @@ extension IPAddress {
 
 extension IPv6Address {
     /// The address as one number.
-    var bits: UInt128 { UInt128(high) << 64 | UInt128(low) }
+    @inlinable var bits: UInt128 { UInt128(high) << 64 | UInt128(low) }
 
+    @inlinable
     init(bits: UInt128, zone: UInt32) {
         self.init(high: UInt64(truncatingIfNeeded: bits >> 64), low: UInt64(truncatingIfNeeded: bits), zone: zone)
     }

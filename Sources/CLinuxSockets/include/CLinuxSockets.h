@@ -1,6 +1,7 @@
 #ifndef CLINUXSOCKETS_H
 #define CLINUXSOCKETS_H
 
+#include "Getopt.h"
 #include "Sockets.h"
 
 #endif

@@ -1,0 +1,93 @@
+/// What the help, the man page and the completions of a tool are made from.
+public struct Page: Sendable {
+    /// The options under one heading.
+    struct Section: Sendable {
+        var title: String
+        var options: [OptionDescription]
+        /// The options that every table has.
+        var isBuiltin = false
+    }
+
+    /// The tool's name, for a command the tool's and its own: `swecho serve`.
+    public var name: String
+    /// A phrase without a full stop.
+    public var summary: String
+    public var operands: Operands
+    public var order: OperandOrder
+    /// Paragraphs of the man page; the first one is in the help too.
+    public var description: [String]
+    public var exitStatuses: [Meaning]
+    public var environment: [Meaning]
+    public var examples: [Example]
+    /// Other man pages: `ping(8)`.
+    public var seeAlso: [String]
+    public var manualSection: Int
+    public var release: Release
+
+    var sections: [Section] = []
+    /// The commands of a tool that has some.
+    var commands: [Page] = []
+
+    public init(
+        name: String, summary: String, operands: Operands = .none, order: OperandOrder = .permuted,
+        description: [String] = [], exitStatuses: [Meaning] = [], environment: [Meaning] = [],
+        examples: [Example] = [], seeAlso: [String] = [], manualSection: Int = 8, release: Release = .current
+    ) {
+        self.name = name
+        self.summary = summary
+        self.operands = operands
+        self.order = order
+        self.description = description
+        self.exitStatuses = exitStatuses
+        self.environment = environment
+        self.examples = examples
+        self.seeAlso = seeAlso
+        self.manualSection = manualSection
+        self.release = release
+    }
+}
+
+extension Page {
+    /// The name of the program: the first word.
+    var program: String { String(name.prefix { $0 != " " }) }
+
+    /// The name of the command: the last word.
+    var command: String { String(name.split(separator: " ").last ?? "") }
+
+    /// What `--version` prints.
+    var versionLine: String { "\(program) \(release.version) (\(release.package))\n" }
+
+    /// The words behind the name in a usage line.
+    var usage: String {
+        operands.synopsis.isEmpty ? "[OPTION]..." : "[OPTION]... \(operands.synopsis)"
+    }
+}
+
+extension String {
+    /// The text with its first letter as a capital.
+    var capitalisedFirst: String { prefix(1).uppercased() + dropFirst() }
+
+    /// The words of the text in lines of at most `width` scalars; a longer word has a line of its own.
+    func wrapped(to width: Int, afterSentence: Bool = false) -> [String] {
+        var lines: [String] = []
+        var line = ""
+        var length = 0
+        for word in split(whereSeparator: { $0 == " " || $0 == "\n" }) {
+            let count = word.unicodeScalars.count
+            let endsSentence = afterSentence && (line.hasSuffix(".") || line.hasSuffix("?") || line.hasSuffix(".)"))
+            if length > 0, endsSentence || length + 1 + count > width {
+                lines.append(line)
+                line = ""
+                length = 0
+            }
+            if length > 0 {
+                line += " "
+                length += 1
+            }
+            line += word
+            length += count
+        }
+        if length > 0 { lines.append(line) }
+        return lines
+    }
+}

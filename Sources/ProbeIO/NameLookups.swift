@@ -1,0 +1,243 @@
+import Glibc
+import LinuxSockets
+import PacketFormats
+import Synchronization
+
+/// Names of addresses, asked in parallel beside a loop: the loop polls it, and neither probes nor the exit ever wait.
+///
+///     resolver.lookUp(address)
+///     poller.add(resolver, token: 3)
+///     while let (address, name) = resolver.nextAnswer() { ... }
+///
+/// Its threads have the rights of the thread that asks: make the first request after rights were dropped.
+public final class ReverseResolver: DescriptorOwner {
+    private let pool: LookupPool<IPAddress, String?>
+
+    /// Readable when an answer is there.
+    public var rawDescriptor: Int32 { pool.wakeDescriptor.rawDescriptor }
+
+    /// Throws what the kernel refuses. No thread is started before something is asked.
+    ///
+    /// - Parameter threads: how many questions are on their way at once, at least 1.
+    public init(threads: Int = 16) throws(Errno) {
+        pool = try LookupPool(threads: threads) { Resolver.name(of: $0) }
+    }
+
+    /// Asks for the name of an address. False when too many questions wait (4,096): there will be no answer then.
+    @discardableResult
+    public func lookUp(_ address: IPAddress) -> Bool { pool.ask(address) }
+
+    /// The next answer, nil when none is there; its name is nil when the address has none. Cheap.
+    ///
+    /// The name is text of foreign origin: it passes the sanitiser before it is printed.
+    public func nextAnswer() -> (address: IPAddress, name: String?)? {
+        pool.nextAnswer().map { (address: $0.question, name: $0.answer) }
+    }
+
+    /// Questions without an answer so far.
+    public var pendingCount: Int { pool.pendingCount }
+
+    /// Forgets every question; answers to them don't come any more.
+    public func cancel() { pool.cancel() }
+
+    deinit { pool.cancel() }
+}
+
+/// Addresses of names, asked in parallel beside a loop, as `ReverseResolver` does for names of addresses.
+public final class ForwardResolver: DescriptorOwner {
+    /// A name and the version to which its addresses are limited.
+    public struct Question: Hashable, Sendable {
+        public var name: String
+        public var family: IPVersion?
+    }
+
+    private let pool: LookupPool<Question, Result<[IPAddress], ResolveError>>
+
+    /// Readable when an answer is there.
+    public var rawDescriptor: Int32 { pool.wakeDescriptor.rawDescriptor }
+
+    /// Throws what the kernel refuses. No thread is started before something is asked.
+    ///
+    /// - Parameter threads: how many questions are on their way at once, at least 1.
+    public init(threads: Int = 16) throws(Errno) {
+        pool = try LookupPool(threads: threads) { question in
+            do throws(ResolveError) {
+                return .success(try Resolver.lookUp(question.name, family: question.family))
+            } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    /// Asks for the addresses of a name; for a numeric address the answer is there at once and no thread is needed.
+    /// False when too many questions wait (4,096): there will be no answer then.
+    @discardableResult
+    public func lookUp(_ name: String, family: IPVersion? = nil) -> Bool {
+        let question = Question(name: name, family: family)
+        do throws(ResolveError) {
+            guard let address = try Resolver.numericAddress(name, family: family) else { return pool.ask(question) }
+            pool.deliver(.success([address]), to: question)
+        } catch {
+            pool.deliver(.failure(error), to: question)
+        }
+        return true
+    }
+
+    /// The next answer, nil when none is there. Cheap.
+    public func nextAnswer() -> (question: Question, addresses: Result<[IPAddress], ResolveError>)? {
+        pool.nextAnswer().map { (question: $0.question, addresses: $0.answer) }
+    }
+
+    /// Questions without an answer so far.
+    public var pendingCount: Int { pool.pendingCount }
+
+    /// Forgets every question; answers to them don't come any more.
+    public func cancel() { pool.cancel() }
+
+    deinit { pool.cancel() }
+}
+
+/// Threads that wait for slow calls, so that nobody else has to.
+///
+/// A thread starts when there is a question for it and ends when there is none. They are detached: a call that never
+/// returns costs its thread and delays nobody, the end of the process included.
+private final class LookupPool<Question: Sendable, Answer: Sendable>: Sendable {
+    let wakeDescriptor: WakeDescriptor
+
+    private let limit: Int
+    private let call: @Sendable (Question) -> Answer
+    private let state = Mutex(State())
+
+    private struct State {
+        var questions: [Question] = []
+        /// The index of the first question that no thread has taken.
+        var next = 0
+        var answers: [(question: Question, answer: Answer)] = []
+        /// The index of the first answer that nobody has taken.
+        var nextAnswer = 0
+        var threads = 0
+        var asked = 0
+        /// Counts cancellations: an answer to a question of an earlier age is thrown away.
+        var age = 0
+    }
+
+    init(threads: Int, call: @escaping @Sendable (Question) -> Answer) throws(Errno) {
+        wakeDescriptor = try WakeDescriptor()
+        limit = max(1, threads)
+        self.call = call
+    }
+
+    var pendingCount: Int { state.withLock { $0.asked } }
+
+    func ask(_ question: Question) -> Bool {
+        let needsThread: Bool? = state.withLock { state in
+            guard state.questions.count - state.next < lookupQueueLimit else { return nil }
+            state.questions.append(question)
+            state.asked += 1
+            guard state.threads < limit else { return false }
+            state.threads += 1
+            return true
+        }
+        guard let needsThread else { return false }
+        if needsThread, !startThread() {
+            // Another thread will come to it; without any the caller does the work, late but not never.
+            let isAlone = state.withLock { state in
+                guard state.threads > 1 else { return true }
+                state.threads -= 1
+                return false
+            }
+            if isAlone { work() }
+        }
+        return true
+    }
+
+    func deliver(_ answer: Answer, to question: Question) {
+        state.withLock { $0.answers.append((question, answer)) }
+        wakeDescriptor.wake()
+    }
+
+    func nextAnswer() -> (question: Question, answer: Answer)? {
+        state.withLock { state in
+            guard state.nextAnswer < state.answers.count else {
+                state.answers.removeAll(keepingCapacity: true)
+                state.nextAnswer = 0
+                // Under the lock: whoever appends after this wakes after this.
+                _ = try? wakeDescriptor.acknowledge()
+                return nil
+            }
+            defer { state.nextAnswer += 1 }
+            return state.answers[state.nextAnswer]
+        }
+    }
+
+    func cancel() {
+        state.withLock { state in
+            state.questions = []
+            state.next = 0
+            state.asked = 0
+            state.answers = []
+            state.nextAnswer = 0
+            state.age += 1
+        }
+    }
+
+    /// Answers questions until none waits.
+    private func work() {
+        while let (question, age) = take() {
+            let answer = call(question)
+            let isWanted = state.withLock { state in
+                guard state.age == age else { return false }
+                state.asked -= 1
+                state.answers.append((question, answer))
+                return true
+            }
+            if isWanted { wakeDescriptor.wake() }
+        }
+    }
+
+    private func take() -> (Question, age: Int)? {
+        state.withLock { state in
+            guard state.next < state.questions.count else {
+                state.questions.removeAll(keepingCapacity: true)
+                state.next = 0
+                state.threads -= 1
+                return nil
+            }
+            defer { state.next += 1 }
+            return (state.questions[state.next], state.age)
+        }
+    }
+
+    /// Starts a detached thread that gets no signals, which all belong to the loop.
+    private func startThread() -> Bool {
+        var attributes = pthread_attr_t()
+        unsafe pthread_attr_init(&attributes)
+        defer { unsafe pthread_attr_destroy(&attributes) }
+        unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        var all = sigset_t()
+        var before = sigset_t()
+        unsafe sigfillset(&all)
+        unsafe pthread_sigmask(SIG_SETMASK, &all, &before)
+        defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
+        var thread = pthread_t()
+        // The thread holds the pool until it ends, however long its last call takes.
+        let work = unsafe Unmanaged.passRetained(LookupWork { self.work() })
+        let status = unsafe pthread_create(
+            &thread, &attributes,
+            { argument in
+                guard let argument = unsafe argument else { return nil }
+                unsafe Unmanaged<LookupWork>.fromOpaque(argument).takeRetainedValue().body()
+                return nil
+            }, work.toOpaque())
+        if status != 0 { unsafe work.release() }
+        return status == 0
+    }
+}
+
+private final class LookupWork {
+    let body: () -> Void
+
+    init(_ body: @escaping () -> Void) { self.body = body }
+}
+
+private let lookupQueueLimit = 4096

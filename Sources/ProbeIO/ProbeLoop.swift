@@ -1,0 +1,105 @@
+import LinuxSockets
+import PacketFormats
+import ProbeEngine
+
+/// Runs a measurement over a transport to its end, in one thread.
+public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
+    public var measurement: Subject
+    public var transport: ProbeTransport
+    private var poller: Poller
+    private let timer: Timer
+    private var timerIsSet: Int64?
+
+    /// Throws what the kernel refuses.
+    public init(_ measurement: consuming Subject, over transport: consuming ProbeTransport) throws(Errno) {
+        let poller = try Poller()
+        let timer = try Timer()
+        try poller.add(timer, token: Token.timer)
+        for channel in transport.channels {
+            // Error queues are always reported; a socket that only sends needs no more than that.
+            if case .nothing = channel.incoming {
+                try poller.add(channel.socket, token: Token.socket, interest: [])
+            } else {
+                try poller.add(channel.socket, token: Token.socket)
+            }
+        }
+        self.measurement = measurement
+        self.transport = transport
+        self.poller = poller
+        self.timer = timer
+    }
+
+    /// The clock that schedules and timeouts run on.
+    public static var now: Timestamp { Timestamp(nanoseconds: SystemClock.monotonic.now) }
+
+    /// Sends, receives and waits until the measurement is over.
+    ///
+    /// - Parameters:
+    ///   - signals: blocked signals to watch; each is given to `onSignal`.
+    ///   - others: a further descriptor to watch, such as a resolver's; `onOther` is called when it is readable.
+    ///   - onEvent: takes each event in order.
+    ///   - afterBatch: is called when the events of one wake-up are through, the place to write what they made.
+    ///     Returning false stops the measurement.
+    public mutating func run<Other: DescriptorOwner & ~Copyable>(
+        signals: borrowing SignalDescriptor, other: borrowing Other,
+        onEvent: (Subject.Event, borrowing Subject) -> Void,
+        onSignal: (Signal, inout Subject, ProbeTransport.Counters) -> Void,
+        onOther: () -> Void,
+        afterBatch: () -> Bool
+    ) throws(Errno) {
+        try poller.add(signals, token: Token.signal)
+        try poller.add(other, token: Token.other)
+        var now = Self.now
+        while true {
+            measurement.advance(to: now)
+            transport.send(for: &measurement, at: now)
+            while let event = measurement.nextEvent() { onEvent(event, measurement) }
+            if !afterBatch() { measurement.stop(at: now) }
+            var timeout: Int32?
+            switch measurement.schedule {
+            case .finished:
+                while let event = measurement.nextEvent() { onEvent(event, measurement) }
+                _ = afterBatch()
+                return
+            case .waitingForInput: break
+            case .at(let instant):
+                if instant <= Self.now {
+                    timeout = 0
+                } else {
+                    try setTimer(instant.nanoseconds)
+                }
+            }
+            try poller.wait(timeoutMilliseconds: timeout)
+            for index in 0..<poller.count {
+                switch poller.event(at: index).token {
+                case Token.timer:
+                    _ = try timer.acknowledge()
+                    timerIsSet = nil
+                case Token.signal:
+                    while let signal = try signals.next() { onSignal(signal, &measurement, transport.counters) }
+                case Token.other: onOther()
+                default: break
+                }
+            }
+            // Answers are taken before time passes for the measurement: one that lay here while this process slept was
+            // not late.
+            transport.receive(for: &measurement)
+            now = Self.now
+        }
+    }
+
+    private mutating func setTimer(_ instant: Int64) throws(Errno) {
+        guard timerIsSet != instant else { return }
+        try timer.set(to: max(1, instant))
+        timerIsSet = instant
+    }
+
+}
+
+/// What the loop waits for.
+private enum Token {
+    static let timer: UInt64 = 0
+    static let signal: UInt64 = 1
+    static let socket: UInt64 = 2
+    static let other: UInt64 = 3
+}

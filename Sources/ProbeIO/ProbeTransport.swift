@@ -1,0 +1,390 @@
+import LinuxSockets
+import PacketFormats
+import ProbeEngine
+
+/// Carries probes out and brings answers back over the sockets of one rung.
+///
+/// Raw IPv4 and IPv6 *send* on `IPPROTO_RAW` sockets, whose error queue holds no foreign errors, and *receive* on raw
+/// ICMP sockets without an error queue. Ping and UDP sockets do both.
+public struct ProbeTransport: ~Copyable {
+    /// What was seen beside the answers.
+    public struct Counters: Hashable, Sendable {
+        /// Packets that passed the filters and were not ours.
+        public var foreign: UInt64 = 0
+        /// Packets that the kernel dropped because this process was too slow to read them.
+        public var droppedHere: UInt64 = 0
+    }
+
+    public let rung: Rung
+    public let method: ProbeMethod
+    public internal(set) var counters = Counters()
+    /// The number of the probe that was sent last; answers can't carry a higher one.
+    private var latest = ProbeID(rawValue: 0)
+
+    let channels: [Channel]
+    /// Probes that wait for the next flush, all for the same channel.
+    private var outgoing: SendBatch
+    private var outgoingProbes: [Transmit] = []
+    private var outgoingChannel: Channel?
+    private var incoming: ReceiveBatch
+    private var routes = Routes()
+    private var responses: [Response] = []
+    private let dontFragment: Bool
+
+    init(
+        _ channels: [Channel], rung: Rung, method: ProbeMethod, payloadLength: Int, dontFragment: Bool
+    ) {
+        self.channels = channels
+        self.rung = rung
+        self.method = method
+        self.dontFragment = dontFragment
+        let size = payloadLength + Self.headerRoom
+        outgoing = SendBatch(capacity: max(1, min(Self.batch, Self.batchBytes / size)), slotSize: size)
+        // Slots for the longest packet there is: their pages cost nothing before they are used.
+        incoming = ReceiveBatch(capacity: Self.batch, slotSize: Self.longestPacket)
+    }
+
+    // MARK: Sending
+
+    /// Sends what the measurement has to send now, in batches, and tells it what became of each probe.
+    ///
+    /// Returns when nothing more is due or after `budget` probes, so that receiving gets its turn.
+    mutating func send<Subject: Measurement & ~Copyable>(for measurement: inout Subject, at now: Timestamp) {
+        var budget = Self.sendBudget
+        while budget > 0, let transmit = measurement.nextTransmit(at: now) {
+            budget -= 1
+            latest = max(latest, transmit.id)
+            enqueue(transmit, for: &measurement, at: now)
+        }
+        flush(for: &measurement, at: now)
+    }
+
+    private mutating func enqueue<Subject: Measurement & ~Copyable>(
+        _ transmit: Transmit, for measurement: inout Subject, at now: Timestamp
+    ) {
+        guard let channel = channel(for: transmit.probe) else {
+            measurement.didNotSend(transmit.id, Self.failure(.addressFamilyNotSupported), at: now)
+            return
+        }
+        if outgoing.isFull || (outgoingChannel.map { $0 !== channel } ?? false) { flush(for: &measurement, at: now) }
+        outgoingChannel = channel
+        do throws(Errno) {
+            try append(transmit, to: channel)
+            outgoingProbes.append(transmit)
+        } catch {
+            measurement.didNotSend(transmit.id, Self.failure(error), at: now)
+        }
+    }
+
+    /// The socket that can carry the probe as it is.
+    private func channel(for probe: Probe) -> Channel? {
+        let version = probe.destination.version
+        return channels.first { channel in
+            guard channel.version == version, let encapsulation = channel.encapsulation else { return false }
+            if let flow = channel.flow, flow != probe.flow { return false }
+            // With IPV6_HDRINCL the kernel fragments nothing, so that long packets go by the ICMPv6 socket.
+            return version == .v4 || encapsulation != .ipPacket || probe.method != .icmpEcho
+                || ProbeCodec.transportLength(of: probe) + IPv6Header.length <= Self.minimumIPv6MTU
+        }
+    }
+
+    private mutating func append(_ transmit: Transmit, to channel: Channel) throws(Errno) {
+        let probe = transmit.probe
+        guard let encapsulation = channel.encapsulation else { throw .addressFamilyNotSupported }
+        var source: IPAddress?
+        if encapsulation == .ipPacket, probe.destination.version == .v6 || probe.method != .icmpEcho {
+            source = try routes.route(to: probe.destination).source
+        }
+        var key: UInt32?
+        if case .explicit = channel.keys { key = UInt32(truncatingIfNeeded: transmit.id.rawValue) }
+        // An IP packet brings its header; the others take its fields from the control messages.
+        let fields = encapsulation == .ipPacket ? nil : probe
+        let port: UInt16 = encapsulation == .payload ? probe.method.destinationPort : 0
+        do throws(PacketError) {
+            try outgoing.append(
+                to: SocketAddress(probe.destination, port: port), hopLimit: fields?.hopLimit,
+                trafficClass: fields?.trafficClass, timestampKey: key
+            ) { output throws(PacketError) in
+                try channel.codec.write(transmit, source: source, as: encapsulation, to: &output)
+            }
+        } catch {
+            throw .messageTooLong
+        }
+    }
+
+    /// Hands the batch to the kernel.
+    private mutating func flush<Subject: Measurement & ~Copyable>(for measurement: inout Subject, at now: Timestamp) {
+        guard let channel = outgoingChannel else { return }
+        var attempts = 0
+        while !outgoing.isDone {
+            let first = outgoing.next
+            let (sent, failure) = outgoing.send(on: channel.socket)
+            let stamp = Stamp(nanoseconds: SystemClock.realtime.now, clock: .user)
+            for transmit in outgoingProbes[first..<first + sent] { didSend(transmit.id, stamp, channel, &measurement) }
+            if sent > 0 { attempts = 0 }
+            guard let failure else { break }
+            let refused = outgoingProbes[outgoing.next]
+            switch resolve(failure, refused, on: channel, attempts: attempts, for: &measurement) {
+            case .tryAgain:
+                attempts += 1
+            case .sentOtherwise:
+                didSend(refused.id, stamp, channel, &measurement)
+                outgoing.skip()
+                attempts = 0
+            case .waitForRoom:
+                for waiting in outgoingProbes[outgoing.next...] {
+                    measurement.didNotSend(waiting.id, .retryLater, at: now)
+                }
+                forgetOutgoing()
+                return
+            case .rewriteWithoutKeys:
+                let remaining = Array(outgoingProbes[outgoing.next...])
+                forgetOutgoing()
+                for transmit in remaining { enqueue(transmit, for: &measurement, at: now) }
+                return flush(for: &measurement, at: now)
+            case .giveUp:
+                measurement.didNotSend(refused.id, Self.failure(failure), at: now)
+                outgoing.skip()
+                attempts = 0
+            }
+        }
+        forgetOutgoing()
+    }
+
+    private mutating func forgetOutgoing() {
+        outgoing.reset()
+        outgoingProbes.removeAll(keepingCapacity: true)
+        outgoingChannel = nil
+    }
+
+    private func didSend<Subject: Measurement & ~Copyable>(
+        _ id: ProbeID, _ stamp: Stamp, _ channel: Channel, _ measurement: inout Subject
+    ) {
+        if case .counted(var keys) = channel.keys {
+            keys.count(id)
+            channel.keys = .counted(keys)
+        }
+        measurement.didSend(id, at: stamp)
+    }
+
+    private enum Resolution {
+        case tryAgain
+        case sentOtherwise
+        case waitForRoom
+        case rewriteWithoutKeys
+        case giveUp
+    }
+
+    /// What to do about a probe that the kernel did not take.
+    private mutating func resolve<Subject: Measurement & ~Copyable>(
+        _ failure: Errno, _ refused: Transmit, on channel: Channel, attempts: Int, for measurement: inout Subject
+    ) -> Resolution {
+        switch failure {
+        case .wouldBlock, .noBufferSpace, .noMemory: return .waitForRoom
+        case .invalidArgument:
+            guard case .explicit = channel.keys else { return .giveUp }
+            channel.keys = Self.countedKeys(on: channel.socket)
+            return .rewriteWithoutKeys
+        case .messageTooLong where channel.encapsulation == .ipPacket && !dontFragment:
+            return sendFragments(of: refused, on: channel) ? .sentOtherwise : .giveUp
+        default:
+            // An ICMP error of an earlier probe makes the next send fail unsent: take it, then try again (ip(7)).
+            guard channel.readsErrors, attempts < Self.maximumAttempts else {
+                restartCountedKeys(on: channel)
+                return .giveUp
+            }
+            receiveErrors(on: channel, for: &measurement)
+            return .tryAgain
+        }
+    }
+
+    /// Cuts a packet to the route's MTU, because `IP_HDRINCL` never does, and sends the pieces. O(packet).
+    private mutating func sendFragments(of transmit: Transmit, on channel: Channel) -> Bool {
+        let probe = transmit.probe
+        guard probe.destination.version == .v4, let route = try? routes.route(to: probe.destination) else {
+            return false
+        }
+        // The kernel would set a missing source and identification only after the pieces were made.
+        var identified = transmit
+        identified.probe.dontFragment = false
+        let size = ProbeCodec.transportLength(of: probe) + IPv4Header.minimumLength
+        do {
+            let packet = try [UInt8](capacity: size) { output throws(PacketError) in
+                try channel.codec.write(identified, source: route.source, as: .ipPacket, to: &output)
+            }
+            let fragments = try IPv4Fragmentation(of: packet.bytes, mtu: route.mtu)
+            var batch = SendBatch(capacity: fragments.count, slotSize: route.mtu)
+            var key: UInt32?
+            if case .explicit = channel.keys { key = UInt32(truncatingIfNeeded: transmit.id.rawValue) }
+            for index in 0..<fragments.count {
+                try batch.append(to: SocketAddress(probe.destination), timestampKey: key) {
+                    output throws(PacketError) in
+                    try fragments.write(index, of: packet.bytes, to: &output)
+                }
+            }
+            return batch.send(on: channel.socket).failure == nil
+        } catch {
+            return false
+        }
+    }
+
+    // MARK: Receiving
+
+    /// Takes everything that waits on every socket and gives it to the measurement: first the times of sending, then
+    /// the answers.
+    mutating func receive<Subject: Measurement & ~Copyable>(for measurement: inout Subject) {
+        for channel in channels {
+            receiveAnswers(on: channel)
+        }
+        for channel in channels where channel.encapsulation != nil {
+            receiveErrors(on: channel, for: &measurement)
+        }
+        for response in responses { measurement.receive(response) }
+        responses.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func receiveAnswers(on channel: Channel) {
+        if case .nothing = channel.incoming { return }
+        for _ in 0..<Self.maximumReceives {
+            let count: Int
+            do throws(Errno) {
+                count = try incoming.receive(on: channel.socket)
+            } catch {
+                // A pending error, which is gone now; its details are in the error queue.
+                continue
+            }
+            let now = Timestamp(nanoseconds: SystemClock.monotonic.now)
+            for index in 0..<count { take(index, on: channel, at: now) }
+            if count < incoming.capacity { return }
+        }
+    }
+
+    private mutating func take(_ index: Int, on channel: Channel, at now: Timestamp) {
+        let control = incoming.control(at: index)
+        if let dropped = control.droppedCount, dropped != channel.dropped {
+            counters.droppedHere += UInt64(dropped &- channel.dropped)
+            channel.dropped = dropped
+        }
+        guard let source = incoming.ipAddress(at: index) else { return }
+        let arrival = Arrival(
+            source: source, hopLimit: control.hopLimit, trafficClass: control.trafficClass,
+            stamp: Self.stamp(control.kernelTimestamp), time: now)
+        count(match(index, on: channel, arrival))
+    }
+
+    private borrowing func match(_ index: Int, on channel: Channel, _ arrival: Arrival) -> Response? {
+        let bytes = incoming.bytes(at: index)
+        switch channel.incoming {
+        case .ipv4Packets: return channel.codec.matchIPv4Packet(bytes, arrival, latest: latest)
+        case .icmpMessages:
+            return channel.codec.matchICMP(bytes, channel.version, arrival, verifyChecksum: false, latest: latest)
+        case .segments: return channel.codec.matchSegment(bytes, arrival, latest: latest)
+        case .datagrams: return channel.codec.matchDatagram(bytes, arrival, latest: latest)
+        case .nothing: return nil
+        }
+    }
+
+    private mutating func count(_ response: Response?) {
+        if let response {
+            responses.append(response)
+        } else {
+            counters.foreign += 1
+        }
+    }
+
+    /// Empties the error queue: times of sending go to the measurement, errors wait with the answers.
+    private mutating func receiveErrors<Subject: Measurement & ~Copyable>(
+        on channel: Channel, for measurement: inout Subject
+    ) {
+        for _ in 0..<Self.maximumReceives {
+            guard let count = try? incoming.receive(on: channel.socket, errorQueue: true), count > 0 else { return }
+            let now = Timestamp(nanoseconds: SystemClock.monotonic.now)
+            for index in 0..<count {
+                let control = incoming.control(at: index)
+                guard let error = control.error else { continue }
+                if let key = error.timestampKey {
+                    guard error.sendStage == .sent, let time = control.kernelTimestamp,
+                        let id = probe(of: key, on: channel)
+                    else { continue }
+                    measurement.didSend(id, at: Stamp(nanoseconds: time, clock: .kernel))
+                } else if channel.readsErrors {
+                    takeError(error, control, index, on: channel, at: now)
+                }
+            }
+            if count < incoming.capacity { return }
+        }
+    }
+
+    private mutating func takeError(
+        _ error: ExtendedError, _ control: ControlMessages, _ index: Int, on channel: Channel, at now: Timestamp
+    ) {
+        guard error.origin == .icmp || error.origin == .icmpv6, let offender = error.offender,
+            let destination = incoming.ipAddress(at: index)
+        else { return }
+        let queued = QueuedError(
+            type: error.type, code: error.code, info: error.info, destination: destination,
+            extensionOffset: error.extensionIsInvalid ? nil : error.extensionOffset)
+        let arrival = Arrival(
+            source: offender, hopLimit: control.hopLimit, trafficClass: control.trafficClass,
+            stamp: Self.stamp(control.kernelTimestamp), time: now)
+        count(matchError(index, queued, on: channel, arrival))
+    }
+
+    private borrowing func matchError(
+        _ index: Int, _ error: QueuedError, on channel: Channel, _ arrival: Arrival
+    ) -> Response? {
+        channel.codec.matchQueuedError(
+            error, quoting: incoming.bytes(at: index), isICMP: channel.encapsulation == .icmpMessage, arrival,
+            latest: latest)
+    }
+
+    private static func stamp(_ kernel: Int64?) -> Stamp {
+        kernel.map { Stamp(nanoseconds: $0, clock: .kernel) }
+            ?? Stamp(nanoseconds: SystemClock.realtime.now, clock: .user)
+    }
+
+    // MARK: Keys of sending times
+
+    private func probe(of key: UInt32, on channel: Channel) -> ProbeID? {
+        switch channel.keys {
+        case .explicit:
+            let back = UInt64(UInt32(truncatingIfNeeded: latest.rawValue) &- key)
+            return back < latest.rawValue ? ProbeID(rawValue: latest.rawValue - back) : nil
+        case .counted(let keys): return keys.id(of: key)
+        case .none: return nil
+        }
+    }
+
+    /// Some refused calls consume a key and some don't: after each the count starts anew.
+    private func restartCountedKeys(on channel: Channel) {
+        if case .counted = channel.keys { channel.keys = Self.countedKeys(on: channel.socket) }
+    }
+
+    private static func countedKeys(on socket: borrowing Socket) -> Channel.TimestampKeys {
+        do throws(Errno) {
+            try socket.set(.timestamping, to: [])
+            try socket.set(.timestamping, to: transportTimestamping)
+            return .counted(CountedKeys())
+        } catch {
+            return .none
+        }
+    }
+
+    /// Times of sending by the driver and of arrival, without copies of the packets.
+    static let transportTimestamping: Timestamping = [
+        .sendSoftware, .receiveSoftware, .software, .identifiers, .timesOnly,
+    ]
+
+    private static func failure(_ errno: Errno) -> SendFailure { .failed(code: errno.rawValue, name: errno.name) }
+
+    private static let batch = 64
+    private static let batchBytes = 1 << 18
+    private static let sendBudget = 1_024
+    private static let longestPacket = 65_536 + 64
+    /// IPv6 and TCP headers are the longest that go before a payload.
+    private static let headerRoom = 64
+    private static let minimumIPv6MTU = 1_280
+    private static let maximumReceives = 64
+    /// More than one error may wait, and each refuses one call.
+    private static let maximumAttempts = 8
+}

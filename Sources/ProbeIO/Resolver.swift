@@ -1,0 +1,157 @@
+import Glibc
+import LinuxSockets
+import PacketFormats
+
+/// Why a name has no address.
+public enum ResolveError: Error, Hashable, Sendable {
+    /// The name service has no such name, or could not answer; `reason` is the C library's words for it.
+    case unknownHost(name: String, reason: String)
+    /// An address, but not of the version that was asked for.
+    case wrongVersion(name: String, wanted: IPVersion)
+    /// A URL or a path in the place of a name; `host` is the name in it, where there is one.
+    case notAName(name: String, host: String?)
+    /// The zone of an IPv6 address names no interface of this network namespace.
+    case unknownZone(name: String, zone: String)
+}
+
+extension ResolveError: CustomStringConvertible {
+    /// One line. The name stands in it as it was given: let it pass the sanitiser where it may come from a file.
+    public var description: String {
+        switch self {
+        case .unknownHost(let name, let reason): "unknown host '\(name)': \(reason)"
+        case .wrongVersion(let name, .v4): "'\(name)' is not an IPv4 address"
+        case .wrongVersion(let name, .v6): "'\(name)' is not an IPv6 address"
+        case .notAName(let name, let host?): "'\(name)' is a URL or path, not a host: did you mean '\(host)'?"
+        case .notAName(let name, nil): "'\(name)' is a URL or path, not a host"
+        case .unknownZone(let name, let zone): "'\(name)': there is no interface '\(zone)'"
+        }
+    }
+}
+
+/// Names to addresses, through the C library and so through everything that nsswitch.conf(5) names.
+public enum Resolver {
+    /// All addresses of a name, in the order of RFC 6724, each once. It waits for the name service, without a limit of
+    /// its own: see `ForwardResolver` for a loop.
+    ///
+    /// What `numericAddress` understands is taken as it is and asks nobody. The corresponding C function is
+    /// `getaddrinfo`.
+    ///
+    /// - Parameter family: only addresses of this version, nil for both.
+    public static func resolve(_ name: String, family: IPVersion? = nil) throws(ResolveError) -> [IPAddress] {
+        if let address = try numericAddress(name, family: family) { return [address] }
+        return try lookUp(name, family: family)
+    }
+
+    /// The address that the text itself is, nil for a name; asks nobody and never waits.
+    ///
+    /// Besides the forms of `IPAddress` these are the short ones of inet_aton(3) (`127.1`) and zones by the name or the
+    /// index of an interface (`fe80::1%eth0`). Throws for an address of the other version, for an unknown zone and for
+    /// what can't be a name.
+    public static func numericAddress(
+        _ text: String, family: IPVersion? = nil
+    ) throws(ResolveError) -> IPAddress? {
+        var missingZone: String?
+        let parsed = IPAddress(text) { zone in
+            if let index = try? Interface.index(named: zone) { return index }
+            let isNumber = zone.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+            if isNumber, let index = UInt32(zone), (try? Interface.name(at: index)) != nil { return index }
+            missingZone = zone
+            return nil
+        }
+        if let missingZone { throw .unknownZone(name: text, zone: missingZone) }
+        if let address = parsed ?? IPv4Address(shortForm: text).map(IPAddress.v4) {
+            guard family == nil || address.version == family else {
+                throw .wrongVersion(name: text, wanted: address.version == .v4 ? .v6 : .v4)
+            }
+            return address
+        }
+        try checkName(text)
+        return nil
+    }
+
+    /// Asks the name service.
+    static func lookUp(_ name: String, family: IPVersion?) throws(ResolveError) -> [IPAddress] {
+        var hints = unsafe addrinfo()
+        unsafe hints.ai_family =
+            switch family {
+            case .v4: AF_INET
+            case .v6: AF_INET6
+            case nil: AF_UNSPEC
+            }
+        // With a type there is one entry per address instead of one per address and type.
+        unsafe hints.ai_socktype = SocketType.datagram.rawValue
+        var list: UnsafeMutablePointer<addrinfo>?
+        let status = unsafe getaddrinfo(name, nil, &hints, &list)
+        let systemError = Errno(rawValue: errno)
+        guard status == 0 else { throw .unknownHost(name: name, reason: reason(status, systemError)) }
+        defer { unsafe freeaddrinfo(list) }
+        var addresses: [IPAddress] = []
+        var next = unsafe list
+        while let entry = unsafe next?.pointee {
+            unsafe next = entry.ai_next
+            guard let pointer = unsafe entry.ai_addr else { continue }
+            // The list owns `ai_addrlen` bytes behind the pointer until it is freed.
+            let bytes = unsafe UnsafeRawBufferPointer(start: pointer, count: Int(entry.ai_addrlen))
+            guard let address = unsafe SocketAddress(bytes: bytes.bytes)?.ipAddress, !addresses.contains(address) else {
+                continue
+            }
+            addresses.append(address)
+        }
+        guard !addresses.isEmpty else { throw .unknownHost(name: name, reason: reason(EAI_NODATA, systemError)) }
+        return addresses
+    }
+
+    /// The name of an address, nil when it has none. It waits for the name service. The corresponding C function is
+    /// `getnameinfo`.
+    ///
+    /// It is text of foreign origin.
+    static func name(of address: IPAddress) -> String? {
+        var name = [CChar](repeating: 0, count: maximumNameLength)
+        let status = unsafe SocketAddress(address).bytes.withUnsafeBytes { socketAddress in
+            unsafe name.withUnsafeMutableBufferPointer { name in
+                // A SocketAddress holds a whole sockaddr of its family, aligned to eight bytes.
+                unsafe getnameinfo(
+                    socketAddress.baseAddress?.assumingMemoryBound(to: sockaddr.self),
+                    socklen_t(socketAddress.count), name.baseAddress, socklen_t(name.count), nil, 0, NI_NAMEREQD)
+            }
+        }
+        guard status == 0 else { return nil }
+        return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    private static func checkName(_ text: String) throws(ResolveError) {
+        if text.contains("/") { throw .notAName(name: text, host: host(in: text)) }
+        // The C library would end the name at a zero byte and ask for the rest.
+        guard !text.isEmpty, !text.utf8.contains(0) else {
+            throw .unknownHost(name: text, reason: reason(EAI_NONAME, Errno(rawValue: 0)))
+        }
+    }
+
+    /// The host in `scheme://user@host:port/path`, of which everything but the host may be missing.
+    private static func host(in text: String) -> String? {
+        var rest = text.utf8[...]
+        let slash = UInt8(ascii: "/")
+        if let colon = rest.firstIndex(of: UInt8(ascii: ":")), rest[colon...].dropFirst().starts(with: [slash, slash]) {
+            rest = rest[colon...].dropFirst(3)
+        }
+        rest = rest.prefix { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
+        if let at = rest.lastIndex(of: UInt8(ascii: "@")) { rest = rest[rest.index(after: at)...] }
+        if rest.first == UInt8(ascii: "[") {
+            rest = rest.dropFirst().prefix { $0 != UInt8(ascii: "]") }
+        } else if let colon = rest.firstIndex(of: UInt8(ascii: ":")) {
+            rest = rest[..<colon]
+        }
+        return rest.isEmpty ? nil : String(rest)
+    }
+
+    private static func reason(_ status: Int32, _ systemError: Errno) -> String {
+        if status == EAI_SYSTEM { return systemError.description }
+        // The C library's table lives as long as the process.
+        guard let text = unsafe gai_strerror(status) else { return "error \(status) of the name service" }
+        return unsafe String(cString: text)
+    }
+
+    // NI_MAXHOST and the values of netdb.h that hide behind _GNU_SOURCE.
+    private static let maximumNameLength = 1025
+    private static let EAI_NODATA: Int32 = -5
+}
