@@ -329,8 +329,11 @@ public struct ProbeTransport: ~Copyable {
         guard error.origin == .icmp || error.origin == .icmpv6, let offender = error.offender,
             let destination = incoming.ipAddress(at: index)
         else { return }
+        // Of a pointer the kernel hands out the value, not the octets that it stands in (icmp_unreach in net/ipv4/icmp.c).
+        let isPointer = error.origin == .icmp && error.type == ICMPType.V4.parameterProblem
         let queued = QueuedError(
-            type: error.type, code: error.code, info: error.info, destination: destination,
+            type: error.type, code: error.code, info: isPointer ? error.info << 24 : error.info,
+            destination: destination,
             extensionOffset: error.extensionIsInvalid ? nil : error.extensionOffset)
         let arrival = Arrival(
             source: offender, hopLimit: control.hopLimit, trafficClass: control.trafficClass,
