@@ -65,6 +65,8 @@ public struct ProbeTransport: ~Copyable {
             enqueue(transmit, for: &measurement, at: now)
         }
         flush(for: &measurement, at: now)
+        // Errors that were taken because they refused a send: nothing will wake the loop for them any more.
+        deliver(to: &measurement)
     }
 
     private mutating func enqueue<Subject: Measurement & ~Copyable>(
@@ -247,6 +249,10 @@ public struct ProbeTransport: ~Copyable {
         for channel in channels where channel.encapsulation != nil {
             receiveErrors(on: channel, for: &measurement)
         }
+        deliver(to: &measurement)
+    }
+
+    private mutating func deliver<Subject: Measurement & ~Copyable>(to measurement: inout Subject) {
         for response in responses { measurement.receive(response) }
         responses.removeAll(keepingCapacity: true)
     }
