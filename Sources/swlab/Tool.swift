@@ -77,7 +77,13 @@ enum Commands {
     static func up(_ settings: LabSettings, _ name: String) throws(Failure) -> Int32 {
         let scenario = try scenario(settings.scenario)
         let claim = try Registry.Claim(name)
-        var lab = try Lab.make(scenario, seed: settings.seed, pingSockets: settings.pingSockets)
+        var lab: Lab
+        do throws(Failure) {
+            lab = try Lab.make(scenario, seed: settings.seed, pingSockets: settings.pingSockets)
+        } catch {
+            claim.withdraw()
+            throw error
+        }
         do throws(Failure) {
             try Registry.pin(name)
         } catch {

@@ -4,8 +4,12 @@ import PacketFormats
 import TestSupport
 import Testing
 
+private let hasTUN = unsafe access("/dev/net/tun", R_OK | W_OK) == 0
+
 /// The lab as a process, on the real kernel. The names of labs carry the number of this process.
-@Suite(.enabled(if: NamespaceLab.isAvailable && hasProgram("sh"), "needs root, ip(8) and sh"))
+@Suite(
+    .enabled(
+        if: NamespaceLab.isAvailable && hasProgram("sh") && hasTUN, "needs root, ip(8), sh and /dev/net/tun"))
 struct SwlabTests {
     /// A scenario in a file that goes with it.
     private final class ScenarioFile {
