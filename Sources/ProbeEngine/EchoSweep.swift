@@ -61,7 +61,6 @@ public struct EchoSweep: Measurement, Sendable {
     private var outstanding = 0
     private var lastExpired: (id: ProbeID, target: Int, sentAt: Timestamp)?
     private var isOver = false
-    private var isStopped = false
 
     /// - Parameters:
     ///   - start: when the first probe is due.
@@ -135,7 +134,7 @@ public struct EchoSweep: Measurement, Sendable {
             pending -= 1
             outstanding += 1
             statistics[Int(record.subject)].transmitted += 1
-            if isStopped { statistics[Int(record.subject)].inFlight += 1 }
+            statistics[Int(record.subject)].inFlight += 1
             if !refused.isEmpty { refused[id] = nil }
         }
         if stamp.clock == .kernel || record.stamp.clock == .user { record.stamp = stamp }
@@ -298,7 +297,7 @@ public struct EchoSweep: Measurement, Sendable {
         guard let record = inFlight[id], record.state != state else { return }
         if record.state == .outstanding {
             outstanding -= 1
-            if isStopped { statistics[Int(record.subject)].inFlight -= 1 }
+            statistics[Int(record.subject)].inFlight -= 1
         }
         inFlight[id]?.state = state
     }
@@ -357,12 +356,6 @@ public struct EchoSweep: Measurement, Sendable {
         while let first = holds.next() { release(first.id) }
         while let waiting = retries.next() { giveUp(waiting.id, .retryLater) }
         isOver = true
-        isStopped = true
-        var number = max(expiryCursor, inFlight.oldest.rawValue)
-        while outstanding > 0, let record = inFlight[ProbeID(rawValue: number)] {
-            if record.state == .outstanding { statistics[Int(record.subject)].inFlight += 1 }
-            number += 1
-        }
     }
 
     public mutating func nextEvent() -> EchoEvent? { events.next() }
