@@ -6,7 +6,12 @@ import ProbeReports
 
 /// Sends the message to the first address of the host that takes it, and prints what comes back.
 func send(_ configuration: SendConfiguration, _ output: inout OutputWriter) -> Int32 {
-    do throws(Errno) { try keepOnly([]) } catch { complain("cannot give up its rights: \(error)") }
+    do throws(Errno) {
+        try ProcessRights.reduce(to: [])
+    } catch {
+        complain("cannot give up its rights: \(error)")
+        return ExitStatus.failure
+    }
     guard dropRights() else { return ExitStatus.failure }
     guard let message = message(configuration) else { return ExitStatus.failure }
     let addresses: [IPAddress]
