@@ -8,8 +8,8 @@ let settings: [SwiftSetting] = [
 ]
 
 /// A Swift library or tool of this package with the settings that all of them share.
-func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+func library(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
 }
 
 func tool(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -42,7 +42,7 @@ let package = Package(
         library("LinuxSockets", ["PacketFormats", "CLinuxSockets", "CLibcap"]),
         library("ProbeEngine", ["PacketFormats", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         library("ProbeIO", ["ProbeEngine", "LinuxSockets", "PacketFormats"]),
-        library("ProbeReports", ["ProbeEngine", "PacketFormats"]),
+        library("ProbeReports", ["ProbeEngine", "PacketFormats"], exclude: ["Schemas"]),
         library("SimulatedNetwork", ["PacketFormats"]),
         library("CommandLineOptions", ["CLinuxSockets"]),
         tool(
@@ -51,7 +51,7 @@ let package = Package(
             "swtrace",
             ["CommandLineOptions", "ProbeReports", "ProbeIO", "ProbeEngine", "LinuxSockets", "PacketFormats"]),
         tool("swecho", ["CommandLineOptions", "ProbeReports", "ProbeIO", "LinuxSockets", "PacketFormats"]),
-        tool("swlab", ["CommandLineOptions", "SimulatedNetwork", "LinuxSockets", "PacketFormats"]),
+        tool("swlab", ["CommandLineOptions", "SimulatedNetwork", "LinuxSockets", "CLinuxSockets", "PacketFormats"]),
         .target(
             name: "TestSupport", dependencies: ["LinuxSockets", "PacketFormats"], path: "Tests/TestSupport",
             swiftSettings: settings),

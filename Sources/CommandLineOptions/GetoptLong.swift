@@ -1,16 +1,15 @@
 import CLinuxSockets
+import Glibc
 
 /// One run of `getopt_long` over an argument vector. The corresponding C function is `getopt_long`.
 ///
 /// glibc does what users know: clusters, glued values, `--name=value`, unique beginnings of long names, operands among
 /// the options, `--`. Its messages are off; the caller makes them from `Refusal`.
 struct GetoptLong {
-    /// A long name and the code that it stands for; names that share a code are never ambiguous among themselves.
-    struct Name {
-        var text: String
-        /// 0 for no value, 1 for a required and 2 for an optional one, as in `struct option`.
-        var argument: Int32
+    /// One use of an option, by its code: the byte of a letter, or `firstCode` and the index of a long name's option.
+    struct Occurrence {
         var code: Int32
+        var value: String?
     }
 
     enum Refusal {
@@ -24,50 +23,79 @@ struct GetoptLong {
     }
 
     /// The options before the first refusal, in order.
-    private(set) var options: [(code: Int32, value: String?)] = []
+    private(set) var options: [Occurrence] = []
     private(set) var refusal: Refusal?
     /// What is left; empty after a refusal.
     private(set) var operands: [String] = []
 
     /// Parses `arguments`, which don't hold the program's name; a NUL in one ends it, as in any argument vector.
     ///
-    /// `letters` is the option string of getopt(3), beginning with a colon (after a `+`).
-    init(_ arguments: [String], letters: [UInt8], names: [Name]) {
-        var text: [CChar] = []
-        var starts: [Int] = []
-        func store(_ bytes: some Sequence<UInt8>) {
-            starts.append(text.count)
-            text.append(contentsOf: bytes.lazy.map { CChar(bitPattern: $0) })
+    /// All names of one option have one code: they are never ambiguous among themselves.
+    init(_ arguments: [String], _ descriptions: [OptionDescription], stopsAtOperand: Bool) {
+        var text: [UInt8] = []
+        text.reserveCapacity(2_048)
+        // The plus sign stops at the first operand, the colon tells a missing value from an unknown option.
+        if stopsAtOperand { text.append(UInt8(ascii: "+")) }
+        text.append(UInt8(ascii: ":"))
+        for option in descriptions {
+            for letter in option.letters {
+                text.append(letter)
+                for _ in 0..<option.argument.code { text.append(UInt8(ascii: ":")) }
+            }
+        }
+        text.append(0)
+        var nameCount = 0
+        for option in descriptions {
+            for name in option.names {
+                nameCount += 1
+                text.append(contentsOf: name.utf8)
+                text.append(0)
+            }
+        }
+        // The first argument is the program's name, which nobody reads: an empty string.
+        text.append(0)
+        for argument in arguments {
+            for byte in argument.utf8 {
+                guard byte != 0 else { break }
+                text.append(byte)
+            }
             text.append(0)
         }
-        store(letters)
-        for name in names { store(name.text.utf8) }
-        store([])
-        for argument in arguments { store(argument.utf8) }
-        let firstArgument = 1 + names.count
-        let count = Int32(truncatingIfNeeded: starts.count - firstArgument)
+        let count = arguments.count + 1
 
-        // Every pointer below is into `text`, which neither moves nor goes away within the closure; the vectors end
-        // with the NULL that getopt_long wants, and it writes only to the vector of arguments.
-        unsafe text.withUnsafeMutableBufferPointer { buffer in
-            guard let base = buffer.baseAddress else { return }
-            var vector: [UnsafeMutablePointer<CChar>?] = unsafe []
-            unsafe vector.reserveCapacity(starts.count - firstArgument + 1)
-            for start in starts[firstArgument...] { unsafe vector.append(base + start) }
-            unsafe vector.append(nil)
-            var table: [np_long_option] = unsafe []
-            unsafe table.reserveCapacity(names.count + 1)
-            for (index, name) in names.enumerated() {
-                unsafe table.append(
-                    np_long_option(
-                        name: UnsafePointer(base + starts[1 + index]), argument: name.argument, flag: nil,
-                        code: name.code))
-            }
-            unsafe table.append(np_long_option(name: nil, argument: 0, flag: nil, code: 0))
-            unsafe vector.withUnsafeMutableBufferPointer { vector in
-                unsafe table.withUnsafeBufferPointer { table in
+        // Every pointer below is into `text`, which neither moves nor goes away within the closure and holds one
+        // terminated string after the other: the letters, the names, the arguments. The vectors have the NULL at
+        // their end that getopt_long wants, and it writes only to the vector of arguments. Temporary allocations and
+        // not arrays: the first use of an array's type costs as much as the rest of the parse.
+        unsafe text.withUnsafeMutableBytes { buffer in
+            guard let base = unsafe buffer.bindMemory(to: CChar.self).baseAddress else { return }
+            unsafe withUnsafeTemporaryAllocation(of: np_long_option.self, capacity: nameCount + 1) { table in
+                unsafe withUnsafeTemporaryAllocation(
+                    of: UnsafeMutablePointer<CChar>?.self, capacity: count + 1
+                ) { vector in
+                    var next = unsafe base + strlen(base) + 1
+                    var index = 0
+                    var code = Self.firstCode
+                    for option in descriptions {
+                        for _ in option.names {
+                            unsafe table.initializeElement(
+                                at: index,
+                                to: np_long_option(
+                                    name: UnsafePointer(next), argument: option.argument.code, flag: nil, code: code))
+                            unsafe next += strlen(next) + 1
+                            index += 1
+                        }
+                        code += 1
+                    }
+                    unsafe table.initializeElement(
+                        at: index, to: np_long_option(name: nil, argument: 0, flag: nil, code: 0))
+                    for index in 0..<count {
+                        unsafe vector.initializeElement(at: index, to: next)
+                        unsafe next += strlen(next) + 1
+                    }
+                    unsafe vector.initializeElement(at: count, to: nil)
                     guard let arguments = vector.baseAddress, let options = table.baseAddress else { return }
-                    unsafe run(count, arguments, UnsafePointer(base + starts[0]), options)
+                    unsafe run(Int32(truncatingIfNeeded: count), arguments, UnsafePointer(base), UnsafePointer(options))
                 }
             }
         }
@@ -99,7 +127,7 @@ struct GetoptLong {
             default:
                 var value: String?
                 if let text = unsafe step.value { value = unsafe String(cString: text) }
-                options.append((unsafe step.code, value))
+                options.append(Occurrence(code: unsafe step.code, value: value))
             }
         }
     }
@@ -114,4 +142,15 @@ struct GetoptLong {
 
     /// Codes of long names begin here, above every letter.
     static let firstCode: Int32 = 256
+}
+
+extension OptionArgument {
+    /// The number of colons in an option string, and `has_arg` of `struct option`.
+    fileprivate var code: Int32 {
+        switch self {
+        case .none: 0
+        case .required: 1
+        case .optional: 2
+        }
+    }
 }

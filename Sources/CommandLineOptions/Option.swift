@@ -27,21 +27,31 @@ public enum CompletionHint: Hashable, Sendable {
 }
 
 /// What the help, the man page and the completions say of an option.
-public struct OptionDescription: Sendable {
-    /// The letter, ASCII, nil for an option with a long name only.
-    public var short: Character?
-    /// The long name without its dashes, nil for an option with a letter only.
-    public var long: String?
-    /// Names that are accepted and not shown; one character is a letter, more are a long name.
-    public var aliases: [String]
-    public var argument: OptionArgument
-    /// One line or two for `--help`: a phrase without a full stop.
-    public var help: String
-    /// Sentences that only the man page has, after `help`.
-    public var detail: String
-    public var completion: CompletionHint
-    /// Accepted, but shown nowhere.
-    public var isHidden: Bool
+///
+/// A class, so that the tables built at each start of a tool hold and copy one word per option.
+final class OptionDescription: Sendable {
+    let short: Unicode.Scalar?
+    let long: String?
+    let aliases: [String]
+    let argument: OptionArgument
+    let help: String
+    let detail: String
+    let completion: CompletionHint
+    let isHidden: Bool
+
+    init(
+        _ short: Unicode.Scalar?, _ long: String?, _ argument: OptionArgument, _ help: String, detail: String = "",
+        aliases: [String] = [], completion: CompletionHint = .none, isHidden: Bool = false
+    ) {
+        self.short = short
+        self.long = long
+        self.aliases = aliases
+        self.argument = argument
+        self.help = help
+        self.detail = detail
+        self.completion = completion
+        self.isHidden = isHidden
+    }
 }
 
 /// One row of a table: an option and what it does to the configuration.
@@ -52,37 +62,31 @@ public struct Option<Configuration>: Sendable {
     /// closure with a `try` in it no typed error unless each one spells it out.
     public typealias Apply = @Sendable (inout Configuration, OptionValue) throws -> Void
 
-    enum Action: Sendable {
-        case apply(Apply)
-        case builtin(Builtin)
-    }
-
-    public var description: OptionDescription
-    let action: Action
+    let description: OptionDescription
+    let apply: Apply
 
     /// An option without a value; `apply` may throw to refuse it.
+    ///
+    /// `short` is an ASCII letter and `long` a name without its dashes. `help` is a phrase without a full stop for one
+    /// line or two of `--help`; `detail` are sentences that only the man page has behind it. `aliases` are accepted
+    /// and shown nowhere, one character as a letter, more as a long name; so is an option that `isHidden`.
     public init(
-        _ short: Character?, _ long: String?, _ help: String, detail: String = "", aliases: [String] = [],
+        _ short: Unicode.Scalar?, _ long: String?, _ help: String, detail: String = "", aliases: [String] = [],
         isHidden: Bool = false, apply: @escaping Apply
     ) {
-        self.init(
-            short, long, .none, help, detail: detail, aliases: aliases, isHidden: isHidden, apply: apply)
+        description = OptionDescription(
+            short, long, .none, help, detail: detail, aliases: aliases, isHidden: isHidden)
+        self.apply = apply
     }
 
     /// An option with a value; `apply` may throw to refuse the value or the option itself.
     public init(
-        _ short: Character?, _ long: String?, _ argument: OptionArgument, _ help: String, detail: String = "",
+        _ short: Unicode.Scalar?, _ long: String?, _ argument: OptionArgument, _ help: String, detail: String = "",
         aliases: [String] = [], completion: CompletionHint = .none, isHidden: Bool = false, apply: @escaping Apply
     ) {
         description = OptionDescription(
-            short: short, long: long, aliases: aliases, argument: argument, help: help, detail: detail,
-            completion: completion, isHidden: isHidden)
-        action = .apply(apply)
-    }
-
-    init(description: OptionDescription, action: Action) {
-        self.description = description
-        self.action = action
+            short, long, argument, help, detail: detail, aliases: aliases, completion: completion, isHidden: isHidden)
+        self.apply = apply
     }
 }
 

@@ -1,12 +1,17 @@
 /// Why a command line was refused: one line that begins with the tool's name and says what would be right.
 public struct UsageError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The line, without a newline.
-    public let description: String
+    public let tool: String
+    /// The line behind the tool's name.
+    public let message: String
 
     /// A line of `tool`; what it quotes from the command line has to be escaped already.
     public init(tool: String, _ message: String) {
-        description = "\(tool): \(message)"
+        self.tool = tool
+        self.message = message
     }
+
+    /// The line, without a newline.
+    public var description: String { "\(tool): \(message)" }
 }
 
 /// Why the value of one option was refused; the table puts the names of the tool and the option before it.

@@ -9,3 +9,6 @@ extension RawSpan {
         unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: type)
     }
 }
+
+/// Whether the low byte of an integer comes first in this machine's memory.
+let isLittleEndian = 1.littleEndian == 1

@@ -232,6 +232,11 @@ public struct PingGroupRange: Hashable, Sendable {
     public var low: UInt32
     public var high: UInt32
 
+    public init(low: UInt32, high: UInt32) {
+        self.low = low
+        self.high = high
+    }
+
     /// Reads `/proc/sys/net/ipv4/ping_group_range`, nil where that is hidden: the kernel still knows, and opening a
     /// ping socket tells.
     public static func current() -> PingGroupRange? {

@@ -15,7 +15,7 @@ public enum SystemClock: Int32, Hashable, Sendable {
 }
 
 /// Becomes readable at a point of time of a clock (timerfd_create(2)).
-public struct Timer: ~Copyable, DescriptorOwner {
+public struct Timer: ~Copyable, DescriptorOwner, Sendable {
     private let descriptor: FileDescriptor
 
     public var rawDescriptor: Int32 { descriptor.rawDescriptor }

@@ -174,9 +174,18 @@ public struct ExtendedError: Hashable, Sendable, BitwiseCopyable {
     /// The address of the node that sent the ICMP message.
     public var offender: IPAddress?
 
-    // struct sock_ee_data_rfc4884 lies over `data` in this machine's byte order.
-    private var extensionLength: UInt16
-    private var extensionFlags: UInt8
+    public init(
+        errno: Errno, origin: Origin, type: ICMPType = ICMPType(rawValue: 0), code: UInt8 = 0, info: UInt32 = 0,
+        data: UInt32 = 0, offender: IPAddress? = nil
+    ) {
+        self.errno = errno
+        self.origin = origin
+        self.type = type
+        self.code = code
+        self.info = info
+        self.data = data
+        self.offender = offender
+    }
 
     /// Reads the entry; nil when fewer than 16 bytes are there.
     init?(parsing bytes: RawSpan) {
@@ -187,8 +196,6 @@ public struct ExtendedError: Hashable, Sendable, BitwiseCopyable {
         code = bytes.octet(at: 6)
         info = bytes.native(UInt32.self, at: 8)
         data = bytes.native(UInt32.self, at: 12)
-        extensionLength = bytes.native(UInt16.self, at: 12)
-        extensionFlags = bytes.octet(at: 14)
         offender = Self.address(bytes.from(Self.length))
     }
 
@@ -196,11 +203,14 @@ public struct ExtendedError: Hashable, Sendable, BitwiseCopyable {
     ///
     /// Only with `receiveErrorExtensions` on the socket.
     public var extensionOffset: Int? {
-        (origin == .icmp || origin == .icmpv6) && extensionLength > 0 ? Int(extensionLength) : nil
+        guard origin == .icmp || origin == .icmpv6 else { return nil }
+        // struct sock_ee_data_rfc4884 lies over `data`: 16 bits of length first in memory, 8 of flags, 8 unused.
+        let length = isLittleEndian ? data & 0xffff : data >> 16
+        return length > 0 ? Int(length) : nil
     }
 
     /// Whether the kernel found the extension structure malformed or its checksum wrong.
-    public var extensionIsInvalid: Bool { extensionFlags & 1 != 0 }
+    public var extensionIsInvalid: Bool { (isLittleEndian ? data >> 16 : data >> 8) & 1 != 0 && extensionOffset != nil }
 
     /// Which send call a time belongs to, nil for everything that is not a send time.
     public var timestampKey: UInt32? { origin == .timestamping ? data : nil }

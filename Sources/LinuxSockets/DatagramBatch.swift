@@ -4,10 +4,10 @@ import PacketFormats
 
 /// Datagrams that go to the kernel in one call: written in place, each with its own destination and header fields.
 ///
-/// Every buffer is allocated once, in `init`; appending and sending allocate nothing. An instance belongs to one thread
-/// at a time.
+/// Every buffer is allocated once, in `init`; appending and sending allocate nothing. It has one owner, who may hand it
+/// to another thread.
 @safe
-public struct SendBatch: ~Copyable {
+public struct SendBatch: ~Copyable, @unchecked Sendable {
     /// How many datagrams fit.
     public let capacity: Int
     /// The longest datagram that fits, in bytes.
@@ -104,6 +104,18 @@ public struct SendBatch: ~Copyable {
             next &+= Int(result)
         }
         return (next &- first, nil)
+    }
+
+    /// Whether this kernel takes a `timestampKey`, which came with Linux 6.13: found out by sending a datagram on
+    /// loopback. Throws what opening a UDP socket refuses.
+    public static func takesTimestampKeys() throws(Errno) -> Bool {
+        let socket = try Socket(family: .inet, type: .datagram, protocol: .udp)
+        try socket.set(.timestamping, to: [.sendSoftware, .software, .identifiers, .timesOnly])
+        try socket.bind(to: SocketAddress(.v4(.loopback)))
+        var batch = SendBatch(capacity: 1, slotSize: 1)
+        batch.append(to: try socket.localAddress(), timestampKey: 1) { $0.append(UInt8(0)) }
+        // Control messages are looked at first: every other failure is one of the network.
+        return batch.send(on: socket).failure != .invalidArgument
     }
 
     /// Leaves out the datagram at `next`, the one that failed.
@@ -203,9 +215,9 @@ private struct ControlWriter {
 /// Datagrams that come from the kernel in one call, each with its source and control messages.
 ///
 /// Every buffer is allocated once, in `init`; receiving allocates nothing. What an index yields changes with the next
-/// `receive`. An instance belongs to one thread at a time.
+/// `receive`. It has one owner, who may hand it to another thread.
 @safe
-public struct ReceiveBatch: ~Copyable {
+public struct ReceiveBatch: ~Copyable, @unchecked Sendable {
     /// How many datagrams fit.
     public let capacity: Int
     /// The longest datagram that fits uncut, in bytes.

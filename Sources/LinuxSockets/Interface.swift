@@ -8,12 +8,20 @@ public struct Interface: Hashable, Sendable {
     public struct Address: Hashable, Sendable {
         public var address: IPAddress
         public var prefixLength: Int
+
+        public init(address: IPAddress, prefixLength: Int) {
+            self.address = address
+            self.prefixLength = prefixLength
+        }
     }
 
     public var index: UInt32
     /// Up to 15 bytes, which may be any but a slash and white space.
     public var name: String
+    /// Whether it is switched on.
     public var isUp: Bool
+    /// Whether it is on and has a carrier, so that packets go out.
+    public var isRunning: Bool
     public var isLoopback: Bool
     public var addresses: [Address]
 
@@ -35,8 +43,8 @@ public struct Interface: Hashable, Sendable {
                 let flags = unsafe Int32(bitPattern: entry.ifa_flags)
                 interfaces.append(
                     Interface(
-                        index: index, name: name, isUp: flags & upFlag != 0, isLoopback: flags & loopbackFlag != 0,
-                        addresses: []))
+                        index: index, name: name, isUp: flags & upFlag != 0, isRunning: flags & runningFlag != 0,
+                        isLoopback: flags & loopbackFlag != 0, addresses: []))
                 place = interfaces.count - 1
             }
             guard let place, let address = unsafe ipAddress(entry.ifa_addr),
@@ -95,6 +103,7 @@ public struct Interface: Hashable, Sendable {
     }
 
     private static let upFlag: Int32 = 0x1
+    private static let runningFlag: Int32 = 0x40
     private static let loopbackFlag: Int32 = 0x8
     static let maximumNameLength = 16
 }

@@ -2,7 +2,7 @@ import CLinuxSockets
 import Glibc
 
 /// Waits until one of many descriptors is ready (epoll(7), level-triggered).
-public struct Poller: ~Copyable, DescriptorOwner {
+public struct Poller: ~Copyable, DescriptorOwner, Sendable {
     /// What a descriptor is waited for, and what it is ready for.
     public struct Readiness: OptionSet, Hashable, Sendable, BitwiseCopyable {
         public var rawValue: UInt32
@@ -23,6 +23,12 @@ public struct Poller: ~Copyable, DescriptorOwner {
         /// What the descriptor was added with.
         public var token: UInt64
         public var readiness: Readiness
+
+        @inlinable
+        public init(token: UInt64, readiness: Readiness) {
+            self.token = token
+            self.readiness = readiness
+        }
     }
 
     /// Events of the last wait.

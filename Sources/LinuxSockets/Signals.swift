@@ -24,7 +24,7 @@ public struct Signal: RawRepresentable, Hashable, Sendable, BitwiseCopyable {
 ///
 /// The signals are blocked in the thread that makes it, and in the threads that this one starts later; they stay
 /// blocked when the descriptor is closed. A thread that was there before still gets them: make it before all others.
-public struct SignalDescriptor: ~Copyable, DescriptorOwner {
+public struct SignalDescriptor: ~Copyable, DescriptorOwner, Sendable {
     private let descriptor: FileDescriptor
 
     public var rawDescriptor: Int32 { descriptor.rawDescriptor }

@@ -135,26 +135,37 @@ public struct Socket: ~Copyable, DescriptorOwner, Sendable {
 
     /// Receives one datagram, or what a stream holds, at the start of `buffer`; nil when nothing waits.
     ///
-    /// Throws a pending error of the socket. The corresponding C function is `recvfrom` with `MSG_TRUNC`.
+    /// Throws a pending error of the socket. The corresponding C function is `recvmsg` with `MSG_TRUNC`.
     @_lifetime(buffer: copy buffer)
     public func receive(into buffer: inout MutableRawSpan) throws(Errno) -> ReceiveResult? {
         let capacity = buffer.byteCount
         var length = 0
+        var wasCut = false
         let source: SocketAddress
         // MSG_TRUNC discards a stream's bytes instead of measuring a datagram, so it is not for connected streams.
-        let flags = type == .stream ? 0 : Self.tellRealLength
+        let flags = type == .stream ? 0 : Self.truncated
         do throws(Errno) {
             source = try unsafe SocketAddress { address, addressLength in
                 unsafe buffer.withUnsafeMutableBytes { bytes in
-                    length = unsafe recvfrom(
-                        rawDescriptor, bytes.baseAddress, bytes.count, flags, address, addressLength)
+                    // Every pointer of the header is used by this call only.
+                    var vector = unsafe iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)
+                    return unsafe withUnsafeMutablePointer(to: &vector) { vector in
+                        var header = unsafe msghdr()
+                        unsafe header.msg_name = UnsafeMutableRawPointer(address)
+                        unsafe header.msg_namelen = addressLength.pointee
+                        unsafe header.msg_iov = vector
+                        unsafe header.msg_iovlen = 1
+                        length = unsafe recvmsg(rawDescriptor, &header, flags)
+                        unsafe addressLength.pointee = header.msg_namelen
+                        wasCut = unsafe header.msg_flags & Self.truncated != 0
+                    }
                 }
                 return length
             }
         } catch .wouldBlock {
             return nil
         }
-        return ReceiveResult(count: min(length, capacity), length: length, source: source)
+        return ReceiveResult(count: min(length, capacity), length: length, isTruncated: wasCut, source: source)
     }
 
     /// Receives into an array of the caller, as `receive(into:)` does into a span.
@@ -178,7 +189,7 @@ public struct Socket: ~Copyable, DescriptorOwner, Sendable {
     private static let closeOnExec: Int32 = 0o2000000
     private static let nonBlocking: Int32 = 0o4000
     private static let noSignal: Int32 = 0x4000
-    private static let tellRealLength: Int32 = 0x20
+    private static let truncated: Int32 = 0x20
 }
 
 /// Two sockets that are connected to each other.
@@ -198,12 +209,10 @@ public enum ShutdownDirection: Int32, Sendable {
 public struct ReceiveResult: Hashable, Sendable {
     /// Bytes in the buffer.
     public var count: Int
-    /// Bytes that the datagram had, more than `count` when the buffer was too short for it.
-    ///
-    /// Ping sockets and error queues do not tell it: there a datagram that fills the buffer exactly may have been cut.
+    /// Bytes that the datagram had; ping sockets tell only what they delivered.
     public var length: Int
+    /// Whether the datagram was longer than the buffer (MSG_TRUNC).
+    public var isTruncated: Bool
     /// Who sent it; of no family where the peer has no name.
     public var source: SocketAddress
-    /// Whether the datagram was longer than the buffer.
-    public var isTruncated: Bool { length > count }
 }

@@ -123,7 +123,9 @@ extension SocketOption where Value == PathMTUDiscovery {
 extension SocketOption where Value == Timestamping {
     /// Which times the kernel reports: SO_TIMESTAMPING (Documentation/networking/timestamping.rst).
     ///
-    /// Setting it starts the keys of `identifiers` at 0 again when they were off before.
+    /// Setting it starts the keys of `identifiers` at 0 only when they were off before: see `restartTimestampKeys`. The
+    /// kernel begins to take arrival times a moment after the first socket of the machine asked for them, so that the
+    /// first datagrams may come without.
     public static var timestamping: Self { Self(socket: NP_SO_TIMESTAMPING) }
 }
 
@@ -219,6 +221,14 @@ extension Socket {
         return try grow(forced, orElse: .sendBufferSize, to: bytes)
     }
 
+    /// Numbers the send calls from 0 again, with what SO_TIMESTAMPING is set to: after a failed send nobody knows
+    /// whether it took a key.
+    public func restartTimestampKeys() throws(Errno) {
+        let flags = try value(of: .timestamping)
+        try set(.timestamping, to: flags.subtracting(.identifiers))
+        try set(.timestamping, to: flags)
+    }
+
     private func grow(
         _ forced: SocketOption<Int>, orElse limited: SocketOption<Int>, to bytes: Int
     ) throws(Errno) -> Int {
@@ -296,7 +306,7 @@ extension Socket {
                 // Bit n of the native 32-bit word n / 32.
                 let word = Int(type.rawValue) / 32 * 4
                 let byte = Int(type.rawValue) % 32 / 8
-                blocked[word + (Self.isLittleEndian ? byte : 3 - byte)] &= ~(1 << (type.rawValue % 8))
+                blocked[word + (isLittleEndian ? byte : 3 - byte)] &= ~(1 << (type.rawValue % 8))
             }
             try set(level: NP_SOL_ICMPV6, name: NP_ICMP6_FILTER, to: blocked)
         default:
@@ -365,6 +375,4 @@ extension Socket {
     private static func words(_ words: UInt32...) -> [UInt8] {
         words.flatMap { word in unsafe withUnsafeBytes(of: word) { unsafe Array($0) } }
     }
-
-    private static var isLittleEndian: Bool { 1.littleEndian == 1 }
 }

@@ -18,6 +18,10 @@ public struct ProbeTransport: ~Copyable {
     public let rung: Rung
     public let method: ProbeMethod
     public internal(set) var counters = Counters()
+    /// The versions that probes can be sent over.
+    public var versions: [IPVersion] {
+        [.v4, .v6].filter { version in channels.contains { $0.version == version && $0.encapsulation != nil } }
+    }
     /// The number of the probe that was sent last; answers can't carry a higher one.
     private var latest = ProbeID(rawValue: 0)
 
@@ -30,10 +34,14 @@ public struct ProbeTransport: ~Copyable {
     private var routes = Routes()
     private var responses: [Response] = []
     private let dontFragment: Bool
+    /// The address that packets leave from, nil for the one that the routing table says.
+    private let source: IPAddress?
 
     init(
-        _ channels: [Channel], rung: Rung, method: ProbeMethod, payloadLength: Int, dontFragment: Bool
+        _ channels: [Channel], rung: Rung, method: ProbeMethod, payloadLength: Int, dontFragment: Bool,
+        source: IPAddress?
     ) {
+        self.source = source?.withoutZone
         self.channels = channels
         self.rung = rung
         self.method = method
@@ -91,8 +99,8 @@ public struct ProbeTransport: ~Copyable {
     private mutating func append(_ transmit: Transmit, to channel: Channel) throws(Errno) {
         let probe = transmit.probe
         guard let encapsulation = channel.encapsulation else { throw .addressFamilyNotSupported }
-        var source: IPAddress?
-        if encapsulation == .ipPacket, probe.destination.version == .v6 || probe.method != .icmpEcho {
+        var source = self.source
+        if source == nil, encapsulation == .ipPacket, probe.destination.version == .v6 || probe.method != .icmpEcho {
             source = try routes.route(to: probe.destination).source
         }
         var key: UInt32?
@@ -210,7 +218,7 @@ public struct ProbeTransport: ~Copyable {
         let size = ProbeCodec.transportLength(of: probe) + IPv4Header.minimumLength
         do {
             let packet = try [UInt8](capacity: size) { output throws(PacketError) in
-                try channel.codec.write(identified, source: route.source, as: .ipPacket, to: &output)
+                try channel.codec.write(identified, source: source ?? route.source, as: .ipPacket, to: &output)
             }
             let fragments = try IPv4Fragmentation(of: packet.bytes, mtu: route.mtu)
             var batch = SendBatch(capacity: fragments.count, slotSize: route.mtu)
@@ -362,8 +370,7 @@ public struct ProbeTransport: ~Copyable {
 
     private static func countedKeys(on socket: borrowing Socket) -> Channel.TimestampKeys {
         do throws(Errno) {
-            try socket.set(.timestamping, to: [])
-            try socket.set(.timestamping, to: transportTimestamping)
+            try socket.restartTimestampKeys()
             return .counted(CountedKeys())
         } catch {
             return .none

@@ -9,6 +9,8 @@ public struct TransportRequest: Sendable {
     public var versions: [IPVersion] = [.v4, .v6]
     public var payloadLength = 56
     public var dontFragment = false
+    /// The address to send from, one of this host's; nil leaves the choice to the routing table.
+    public var source: IPAddress?
     /// What becomes of an ICMP measurement where neither raw nor ping sockets are allowed; nil forbids UDP.
     public var fallback: ProbeMethod?
     /// The best rung that may be taken, so that the others can be asked for.
@@ -69,7 +71,7 @@ public struct TransportSelection: ~Copyable {
             return TransportSelection(
                 transport: ProbeTransport(
                     channels, rung: rung, method: method, payloadLength: request.payloadLength,
-                    dontFragment: request.dontFragment),
+                    dontFragment: request.dontFragment, source: request.source),
                 refusals: refusals)
         }
         throw .notPermitted(refusals)
@@ -94,10 +96,10 @@ public struct TransportSelection: ~Copyable {
         switch rung {
         case .raw:
             channels = try Capabilities.withRaised(.netRaw) { () throws(Errno) in
-                try openRaw(method, version, identity)
+                try openRaw(method, version, request.source, identity)
             }
-        case .ping: channels = [try openPing(version, identity)]
-        case .udp: channels = [try openUDP(version, identity)]
+        case .ping: channels = [try openPing(version, request.source, identity)]
+        case .udp: channels = [try openUDP(version, request.source, identity)]
         }
         for channel in channels { try configure(channel, request) }
         return channels
@@ -106,7 +108,7 @@ public struct TransportSelection: ~Copyable {
     // MARK: Raw
 
     private static func openRaw(
-        _ method: ProbeMethod, _ version: IPVersion, _ identity: ProbeIdentity
+        _ method: ProbeMethod, _ version: IPVersion, _ source: IPAddress?, _ identity: ProbeIdentity
     ) throws(Errno) -> [Channel] {
         var identity = identity
         var channels: [Channel] = []
@@ -116,13 +118,13 @@ public struct TransportSelection: ~Copyable {
         case .icmpEcho: break
         case .udp:
             // Reserves the port, and receives what the service there answers.
-            let socket = try bound(Socket(family: family(version), type: .datagram), version)
+            let socket = try bound(Socket(family: family(version), type: .datagram), version, source)
             identity.sourcePorts = try ports(of: socket)
             channels.append(
                 Channel(socket, version, incoming: .datagrams, codec: ProbeCodec(identity: identity)))
         case .tcpSYN:
             // A port that is bound and not listening: the kernel resets what a SYN of ours opened.
-            let reservation = try bound(Socket(family: family(version), type: .stream), version)
+            let reservation = try bound(Socket(family: family(version), type: .stream), version, source)
             identity.sourcePorts = try ports(of: reservation)
             channels.append(
                 Channel(reservation, version, incoming: .nothing, codec: ProbeCodec(identity: identity)))
@@ -145,7 +147,7 @@ public struct TransportSelection: ~Copyable {
         try receiver.attachDiscardingQueued(
             version == .v4
                 ? .icmp(identifiers, sourcePorts: ports) : .icmpv6(identifiers, sourcePorts: ports))
-        let sender = try Socket(family: family(version), type: .raw, protocol: .raw)
+        let sender = try bound(Socket(family: family(version), type: .raw, protocol: .raw), version, source)
         try sender.attachDiscardingQueued(.dropAll)
         try sender.set(.receiveErrors, to: true)
         try sender.set(.headerIncluded, to: true)
@@ -158,9 +160,12 @@ public struct TransportSelection: ~Copyable {
         return channels
     }
 
-    private static func bound(_ socket: consuming Socket, _ version: IPVersion) throws(Errno) -> Socket {
-        if version == .v6 { try socket.set(.onlyV6, to: true) }
-        try socket.bind(to: SocketAddress(version == .v4 ? .v4(.any) : .v6(.any)))
+    /// The socket with a local port, which the kernel chooses, and the source address or any.
+    private static func bound(
+        _ socket: consuming Socket, _ version: IPVersion, _ source: IPAddress?
+    ) throws(Errno) -> Socket {
+        if version == .v6, socket.type != .raw { try socket.set(.onlyV6, to: true) }
+        try socket.bind(to: SocketAddress(source ?? (version == .v4 ? .v4(.any) : .v6(.any))))
         return socket
     }
 
@@ -171,11 +176,13 @@ public struct TransportSelection: ~Copyable {
 
     // MARK: Without privilege
 
-    private static func openPing(_ version: IPVersion, _ identity: ProbeIdentity) throws(Errno) -> Channel {
+    private static func openPing(
+        _ version: IPVersion, _ source: IPAddress?, _ identity: ProbeIdentity
+    ) throws(Errno) -> Channel {
         let socket = try Socket(
             family: family(version), type: .datagram, protocol: version == .v4 ? .icmp : .icmpv6)
         // Binding chooses the identifier, which the kernel writes into every request.
-        try socket.bind(to: SocketAddress(version == .v4 ? .v4(.any) : .v6(.any), port: 0))
+        try socket.bind(to: SocketAddress(source ?? (version == .v4 ? .v4(.any) : .v6(.any))))
         var identity = identity
         identity.identifierCount = 1
         identity.identifier = try socket.localAddress().port ?? 0
@@ -184,8 +191,10 @@ public struct TransportSelection: ~Copyable {
             codec: ProbeCodec(identity: identity))
     }
 
-    private static func openUDP(_ version: IPVersion, _ identity: ProbeIdentity) throws(Errno) -> Channel {
-        let socket = try bound(Socket(family: family(version), type: .datagram), version)
+    private static func openUDP(
+        _ version: IPVersion, _ source: IPAddress?, _ identity: ProbeIdentity
+    ) throws(Errno) -> Channel {
+        let socket = try bound(Socket(family: family(version), type: .datagram), version, source)
         var identity = identity
         identity.sourcePorts = try ports(of: socket)
         return Channel(

@@ -43,6 +43,25 @@ public struct JSONLine: Sendable {
     /// Adds nanoseconds since 1970 as an RFC 3339 instant in UTC with nine digits of a second.
     public mutating func add(_ name: String, instant nanoseconds: Int64) { add(name, rfc3339(nanoseconds)) }
 
+    /// Adds `part` of `whole` in per cent, to six significant digits.
+    public mutating func add(_ name: String, percent part: UInt64, of whole: UInt64) {
+        begin(name)
+        var number = ReportBuffer()
+        number.append(percent: part, of: whole)
+        bytes += number.bytes
+    }
+
+    /// Adds an array of texts of our own.
+    public mutating func add(_ name: String, texts: [String]) {
+        begin(name)
+        bytes.append(UInt8(ascii: "["))
+        for (index, text) in texts.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            append(quoted: text)
+        }
+        bytes.append(UInt8(ascii: "]"))
+    }
+
     /// Adds the members that `write` adds, as an object of their own.
     public mutating func add(_ name: String, object write: (inout JSONLine) -> Void) {
         begin(name)

@@ -169,6 +169,11 @@ public struct Scenario: Hashable, Sendable {
         targets.append(target)
     }
 
+    /// The MTU of the host's own interface: that of the narrowest link at the source, or 1500.
+    public var sourceMTU: Int {
+        links.filter { $0.from == Self.sourceName || $0.to == Self.sourceName }.compactMap(\.mtu).min() ?? 1_500
+    }
+
     /// Whether a link of this scenario joins the two, in either order.
     public func isLinked(_ one: String, _ other: String) -> Bool {
         links.contains { ($0.from == one && $0.to == other) || ($0.from == other && $0.to == one) }

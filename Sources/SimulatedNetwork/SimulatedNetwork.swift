@@ -666,7 +666,7 @@ extension SimulatedNetwork {
             latestAnswered = max(latestAnswered, packet.origin)
             truth.packets[packet.origin].deliveries.append(
                 Truth.Delivery(
-                    time: now, node: topology.nodes[packet.responder].name,
+                    time: now, number: truth.counters.delivered, node: topology.nodes[packet.responder].name,
                     isError: packet.layout.isError(packet.bytes), isCorrupted: packet.isCorrupted,
                     hostile: packet.hostile, isReordered: isReordered, isDuplicate: isDuplicate))
         }

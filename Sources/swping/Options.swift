@@ -21,6 +21,11 @@ struct Options: Sendable {
     var port: UInt16?
     var highestRung = Rung.raw
 
+    static let maximumIPv4Payload = 65_507
+    static let echoPort: UInt16 = 7
+    /// The first port of traceroute, where hardly anybody listens.
+    static let fallbackPort: UInt16 = 33_434
+
     static let table = OptionTable<Options>(
         Page(
             name: "swping", summary: "tell whether hosts answer, how fast and how reliably",

@@ -1,4 +1,148 @@
+import CommandLineOptions
+import Glibc
+import LinuxSockets
+import PacketFormats
+import ProbeEngine
+import ProbeIO
+import ProbeReports
+
 @main
 struct Tool {
-    static func main() {}
+    static let name = "swping"
+
+    static func main() {
+        exit(runTool(name) { output throws(ToolFailure) in try run(&output) })
+    }
+
+    /// Options, rights, sockets, names, measurement, exit status.
+    private static func run(_ output: inout OutputWriter) throws(ToolFailure) -> Int32 {
+        var options = Options()
+        let hosts: [String]
+        do throws(UsageError) {
+            switch try Options.table.parse(Array(CommandLine.arguments.dropFirst()), into: &options) {
+            case .print(let text):
+                output.write(text)
+                return 0
+            case .run(let operands): hosts = operands
+            }
+        } catch {
+            throw ToolFailure(error.message)
+        }
+        try check(options, hosts)
+
+        let selection = try openTransport(options, hosts)
+        let notice = selection.notice(program: name)
+        let rung = selection.transport.rung
+        let method = selection.transport.method
+        let versions = selection.transport.versions
+        do throws(Errno) {
+            try ProcessRights.dropAll()
+        } catch {
+            throw ToolFailure("cannot give up its rights: \(error)")
+        }
+        if let notice, !options.isQuiet || rung == .udp {
+            reportLine(notice, from: name)
+        } else if options.isVerbose {
+            reportLine("using \(rung) sockets", from: name)
+        }
+        warnOfLimits(options, rung, method)
+
+        let (targets, failed) = try resolve(hosts, options, versions)
+        guard !targets.isEmpty else { return 2 }
+        let session = try EchoSession(
+            targets: targets, options: options, rung: rung, note: notice, method: method)
+        let status = try session.run(over: selection.take(), &output)
+        return failed ? 2 : status
+    }
+
+    /// What the parser can't see: options that exclude each other, and limits for those who are not root.
+    private static func check(_ options: Options, _ hosts: [String]) throws(ToolFailure) {
+        if options.wantsUDP, options.wantsICMP {
+            throw ToolFailure("options --udp and --icmp exclude each other (see swping --help)")
+        }
+        if options.wantsICMP, options.highestRung == .udp {
+            throw ToolFailure("options --icmp and --rung udp exclude each other (see swping --help)")
+        }
+        if getuid() != 0, options.interval < 2_000_000 {
+            throw ToolFailure("option -i: less than 0.002 seconds is only for root")
+        }
+        guard hosts.count <= maximumHosts else {
+            throw ToolFailure("\(hosts.count) hosts are too many: at most \(maximumHosts) at once")
+        }
+    }
+
+    private static func openTransport(
+        _ options: Options, _ hosts: [String]
+    ) throws(ToolFailure) -> TransportSelection {
+        do throws(Errno) {
+            try ProcessRights.reduce(to: .netRaw)
+        } catch {
+            throw ToolFailure("cannot reduce its rights: \(error)")
+        }
+        var request = TransportRequest(
+            method: options.wantsUDP ? .udp(destinationPort: options.port ?? Options.echoPort) : .icmpEcho)
+        request.payloadLength = options.payloadLength
+        // An echo over UDP is the same with every right, and a socket of one's own hears the answers.
+        request.highestRung = options.wantsUDP ? .udp : options.highestRung
+        if !options.wantsUDP, !options.wantsICMP {
+            request.fallback = .udp(destinationPort: options.port ?? Options.fallbackPort)
+        }
+        request.versions = options.version.map { [$0] } ?? versions(of: hosts)
+        let identity: ProbeIdentity
+        do throws(Errno) {
+            identity = try .random()
+        } catch {
+            throw ToolFailure("cannot get random numbers: \(error)")
+        }
+        do throws(TransportError) {
+            return try .open(request, identity: identity)
+        } catch {
+            throw ToolFailure(error.description)
+        }
+    }
+
+    /// Only the versions of the addresses, where every host is one.
+    private static func versions(of hosts: [String]) -> [IPVersion] {
+        var versions: [IPVersion] = []
+        for host in hosts {
+            guard let address = try? Resolver.numericAddress(host) else { return [.v4, .v6] }
+            if !versions.contains(address.version) { versions.append(address.version) }
+        }
+        return versions
+    }
+
+    /// The hosts that have an address; a line on standard error for each of the others.
+    private static func resolve(
+        _ hosts: [String], _ options: Options, _ versions: [IPVersion]
+    ) throws(ToolFailure) -> (targets: [ResolvedHost], failed: Bool) {
+        let resolved: [ResolvedHost]
+        do throws(Errno) {
+            resolved = try Resolver.resolve(hosts: hosts, family: options.version, usable: versions)
+        } catch {
+            throw ToolFailure("cannot ask for names: \(error)")
+        }
+        var targets: [ResolvedHost] = []
+        for host in resolved {
+            switch host.address {
+            case .failure(let error): reportLine(SafeText("\(error)").description, from: name)
+            case .success(.v4) where options.payloadLength > Options.maximumIPv4Payload:
+                reportLine(
+                    "option -s: \(options.payloadLength) is too much for \(SafeText(host.name)): "
+                        + "IPv4 takes at most \(Options.maximumIPv4Payload)", from: name)
+            case .success: targets.append(host)
+            }
+        }
+        return (targets, targets.count < resolved.count)
+    }
+
+    /// Many hosts send about one "port unreachable" a second: faster UDP probes look like loss.
+    private static func warnOfLimits(_ options: Options, _ rung: Rung, _ method: ProbeMethod) {
+        guard case .udp = method, options.interval < 1_000_000_000 else { return }
+        reportLine(
+            "UDP probes faster than one a second: a host that limits its ICMP errors (Linux: one a second after six) "
+                + "leaves some unanswered, which counts as loss", from: name)
+    }
+
+    /// As DESIGN says, up to so many are shown as they come; larger sets are swept.
+    private static let maximumHosts = 256
 }

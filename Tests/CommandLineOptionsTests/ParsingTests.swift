@@ -119,6 +119,7 @@ struct ParsingTests {
                     "an option without a name: lost",
                 ])
         #expect(sample.problems.isEmpty)
+        #expect(commands.problems.isEmpty)
     }
 
     /// Parses on many threads share glibc's one set of variables.
@@ -211,7 +212,7 @@ struct CommandTests {
 
 extension Option where Configuration == Int {
     /// An option that counts its uses.
-    fileprivate init(counting short: Character?, _ long: String?, _ help: String) {
+    fileprivate init(counting short: Unicode.Scalar?, _ long: String?, _ help: String) {
         self.init(short, long, help) { value, _ in value += 1 }
     }
 }

@@ -17,6 +17,23 @@ private func receive(
     }
 }
 
+/// The kernel begins to take arrival times a moment after the first socket asked for them, in the background.
+private func waitForReceiveTimestamps() throws {
+    let socket = try boundUDP(.v4)
+    try socket.set(.timestamping, to: [.receiveSoftware, .software])
+    try socket.connect(to: try socket.localAddress())
+    let deadline = SystemClock.monotonic.now + 10_000_000_000
+    var batch = ReceiveBatch(capacity: 1, slotSize: 1)
+    var seen = false
+    while !seen {
+        try #require(SystemClock.monotonic.now < deadline, "no arrival times")
+        try socket.send([1])
+        try receive(1, on: socket, into: &batch) { batch, index in
+            seen = batch.control(at: index).kernelTimestamp != nil
+        }
+    }
+}
+
 private func flags(_ batch: borrowing ReceiveBatch, _ index: Int) -> Set<String> {
     var flags: Set<String> = []
     if batch.isTruncated(at: index) { flags.insert("truncated") }
@@ -210,6 +227,7 @@ private func flags(_ batch: borrowing ReceiveBatch, _ index: Int) -> Set<String>
         try sender.set(.receiveErrors, to: true)
         try sender.set(.timestamping, to: .softwareSendAndReceive)
         try receiver.set(.timestamping, to: [.receiveSoftware, .software])
+        try waitForReceiveTimestamps()
         var batch = SendBatch(capacity: 3, slotSize: 1)
         for index in 0..<3 { batch.append(to: try receiver.localAddress()) { $0.append(UInt8(index)) } }
         let before = SystemClock.realtime.now
@@ -246,16 +264,35 @@ private func flags(_ batch: borrowing ReceiveBatch, _ index: Int) -> Set<String>
             batch.append(to: try receiver.localAddress(), hopLimit: 5, timestampKey: key) { $0.append(UInt8(0)) }
         }
         let outcome = batch.send(on: sender)
-        guard outcome.failure == nil else {
+        guard try SendBatch.takesTimestampKeys() else {
             #expect(outcome.failure == .invalidArgument)
             return
         }
+        #expect(outcome.failure == nil)
         var keys: [UInt32] = []
         var received = ReceiveBatch(capacity: 2, slotSize: 8)
         try receive(2, on: sender, into: &received, errorQueue: true) { batch, index in
             keys.append(try #require(batch.control(at: index).error?.timestampKey))
         }
         #expect(keys == [0xffff_ffff, 7])
+    }
+
+    @Test func keysRestart() throws {
+        let receiver = try boundUDP(.v4)
+        let sender = try boundUDP(.v4)
+        try sender.connect(to: try receiver.localAddress())
+        try sender.set(.timestamping, to: [.sendSoftware, .software, .identifiers, .timesOnly])
+        for _ in 0..<3 { try sender.send([1]) }
+        try sender.restartTimestampKeys()
+        #expect(
+            try sender.value(of: .timestamping) == [.sendSoftware, .software, .identifiers, .timesOnly])
+        for _ in 0..<2 { try sender.send([1]) }
+        var keys: [UInt32] = []
+        var received = ReceiveBatch(capacity: 8, slotSize: 8)
+        try receive(5, on: sender, into: &received, errorQueue: true) { batch, index in
+            keys.append(try #require(batch.control(at: index).error?.timestampKey))
+        }
+        #expect(keys == [0, 1, 2, 0, 1])
     }
 
     @Test(arguments: [IPVersion.v4, .v6])

@@ -25,6 +25,9 @@ public final class NamespaceLab {
         return onThread { (try? NetworkNamespace.enterNew()) != nil }
     }()
 
+    /// Whether the kernel has TUN devices.
+    public static let hasTun = unsafe access("/dev/net/tun", R_OK | W_OK) == 0
+
     /// Makes the nodes. Each has `lo` up, forwards packets, limits no ICMP errors and uses addresses at once.
     public init(_ names: String...) throws {
         for name in names { try addNode(name) }
@@ -53,8 +56,11 @@ public final class NamespaceLab {
     public func link(_ first: String, _ second: String, _ v4: String?, _ v6: String?, mtu: Int = 1500) throws {
         let (one, two) = (self[first], self[second])
         try one.exec("ip", "link", "add", "name", second, "type", "veth", "peer", "name", first, "netns", two.path)
+        let news = (try one.run { try LinkNews() }, try two.run { try LinkNews() })
         try one.configure(second, host: 1, v4, v6, mtu)
         try two.configure(first, host: 2, v4, v6, mtu)
+        try one.run { try news.0.waitUntilUsable(second) }
+        try two.run { try news.1.waitUntilUsable(first) }
     }
 
     /// One namespace.
@@ -147,6 +153,37 @@ public final class NamespaceLab {
             ("net.ipv4.conf.all.rp_filter", "0"),
             ("net.ipv4.conf.default.rp_filter", "0"),
         ]
+    }
+}
+
+/// What the kernel tells about links and addresses of a namespace (rtnetlink(7)).
+private final class LinkNews {
+    private let socket: Socket
+
+    init() throws(Errno) {
+        socket = try Socket(family: .netlink, type: .raw, protocol: .netlinkRoute)
+        // RTMGRP_LINK, RTMGRP_IPV6_IFADDR.
+        try socket.bind(to: SocketAddress(netlinkPort: 0, groups: 0x101))
+    }
+
+    /// Waits until the interface passes packets: the kernel connects its queue some time after the carrier is there,
+    /// and drops in silence what is sent before. The link-local address comes right after that.
+    func waitUntilUsable(_ name: String) throws {
+        let hasIPv6 = unsafe access("/proc/sys/net/ipv6", F_OK) == 0
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let interface = try Interface.all().first { $0.name == name }
+            if let interface, interface.isRunning, !hasIPv6 || interface.addresses.contains(where: Self.isLinkLocal) {
+                return
+            }
+            try socket.wait(for: .readable)
+            while try socket.receive(into: &buffer) != nil {}
+        }
+    }
+
+    private static func isLinkLocal(_ entry: Interface.Address) -> Bool {
+        guard case .v6(let address) = entry.address else { return false }
+        return address.isLinkLocal
     }
 }
 

@@ -2,6 +2,7 @@
 #define CLINUXSOCKETS_H
 
 #include "Getopt.h"
+#include "Labs.h"
 #include "Sockets.h"
 
 #endif

@@ -1,0 +1,204 @@
+import PacketFormats
+import ProbeEngine
+
+/// The events of an `EchoSweep` as NDJSON, one object per line; `Schemas/swping.schema.json` describes it.
+public struct EchoJSONReport: Sendable {
+    public var targets: [ReportTarget]
+    public var method: ProbeMethod
+    /// The names of interfaces by index, for link-local addresses.
+    public var zones: [UInt32: SafeText] = [:]
+
+    public init(targets: [ReportTarget], method: ProbeMethod = .icmpEcho) {
+        self.targets = targets
+        self.method = method
+    }
+
+    /// A `start` line for each target: what is going to be asked and by which means.
+    ///
+    /// - Parameters:
+    ///   - rung: the means, `raw`, `ping` or `udp`.
+    ///   - note: how to get a better one, in words of our own.
+    ///   - time: nanoseconds since 1970.
+    public func appendStart(
+        _ configuration: EchoSweep.Configuration, rung: String, note: String? = nil, time: Int64,
+        to buffer: inout ReportBuffer
+    ) {
+        for target in targets {
+            var line = line("start", target, time)
+            line.add("count", optional: configuration.count)
+            line.add("interval_ns", configuration.interval.nanoseconds)
+            line.add("timeout_ns", configuration.timeout.nanoseconds)
+            line.add("deadline_ns", optional: configuration.deadline?.nanoseconds)
+            line.add("size", configuration.payloadLength)
+            line.add("hop_limit", configuration.hopLimit)
+            line.add("traffic_class", configuration.trafficClass)
+            if let port = method.port { line.add("port", port) }
+            line.add("rung", rung)
+            if let note { line.add("note", note) }
+            line.finish()
+            buffer.append(line)
+        }
+    }
+
+    /// The line of an event.
+    ///
+    /// - Parameters:
+    ///   - name: the responder's, where names are wanted and it is known.
+    ///   - now: when the event was taken, the time of those that came with no packet.
+    public func append(
+        _ event: EchoEvent, name: SafeText? = nil, at now: Timestamp, by clock: WallClock,
+        to buffer: inout ReportBuffer
+    ) {
+        var line: JSONLine
+        switch event {
+        case .reply(let reply):
+            line = self.line(
+                Self.type(of: reply.disposition), targets[reply.target], clock.nanoseconds(at: reply.arrival))
+            add(reply, name, to: &line)
+        case .timeout(let target, let sequence):
+            line = self.line("timeout", targets[target], clock.nanoseconds(at: now))
+            line.add("seq", sequence)
+        case .error(let error):
+            line = self.line("error", targets[error.target], clock.nanoseconds(at: error.arrival))
+            add(error, name, to: &line)
+        case .unsent(let target, let sequence, let failure):
+            line = self.line("unsent", targets[target], clock.nanoseconds(at: now))
+            line.add("seq", sequence)
+            line.add(failure)
+        }
+        line.finish()
+        buffer.append(line)
+    }
+
+    private static func type(of disposition: EchoReply.Disposition) -> String {
+        switch disposition {
+        case .inTime: "reply"
+        case .late: "late"
+        case .duplicate: "duplicate"
+        case .corrupted: "corrupted"
+        case .wrongSource: "wrong_source"
+        }
+    }
+
+    private func add(_ reply: EchoReply, _ name: SafeText?, to line: inout JSONLine) {
+        line.add("seq", reply.sequence)
+        line.add("kind", reply.kind.word)
+        line.add(responder: reply.responder, name: name, zones: zones)
+        line.add("bytes", reply.byteCount)
+        line.add("hop_limit", optional: reply.hopLimit)
+        line.add("traffic_class", optional: reply.trafficClass)
+        line.add("rtt_ns", reply.roundTrip.nanoseconds)
+        line.add("clock", reply.clock.word)
+        guard case .corrupted(let integrity) = reply.disposition else { return }
+        switch integrity {
+        case .intact, .wrongChecksum: line.add("fault", "checksum")
+        case .wrongOctet(let offset, let expected, let found):
+            line.add("fault", "octet")
+            line.add("offset", offset)
+            line.add("expected", expected)
+            line.add("found", found)
+        case .wrongLength(let sent, let received):
+            line.add("fault", "length")
+            line.add("sent", sent)
+            line.add("received", received)
+        }
+    }
+
+    private func add(_ error: EchoError, _ name: SafeText?, to line: inout JSONLine) {
+        line.add("seq", error.sequence)
+        line.add(responder: error.responder, name: name, zones: zones)
+        line.add(icmpError: error.type, code: error.code, info: error.info, version: error.responder.version)
+        line.add("text", error.text)
+        line.add("conclusive", error.isConclusive)
+        line.add("hop_limit", optional: error.hopLimit)
+        line.add("rtt_ns", error.roundTrip.nanoseconds)
+        line.add("clock", error.clock.word)
+        line.add(extensionsOf: error.detail, zones: zones)
+    }
+
+    /// A `summary` line for each target, then one `total` line.
+    ///
+    /// - Parameter time: nanoseconds since 1970.
+    public func appendSummary(
+        _ statistics: [EchoStatistics], run: EchoRun, time: Int64, to buffer: inout ReportBuffer
+    ) {
+        var total = EchoCounts()
+        for (target, counts) in zip(targets, statistics) {
+            var sum = EchoCounts()
+            sum.add(counts)
+            total.add(counts)
+            var line = line("summary", target, time)
+            add(sum, to: &line)
+            add(counts.roundTrips, sum, to: &line)
+            line.add("elapsed_ns", run.elapsed.nanoseconds)
+            line.finish()
+            buffer.append(line)
+        }
+        appendTotal(total, run, time, to: &buffer)
+    }
+
+    /// What holds for the run as a whole; it has a target only where there is just one.
+    private func appendTotal(_ total: EchoCounts, _ run: EchoRun, _ time: Int64, to buffer: inout ReportBuffer) {
+        var line: JSONLine
+        if targets.count == 1 {
+            line = self.line("total", targets[0], time)
+        } else {
+            line = JSONLine(typeWithoutTarget: "total", time: time, method: method)
+        }
+        line.add("targets", targets.count)
+        line.add("answering", total.answering)
+        add(total, to: &line)
+        line.add("unsolicited", run.unsolicited)
+        line.add("missed", run.missed)
+        line.add("dropped_here", run.droppedHere)
+        line.add("elapsed_ns", run.elapsed.nanoseconds)
+        line.finish()
+        buffer.append(line)
+    }
+
+    private func add(_ counts: EchoCounts, to line: inout JSONLine) {
+        line.add("transmitted", counts.transmitted)
+        line.add("received", counts.received)
+        line.add("late", counts.late)
+        line.add("lost", counts.lost)
+        line.add("loss_percent", percent: counts.lost, of: counts.transmitted)
+        line.add("in_flight", counts.inFlight)
+        line.add("errors", counts.errors)
+        line.add("duplicates", counts.duplicates)
+        line.add("corrupted", counts.corrupted)
+        line.add("wrong_source", counts.wrongSource)
+        line.add("reordered", counts.reordered)
+        line.add("unsent", counts.unsent)
+        if let failure = counts.lastSendFailure { line.add("last_errno", failure.errorNumber.name) }
+    }
+
+    private func add(_ trips: RoundTripStatistics, _ counts: EchoCounts, to line: inout JSONLine) {
+        line.add("user_timed", counts.userTimed)
+        guard trips.count > 0 else { return line.addNull("rtt") }
+        line.add(
+            "rtt",
+            object: { line in
+                line.add("min_ns", trips.minimum.nanoseconds)
+                line.add("avg_ns", TimeSpan(rounding: trips.mean).nanoseconds)
+                line.add("max_ns", trips.maximum.nanoseconds)
+                line.add("mdev_ns", TimeSpan(rounding: trips.deviation).nanoseconds)
+                if trips.count > 1 { line.add("jitter_ns", TimeSpan(rounding: trips.jitter).nanoseconds) }
+                for (percent, value) in trips.carriedPercentiles { line.add("p\(percent)_ns", value.nanoseconds) }
+            })
+    }
+
+    private func line(_ type: String, _ target: ReportTarget, _ time: Int64) -> JSONLine {
+        JSONLine(type, time: time, target: target, method: method, zones: zones)
+    }
+}
+
+extension EchoReply.Kind {
+    /// As it stands in a reply's line.
+    var word: String {
+        switch self {
+        case .echo: "echo"
+        case .portUnreachable: "port_unreachable"
+        case .datagram: "datagram"
+        }
+    }
+}

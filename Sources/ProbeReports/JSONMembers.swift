@@ -1,0 +1,133 @@
+import PacketFormats
+import ProbeEngine
+
+extension JSONLine {
+    /// The start of a line with the members that every line has.
+    init(
+        _ type: String, time: Int64, target: ReportTarget, method: ProbeMethod, zones: [UInt32: SafeText]
+    ) {
+        self.init()
+        add("v", Self.version)
+        add("type", type)
+        add("time", instant: time)
+        add("target", target.name)
+        add("address", target.address.text(zones))
+        add("family", target.address.version.word)
+        add("transport", method.word)
+    }
+
+    /// The same for a line about all targets: the members are there, but null.
+    init(typeWithoutTarget type: String, time: Int64, method: ProbeMethod) {
+        self.init()
+        add("v", Self.version)
+        add("type", type)
+        add("time", instant: time)
+        addNull("target")
+        addNull("address")
+        addNull("family")
+        add("transport", method.word)
+    }
+
+    /// Adds who answered, and the name where it is known.
+    mutating func add(responder: IPAddress, name: SafeText?, zones: [UInt32: SafeText]) {
+        add("responder", responder.text(zones))
+        if let name { add("name", name) }
+    }
+
+    /// Adds an ICMP error: its numbers and what the octets behind the checksum mean in it.
+    mutating func add(icmpError type: ICMPType, code: UInt8, info: UInt32, version: IPVersion) {
+        add("icmp_type", type.rawValue)
+        add("icmp_code", code)
+        var header = ICMPHeader(type: type, code: code)
+        header.rest = info
+        if let mtu = header.mtu(version) { add("mtu", mtu) }
+        if let pointer = header.pointer(version) { add("pointer", pointer) }
+        if let gateway = header.gateway(version) { add("gateway", gateway.description) }
+    }
+
+    /// Adds what a router added to its error (RFC 4884), nothing where it added nothing.
+    mutating func add(extensionsOf detail: ErrorDetail?, zones: [UInt32: SafeText]) {
+        guard let objects = detail?.extensions?.objects, !objects.isEmpty else { return }
+        add("extensions", objects: objects) { line, object in
+            switch object {
+            case .mpls(let labels):
+                line.add("class", "mpls")
+                line.add("labels", objects: labels) { line, label in
+                    line.add("label", label.label)
+                    line.add("traffic_class", label.trafficClass)
+                    line.add("bottom_of_stack", label.isBottomOfStack)
+                    line.add("ttl", label.timeToLive)
+                }
+            case .interface(let information):
+                line.add("class", "interface")
+                line.add("role", information.role.word)
+                if let index = information.index { line.add("index", index) }
+                if let address = information.address { line.add("address", address.text(zones)) }
+                if let name = information.name { line.add("name", SafeText(name)) }
+                if let mtu = information.mtu { line.add("mtu", mtu) }
+            case .unknown(let classNumber, let cType, let payload):
+                line.add("class", "unknown")
+                line.add("class_number", classNumber)
+                line.add("c_type", cType)
+                line.add("payload", hexadecimal(payload))
+            }
+        }
+    }
+
+    /// Adds why the kernel refused a probe.
+    mutating func add(_ failure: SendFailure) {
+        add("errno", failure.errorNumber.name)
+        add("code", failure.errorNumber.code)
+    }
+
+    /// Adds an integer, or `null` where there is none.
+    mutating func add(_ name: String, optional value: (some BinaryInteger)?) {
+        if let value {
+            add(name, value)
+        } else {
+            addNull(name)
+        }
+    }
+
+    /// Of the schema: a number that changes only when a consumer must change.
+    private static let version = 1
+}
+
+extension IPVersion {
+    /// As it stands in every line.
+    var word: String {
+        switch self {
+        case .v4: "ipv4"
+        case .v6: "ipv6"
+        }
+    }
+}
+
+extension ProbeMethod {
+    /// As it stands in every line.
+    var word: String {
+        switch self {
+        case .icmpEcho: "icmp"
+        case .udp: "udp"
+        case .tcpSYN: "tcp"
+        }
+    }
+
+    /// Nil where the protocol has no ports.
+    var port: UInt16? {
+        switch self {
+        case .icmpEcho: nil
+        case .udp(let port), .tcpSYN(let port): port
+        }
+    }
+}
+
+extension Stamp.Clock {
+    /// As it stands beside a round trip.
+    var word: String {
+        switch self {
+        case .kernel: "kernel"
+        case .user: "user"
+        }
+    }
+}

@@ -1,0 +1,147 @@
+import CLinuxSockets
+import Glibc
+import LinuxSockets
+import PacketFormats
+import SimulatedNetwork
+
+/// A simulated internet in real time: behind a TUN device in a network namespace of its own.
+///
+/// The thread that makes a lab is in its namespace from then on. The namespace ends with the last process in it.
+struct Lab: ~Copyable {
+    /// Whether ping sockets may be opened in the lab: by every group or by none (`ping_group_range`, icmp(7)).
+    enum PingSockets: String, Sendable, CaseIterable { case open, shut }
+
+    private let device: TunDevice
+    private var network: SimulatedNetwork
+    private var buffer: [UInt8]
+    /// Answers that the kernel did not take.
+    private(set) var lostAtTheHost = 0
+
+    /// What happened so far.
+    var counters: Truth.Counters { network.truth.counters }
+
+    /// Enters a new namespace and sets up the source of the scenario in it: `lo`, a device with the source's addresses
+    /// and MTU, and default routes through it.
+    ///
+    /// Throws a `Failure` that names the step that the kernel refused.
+    static func make(_ scenario: Scenario, seed: UInt64, pingSockets: PingSockets?) throws(Failure) -> Lab {
+        let scenario = scenario.withAddresses()
+        try step("a network namespace") { () throws(Errno) in try NetworkNamespace.enterNew() }
+        try step("lo") { () throws(Errno) in try Interface.setUp("lo") }
+        if let pingSockets {
+            try writeFile("/proc/sys/net/ipv4/ping_group_range", pingSockets == .open ? "0 2147483647" : "1 0")
+        }
+        let device = try Self.makeDevice()
+        let name = device.name
+        try step("device \(name)") { () throws(Errno) in
+            try Interface.setMTU(scenario.sourceMTU, of: name)
+            try Interface.setQueueLength(10_000, of: name)
+        }
+        // A link-local address would only send solicitations into a network that has no neighbours.
+        try? writeFile("/proc/sys/net/ipv6/conf/\(name)/addr_gen_mode", "1")
+        try step("device \(name)") { () throws(Errno) in try Interface.setUp(name) }
+        var addresses: [IPAddress] = []
+        if let address = scenario.source.v4 { addresses.append(.v4(address)) }
+        // Under 1280 octets the kernel takes IPv6 off the device (RFC 8200 section 5).
+        if let address = scenario.source.v6, scenario.sourceMTU >= 1_280 { addresses.append(.v6(address)) }
+        for address in addresses {
+            try step("address \(address)") { () throws(Errno) in
+                try Interface.addAddress(address, to: name)
+                try Interface.addDefaultRoute(address.version, through: name)
+            }
+        }
+        return Lab(
+            device: device, network: SimulatedNetwork(scenario, seed: seed, recordsPackets: false),
+            buffer: [UInt8](repeating: 0, count: 65_536))
+    }
+
+    /// Carries packets until a signal comes for which `handle` returns true.
+    ///
+    /// A reply leaves at the moment that the simulation says, counted from when its request was read: this is what
+    /// round-trip times are measured against, so nothing here waits for a multiple of anything.
+    mutating func run(
+        _ signals: borrowing SignalDescriptor, until handle: (Signal) -> Bool
+    ) throws(Failure) {
+        do throws(Errno) {
+            var poller = try Poller()
+            let timer = try Timer()
+            try poller.add(device, token: Self.deviceToken)
+            try poller.add(timer, token: Self.timerToken)
+            try poller.add(signals, token: Self.signalToken)
+            while true {
+                let next = try deliver()
+                if let next { try timer.set(to: next) }
+                for index in 0..<(try poller.wait(timeoutMilliseconds: next == nil ? nil : Self.patience)) {
+                    switch poller.event(at: index).token {
+                    case Self.deviceToken: try take()
+                    case Self.timerToken: try timer.acknowledge()
+                    default: while let signal = try signals.next() { if handle(signal) { return } }
+                    }
+                }
+            }
+        } catch {
+            throw Failure("carrying packets: \(error)")
+        }
+    }
+
+    /// Hands the kernel what is due, a batch at most, and returns when to go on; nil when nothing is under way.
+    private mutating func deliver() throws(Errno) -> Int64? {
+        for _ in 0..<Self.batch {
+            guard let next = network.nextDelivery, next <= SystemClock.monotonic.now else { break }
+            guard let packet = network.receive(at: next) else { continue }
+            do throws(Errno) {
+                try device.write(packet.bytes)
+            } catch {
+                // The kernel's memory may be full, or the interface down: a loss like others on the last hop.
+                lostAtTheHost += 1
+            }
+        }
+        return network.nextDelivery
+    }
+
+    /// Takes what the kernel sent, a batch at most: the poller comes back for the rest.
+    private mutating func take() throws(Errno) {
+        for _ in 0..<Self.batch {
+            guard let count = try device.read(into: &buffer) else { return }
+            let now = SystemClock.monotonic.now
+            network.send(Array(buffer[..<count]), at: now)
+        }
+    }
+
+    private static func makeDevice() throws(Failure) -> TunDevice {
+        do throws(Errno) {
+            return try TunDevice(name: deviceName)
+        } catch {
+            throw Failure("a TUN device: \(error) (is the kernel's module tun loaded and /dev/net/tun there?)")
+        }
+    }
+
+    private static func step(_ what: String, _ body: () throws(Errno) -> Void) throws(Failure) {
+        do throws(Errno) { try body() } catch { throw Failure("\(what): \(error)") }
+    }
+
+    /// Signals that the loop reads instead of dying of them.
+    static let signals: [Signal] = [.interrupt, .terminate, .hangUp, .quit, .child]
+    private static let deviceName = "lab0"
+    private static let batch = 64
+    /// The timer wakes the loop; this only bounds what a lost timer could cost.
+    private static let patience: Int32 = 1_000
+    private static let deviceToken: UInt64 = 0
+    private static let timerToken: UInt64 = 1
+    private static let signalToken: UInt64 = 2
+}
+
+extension Signal {
+    /// A child process ended.
+    static let child = Signal(rawValue: SIGCHLD)
+}
+
+/// Why the lab can't do what it was asked for; one line.
+struct Failure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// The error of the last call of the C library.
+var lastErrno: Errno { Errno(rawValue: errno) }

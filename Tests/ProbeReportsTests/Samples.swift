@@ -1,0 +1,83 @@
+import PacketFormats
+import ProbeReports
+
+@testable import ProbeEngine
+
+/// What the buffer holds after `write`.
+func written(_ write: (inout ReportBuffer) -> Void) -> String {
+    var buffer = ReportBuffer()
+    write(&buffer)
+    return String(decoding: buffer.bytes, as: UTF8.self)
+}
+
+func address(_ text: String) -> IPAddress {
+    guard let address = IPAddress(text) else { preconditionFailure("no address: \(text)") }
+    return address
+}
+
+func target(_ name: String, _ text: String) -> ReportTarget {
+    ReportTarget(name: SafeText(name: name), address: address(text))
+}
+
+/// A reply as events bring it; nanoseconds.
+func reply(
+    from responder: String = "10.91.2.2", target: Int = 0, sequence: UInt32 = 1, kind: EchoReply.Kind = .echo,
+    _ disposition: EchoReply.Disposition = .inTime, bytes: Int = 64, hopLimit: UInt8? = 63, roundTrip: Int64 = 127_000,
+    clock: Stamp.Clock = .kernel, arrival: Int64 = 0
+) -> EchoEvent {
+    .reply(
+        EchoReply(
+            target: target, sequence: sequence, kind: kind, disposition: disposition, responder: address(responder),
+            hopLimit: hopLimit, trafficClass: 0, byteCount: bytes, roundTrip: TimeSpan(nanoseconds: roundTrip),
+            clock: clock, arrival: Timestamp(nanoseconds: arrival)))
+}
+
+func echoError(
+    from responder: String, _ type: ICMPType, _ code: UInt8, info: UInt32 = 0, sequence: UInt32 = 1,
+    isConclusive: Bool = true, objects: [ICMPExtensionObject] = []
+) -> EchoEvent {
+    .error(
+        EchoError(
+            target: 0, sequence: sequence, type: type, code: code, info: info, responder: address(responder),
+            hopLimit: 64, roundTrip: TimeSpan(nanoseconds: 51_000), clock: .kernel,
+            detail: objects.isEmpty
+                ? nil : ErrorDetail(quoted: nil, extensions: ICMPExtensions(objects: objects)),
+            arrival: Timestamp(nanoseconds: 0), isConclusive: isConclusive))
+}
+
+/// Counts as if these round trips had been received in time, in nanoseconds.
+func statistics(
+    _ roundTrips: [Int64], transmitted: UInt64? = nil, withPercentiles: Bool = true,
+    _ change: (inout EchoStatistics) -> Void = { _ in }
+) -> EchoStatistics {
+    var statistics = EchoStatistics(withPercentiles: withPercentiles)
+    statistics.received = UInt64(roundTrips.count)
+    statistics.transmitted = transmitted ?? statistics.received
+    for roundTrip in roundTrips { statistics.roundTrips.record(TimeSpan(nanoseconds: roundTrip)) }
+    change(&statistics)
+    return statistics
+}
+
+func answer(
+    _ responder: String, _ roundTrip: Int64, _ kind: PathAnswer.Kind = .timeExceeded,
+    flags: TCPHeader.Flags? = nil, objects: [ICMPExtensionObject] = []
+) -> PathAnswer {
+    PathAnswer(
+        kind: kind, responder: address(responder), roundTrip: TimeSpan(nanoseconds: roundTrip), clock: .kernel,
+        hopLimit: 62, flags: flags,
+        detail: objects.isEmpty ? nil : ErrorDetail(quoted: nil, extensions: ICMPExtensions(objects: objects)),
+        sentHopLimit: 3)
+}
+
+/// One object of each class, with a name that wants to write to the terminal.
+let everyObject: [ICMPExtensionObject] = [
+    .mpls([
+        MPLSLabel(label: 16_004, isBottomOfStack: false, timeToLive: 1),
+        MPLSLabel(label: 3, trafficClass: 5, isBottomOfStack: true, timeToLive: 255),
+    ]),
+    .interface(
+        InterfaceInformation(
+            role: .incoming, index: 7, address: address("192.0.2.9"), name: Array("ge\u{1b}0".utf8) + [0xff],
+            mtu: 1500)),
+    .unknown(classNumber: 9, cType: 2, payload: [0x00, 0xab, 0x10]),
+]
