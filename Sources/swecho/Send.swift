@@ -173,9 +173,9 @@ private struct SendReport {
                 line.add("icmp_code", error.code)
                 line.add("text", Self.words(error))
                 if let reporter = error.reporter {
-                    line.add("reporter", reporter.description)
+                    line.add("responder", reporter.description)
                 } else {
-                    line.addNull("reporter")
+                    line.addNull("responder")
                 }
                 line.add("final", error.isFinal)
             case .notSent(let failure): line.add("errno", failure.name)
