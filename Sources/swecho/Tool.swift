@@ -12,11 +12,6 @@ struct Tool {
     static func run() -> Int32 {
         var output = OutputWriter()
         OutputWriter.ignoreBrokenPipes()
-        do throws(Errno) {
-            try ensureStandardDescriptors()
-        } catch {
-            return ExitStatus.failure
-        }
         let status = run(&output)
         output.flush()
         guard let failure = output.failure else { return status }
@@ -52,23 +47,13 @@ enum ExitStatus {
 /// Says on standard error what went wrong.
 func complain(_ text: String) { reportLine(text, from: "swecho") }
 
-/// Gives up every right but the set; the caller's own user and group are the process's from here on.
-func keepOnly(_ rights: CapabilitySet) throws(Errno) {
-    try Capabilities.keepOnly(rights)
-    try Privileges.giveUpBorrowedIDs()
-}
-
 /// Gives up every right for ever; false, and a line that says so, when one is left.
 func dropRights() -> Bool {
     do throws(Errno) {
-        try Capabilities.dropAll()
+        try ProcessRights.dropAll()
+        return true
     } catch {
         complain("cannot give up its rights: \(error)")
         return false
     }
-    guard Capabilities.verifyDropped() else {
-        complain("cannot give up its rights: a raw socket can still be opened")
-        return false
-    }
-    return true
 }
