@@ -4,10 +4,13 @@ import ProbeEngine
 /// Why a tool ends without having done its work: one line for standard error and the exit status.
 public struct ToolFailure: Error, Sendable {
     public var line: String
+    /// Who says it, such as one command of a tool; nil for the tool itself.
+    public var speaker: String?
     public var status: Int32
 
-    public init(_ line: String, status: Int32 = 2) {
+    public init(_ line: String, speaker: String? = nil, status: Int32 = 2) {
         self.line = line
+        self.speaker = speaker
         self.status = status
     }
 }
@@ -30,7 +33,7 @@ public func runTool(
         }
         status = try body(&output)
     } catch {
-        reportLine(error.line, from: name)
+        reportLine(error.line, from: error.speaker ?? name)
         status = error.status
     }
     output.flush()

@@ -22,7 +22,7 @@ struct Tool {
             case .run(.send(let configuration)): return send(configuration, &output)
             }
         } catch {
-            throw ToolFailure(error.message)
+            throw ToolFailure(error.message, speaker: error.tool)
         }
     }
 }

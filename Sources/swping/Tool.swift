@@ -26,7 +26,7 @@ struct Tool {
             case .run(let operands): hosts = operands
             }
         } catch {
-            throw ToolFailure(error.message)
+            throw ToolFailure(error.message, speaker: error.tool)
         }
         try check(options, hosts)
 

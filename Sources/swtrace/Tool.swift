@@ -26,7 +26,7 @@ struct Tool {
             case .run(let given): operands = given
             }
         } catch {
-            throw ToolFailure(error.message)
+            throw ToolFailure(error.message, speaker: error.tool)
         }
         let size = try operands.count > 1 ? packetLength(operands[1], options) : nil
         try check(options)

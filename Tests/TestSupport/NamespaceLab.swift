@@ -63,6 +63,28 @@ public final class NamespaceLab {
         try two.run { try news.1.waitUntilUsable(first) }
     }
 
+    /// A row of nodes, each linked to the next, with routes from one end to the other in both directions.
+    ///
+    /// The link behind node number N, counted from 1, is 10.0.N.0/24 and fd00:N::/64; the last of four nodes is
+    /// 10.0.3.2 and fd00:3::2.
+    public static func chain(_ names: String..., mtu: Int = 1500) throws -> NamespaceLab {
+        let lab = try NamespaceLab()
+        for name in names { try lab.addNode(name) }
+        for (index, (first, second)) in zip(names, names.dropFirst()).enumerated() {
+            try lab.link(first, second, "10.0.\(index + 1)", "fd00:\(index + 1)", mtu: mtu)
+        }
+        for (index, name) in names.enumerated() {
+            let isLast = index == names.count - 1
+            try lab[name].addDefaultRoute(via: names[isLast ? index - 1 : index + 1])
+            guard !isLast, index > 1 else { continue }
+            for link in 1..<index {
+                try lab[name].addRoute(to: "10.0.\(link).0/24", via: names[index - 1])
+                try lab[name].addRoute(to: "fd00:\(link)::/64", via: names[index - 1])
+            }
+        }
+        return lab
+    }
+
     /// One namespace.
     public final class Node {
         public let name: String
