@@ -99,6 +99,8 @@ public final class NamespaceLab {
                 return try NetworkNamespace.current()
             }
             for (key, value) in Self.settings { try set(key, value) }
+            // Limits of the whole machine in older kernels, which are none of a namespace's business there.
+            for (key, value) in Self.newSettings { try? set(key, value) }
         }
 
         /// The namespace as a path that other processes can open while this node lives, as for `nsenter --net=`.
@@ -166,6 +168,9 @@ public final class NamespaceLab {
             }
         }
 
+        private static let newSettings = [
+            ("net.ipv4.icmp_msgs_per_sec", "100000"), ("net.ipv4.icmp_msgs_burst", "10000"),
+        ]
         private static let settings = [
             ("net.ipv4.ip_forward", "1"),
             ("net.ipv6.conf.all.forwarding", "1"),

@@ -74,7 +74,7 @@ import Testing
         Mistake("-I", "-p", "3", "h", line: "option -p: ICMP has no ports"),
         Mistake("-s", "x", "::1", line: "option -s: 'x' is not an IP address"),
         Mistake("-s", "::1", "127.0.0.1", line: "option -s: ::1 is of another IP version than the host"),
-        Mistake("-s", "192.0.2.77", "127.0.0.1", line: "option -s: 192.0.2.77 is no address of this host"),
+        Mistake("-s", "192.0.2.77", "127.0.0.1", line: "192.0.2.77 is no address of this host"),
         Mistake("::1", "x", line: "SIZE: 'x' is not a whole number from 28 to 65000"),
         Mistake("::1", "65001", line: "SIZE: '65001' is not a whole number from 28 to 65000"),
         Mistake("-4", "::1", line: "'::1' is not an IPv4 address"),

@@ -67,10 +67,10 @@ import Testing
         var child = try ToolCommand("swping", "-i", "0.05", "127.0.0.1").start()
         try child.wait(forOutput: { $0.contains("icmp_seq=2 ") })
         child.signal(.quit)
-        try child.wait(forErrors: { $0.contains("\n") })
+        try child.waitForErrors(until: { $0.contains("\n") })
         let line = String(decoding: child.errors, as: UTF8.self)
         #expect(
-            line.wholeMatch(of: /\r[0-9]+\/[0-9]+ packets, 0% loss, min\/avg\/ewma\/max = [0-9.\/]+ ms\n/) != nil,
+            line.wholeMatch(of: /\r[0-9]+\/[0-9]+ packets, 0% loss, min\/avg\/max = [0-9.\/]+ ms\n/) != nil,
             "\(line.debugDescription)")
         let seen = child.output.count
         try child.wait(forOutput: { $0.utf8.count > seen })
@@ -287,8 +287,7 @@ struct SwpingNetworkTests {
         }
         #expect(result.status == 1)
         let lines = try jsonLines(result.output, schema: "swping")
-        let summary = try #require(lines.last)
-        #expect(summary["type"].text == "summary")
+        let summary = try #require(lines.first { $0["type"].text == "summary" })
         #expect(summary["transmitted"].integer == 2)
         #expect(summary["received"].integer == 0)
         #expect(summary["lost"].integer == 2)

@@ -87,8 +87,8 @@ struct SwtraceTests {
         for rung in ["raw", "udp"] {
             let result = try lab["a"].run { try ToolCommand("swtrace", "--rung", rung, "-n", address).run() }
             let rows = TraceRow.rows(of: result.output)
-            // The router refuses what it would forward, which is one hop behind the one where it answers itself.
-            #expect(rows.map(\.number) == [1, 2, 3, 4], "\(result.output)")
+            // The kernel looks for a route before it looks at the hop limit.
+            #expect(rows.map(\.number) == [1, 2, 3], "\(result.output)")
             let last = try #require(rows.last)
             #expect(last.responders == [Self.path(to: address)[2]], "\(result.output)")
             // Linux limits these errors to about one a second.
@@ -104,7 +104,7 @@ struct SwtraceTests {
             let result = try lab["a"].run {
                 try ToolCommand("swtrace", "--rung", rung, "-n", "-m", "6", "-w", "0.1", "10.0.9.9").run()
             }
-            #expect(result.output.hasSuffix("\n 4  * * *\n 5  * * *\n 6  * * *\n"), "\(result.output)")
+            #expect(result.output.hasSuffix("\n 3  * * *\n 4  * * *\n 5  * * *\n 6  * * *\n"), "\(result.output)")
             #expect(result.status == 1)
         }
     }
@@ -197,13 +197,10 @@ struct SwtraceTests {
         try lab["r3"].exec("ip", "route", "add", "blackhole", "10.0.9.9/32")
         try lab["a"].run {
             var child = try ToolCommand("swtrace", "-n", "-w", "60", "10.0.9.9").start()
-            try child.wait(forOutput: { $0.contains("\n 3 ") })
+            try child.wait(forOutput: { $0.contains("\n 2 ") })
             child.signal(signal)
             let result = try child.finish()
-            #expect(
-                TraceRow.rows(of: result.output).map(\.responders).prefix(3) == [
-                    ["10.0.1.2"], ["10.0.2.2"], ["10.0.3.2"],
-                ])
+            #expect(result.output.contains("\n 1  10.0.1.2  "))
             #expect(result.errors.isEmpty)
             #expect(result.status == 1)
         }
@@ -218,7 +215,7 @@ struct SwtraceTests {
         }
         #expect(TraceRow.rows(of: result.output).map(\.responders) == Self.path(to: "10.0.4.2").map { [$0] })
         let wrong = try lab["a"].run { try ToolCommand("swtrace", "--rung", rung, "-s", "10.0.1.78", "10.0.4.2").run() }
-        #expect(wrong.errors == "swtrace: option -s: 10.0.1.78 is no address of this host\n")
+        #expect(wrong.errors == "swtrace: 10.0.1.78 is no address of this host\n")
         #expect(wrong.status == 2)
     }
 }
