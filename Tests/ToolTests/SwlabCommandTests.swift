@@ -106,7 +106,7 @@ struct SwlabCommandTests {
             "swlab", "run", "demo", "--", "sh", "-c", "readlink /proc/self/ns/net; exec sleep 1000"
         ).start()
         try child.wait(forOutput: { $0.hasSuffix("]\n") })
-        let namespace = String(decoding: child.output, as: UTF8.self)
+        let namespace = String(String(decoding: child.output, as: UTF8.self).dropLast())
         #expect(try run(["sh", "-c", Self.users, "sh", namespace]).output.isEmpty == false)
         child.signal(signal)
         // The end of the output is the end of the command, which holds it open.
@@ -154,7 +154,7 @@ struct SwlabCommandTests {
         (["exec", "--name", "../x", "--", "true"], "option --name: '../x' is not a name of up to 32"),
         (["frobnicate"], "unknown command 'frobnicate'"), (["run", "demo"], "too few operands"),
         (["run", "-u", "0", "demo", "--", "true"], "option -u: '0' is not the number of a user other than root"),
-        ([], "a command is missing"),
+        ([], "too few operands: needs COMMAND"),
     ])
     func badInputIsNamed(arguments: [String], words: String) throws {
         var command = ToolCommand("swlab")

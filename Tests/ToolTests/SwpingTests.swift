@@ -67,7 +67,7 @@ import Testing
         var child = try ToolCommand("swping", "-i", "0.05", "127.0.0.1").start()
         try child.wait(forOutput: { $0.contains("icmp_seq=2 ") })
         child.signal(.quit)
-        try child.waitForErrors(until: { $0.contains("\n") })
+        try child.waitForErrors { $0.contains("\n") }
         let line = String(decoding: child.errors, as: UTF8.self)
         #expect(
             line.wholeMatch(of: /\r[0-9]+\/[0-9]+ packets, 0% loss, min\/avg\/max = [0-9.\/]+ ms\n/) != nil,
