@@ -60,7 +60,7 @@ let package = Package(
         tests("CommandLineOptionsTests", ["CommandLineOptions"]),
         tests("SimulatedNetworkTests", ["SimulatedNetwork", "PacketFormats"]),
         tests("ProbeEngineTests", ["ProbeEngine", "SimulatedNetwork", "PacketFormats"]),
-        tests("ProbeReportsTests", ["ProbeReports", "ProbeEngine", "PacketFormats"]),
+        tests("ProbeReportsTests", ["ProbeReports", "ProbeEngine", "PacketFormats", "TestSupport"]),
         tests("ProbeIOTests", ["ProbeIO", "ProbeEngine", "LinuxSockets", "PacketFormats", "TestSupport"]),
         tests("ToolTests", ["PacketFormats", "LinuxSockets", "TestSupport"]),
     ]

@@ -1,11 +1,12 @@
 /// Text from the command line, made fit to be printed in an error line: one line, no control characters, bounded.
 ///
 /// Controls, format characters (bidirectional overrides, zero widths), unassigned and private scalars become `\x1b` or
-/// `\u{202e}`, a backslash is doubled, and what is behind the 48th scalar becomes `...`.
-struct EchoedText: CustomStringConvertible {
-    let description: String
+/// `\u{202e}`, a backslash is doubled, and what is behind the limit becomes `...`.
+public struct EchoedText: CustomStringConvertible {
+    public let description: String
 
-    init(_ text: String, limit: Int = 48) {
+    /// - Parameter limit: scalars that are shown; of more, `...` is left.
+    public init(_ text: String, limit: Int = 48) {
         var shown = ""
         var count = 0
         for scalar in text.unicodeScalars {

@@ -45,7 +45,9 @@ extension Resolver {
         return hosts.map { host in
             let address = (answers[host] ?? .failure(.unknownHost(name: host, reason: "no answer"))).flatMap {
                 addresses -> Result<IPAddress, ResolveError> in
-                if let address = addresses.first(where: { usable.contains($0.version) }) { return .success(address) }
+                if let address = addresses.first(where: { usable.contains($0.version) }) {
+                    return .success(address.replacingUnspecified)
+                }
                 return .failure(.unknownHost(name: host, reason: "no address of a version that this host has"))
             }
             return ResolvedHost(name: host, address: address, isNumeric: numeric.contains(host))
@@ -63,6 +65,17 @@ extension Resolver {
             while let name = unasked.first, resolver.lookUp(name, family: family) { unasked.removeFirst() }
             try poller.wait()
             while let answer = resolver.nextAnswer() { answers[answer.question.name] = answer.addresses }
+        }
+    }
+}
+
+extension IPAddress {
+    /// Linux sends what is for the unspecified address to itself, and the answers come from the loopback address.
+    fileprivate var replacingUnspecified: IPAddress {
+        switch self {
+        case .v4(.any): .v4(.loopback)
+        case .v6(.any): .v6(.loopback)
+        default: self
         }
     }
 }

@@ -92,8 +92,8 @@ public struct ProbeTransport: ~Copyable {
         return channels.first { channel in
             guard channel.version == version, let encapsulation = channel.encapsulation else { return false }
             if let flow = channel.flow, flow != probe.flow { return false }
-            // With IPV6_HDRINCL the kernel fragments nothing, so that long packets go by the ICMPv6 socket.
-            return version == .v4 || encapsulation != .ipPacket || probe.method != .icmpEcho
+            // With IPV6_HDRINCL the kernel fragments nothing, so that long packets go by the ICMPv6 or UDP socket.
+            return version == .v4 || encapsulation != .ipPacket
                 || ProbeCodec.transportLength(of: probe) + IPv6Header.length <= Self.minimumIPv6MTU
         }
     }

@@ -8,6 +8,8 @@ public enum ResolveError: Error, Hashable, Sendable {
     case unknownHost(name: String, reason: String)
     /// An address, but not of the version that was asked for.
     case wrongVersion(name: String, wanted: IPVersion)
+    /// A prefix in the place of an address.
+    case prefix(name: String, first: IPAddress)
     /// A URL or a path in the place of a name; `host` is the name in it, where there is one.
     case notAName(name: String, host: String?)
     /// The zone of an IPv6 address names no interface of this network namespace.
@@ -21,6 +23,7 @@ extension ResolveError: CustomStringConvertible {
         case .unknownHost(let name, let reason): "unknown host '\(name)': \(reason)"
         case .wrongVersion(let name, .v4): "'\(name)' is not an IPv4 address"
         case .wrongVersion(let name, .v6): "'\(name)' is not an IPv6 address"
+        case .prefix(let name, let first): "'\(name)' is a prefix, not a host: did you mean '\(first)'?"
         case .notAName(let name, let host?): "'\(name)' is a URL or path, not a host: did you mean '\(host)'?"
         case .notAName(let name, nil): "'\(name)' is a URL or path, not a host"
         case .unknownZone(let name, let zone): "'\(name)': there is no interface '\(zone)'"
@@ -120,6 +123,7 @@ public enum Resolver {
     }
 
     private static func checkName(_ text: String) throws(ResolveError) {
+        if let prefix = IPPrefix(text) { throw .prefix(name: text, first: prefix.first) }
         if text.contains("/") { throw .notAName(name: text, host: host(in: text)) }
         // The C library would end the name at a zero byte and ask for the rest.
         guard !text.isEmpty, !text.utf8.contains(0) else {

@@ -38,6 +38,7 @@ extension TransportError: CustomStringConvertible {
             return "this needs a privilege that the process lacks\(why): "
                 + "run it as root, or give the program cap_net_raw+p with setcap\(remedy)"
         case .refused(let what, let failure): return "cannot open the \(what): \(failure) (\(failure.name))"
+        case .noSuchSource(let source): return "\(source) is no address of this host"
         case .noSuchVersion(let versions):
             let names = versions.map { "IPv\($0.rawValue)" }.joined(separator: " or ")
             return "this host has no \(names)"

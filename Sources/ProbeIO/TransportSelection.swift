@@ -25,6 +25,8 @@ public enum TransportError: Error, Sendable {
     case notPermitted([(rung: Rung, failure: Errno)])
     /// The kernel refused something that is no question of privilege.
     case refused(what: String, Errno)
+    /// The address to send from is not one of this host's.
+    case noSuchSource(IPAddress)
     /// The host has neither of the versions that were asked for.
     case noSuchVersion([IPVersion])
 }
@@ -56,6 +58,7 @@ public struct TransportSelection: ~Copyable {
                 } catch .addressFamilyNotSupported {
                     continue
                 } catch {
+                    if error == .addressNotAvailable, let source = request.source { throw .noSuchSource(source) }
                     guard error == .notPermitted || error == .permissionDenied else {
                         throw .refused(what: "\(rung) socket", error)
                     }
@@ -112,6 +115,7 @@ public struct TransportSelection: ~Copyable {
     ) throws(Errno) -> [Channel] {
         var identity = identity
         var channels: [Channel] = []
+        var datagrams: Channel?
         // The ICMP socket comes first: whether it is allowed decides about the rung.
         let receiver = try Socket(family: family(version), type: .raw, protocol: version == .v4 ? .icmp : .icmpv6)
         switch method {
@@ -120,8 +124,9 @@ public struct TransportSelection: ~Copyable {
             // Reserves the port, and receives what the service there answers.
             let socket = try bound(Socket(family: family(version), type: .datagram), version, source)
             identity.sourcePorts = try ports(of: socket)
-            channels.append(
-                Channel(socket, version, incoming: .datagrams, codec: ProbeCodec(identity: identity)))
+            datagrams = Channel(
+                socket, version, incoming: .datagrams, encapsulation: version == .v6 ? .payload : nil,
+                codec: ProbeCodec(identity: identity))
         case .tcpSYN:
             // A port that is bound and not listening: the kernel resets what a SYN of ours opened.
             let reservation = try bound(Socket(family: family(version), type: .stream), version, source)
@@ -152,6 +157,7 @@ public struct TransportSelection: ~Copyable {
         try sender.set(.receiveErrors, to: true)
         try sender.set(.headerIncluded, to: true)
         channels.append(Channel(sender, version, incoming: .nothing, encapsulation: .ipPacket, codec: codec))
+        if let datagrams { channels.append(datagrams) }
         let isSecondSender = version == .v6 && method == .icmpEcho
         channels.append(
             Channel(
@@ -209,8 +215,12 @@ public struct TransportSelection: ~Copyable {
             try channel.socket.set(.receiveErrors, to: true)
             try? channel.socket.set(.receiveErrorExtensions, to: true)
         }
-        if channel.encapsulation == .payload || channel.encapsulation == .icmpMessage {
+        switch channel.encapsulation {
+        case .payload, .icmpMessage:
             try channel.socket.set(.pathMTUDiscovery, to: request.dontFragment ? .probe : .never)
+        // What the kernel has learnt of a path must not keep a probe from finding it again.
+        case .ipPacket: try channel.socket.set(.pathMTUDiscovery, to: .probe)
+        case nil: break
         }
         if case .nothing = channel.incoming {
         } else {

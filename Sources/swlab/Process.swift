@@ -1,4 +1,5 @@
 import CLinuxSockets
+import CommandLineOptions
 import Glibc
 import LinuxSockets
 
@@ -91,7 +92,7 @@ func isInTerminalForeground() -> Bool {
     return tcgetpgrp(terminal.rawDescriptor) == getpgrp()
 }
 
-/// One line on standard error.
+/// One line on standard error, in which what came from a scenario or the command line can do no harm to a terminal.
 func report(_ failure: Failure) {
-    try? writeAll("swlab: \(failure)\n", to: STDERR_FILENO, "standard error")
+    try? writeAll("swlab: \(EchoedText(failure.description, limit: .max))\n", to: STDERR_FILENO, "standard error")
 }

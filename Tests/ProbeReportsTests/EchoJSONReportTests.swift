@@ -1,5 +1,6 @@
 import PacketFormats
 import ProbeReports
+import TestSupport
 import Testing
 
 @testable import ProbeEngine

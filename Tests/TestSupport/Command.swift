@@ -71,10 +71,12 @@ public struct ChildProcess: ~Copyable {
 
     /// Starts the program in the network namespace of the calling thread; throws when it can't be started.
     ///
-    /// - Parameter input: what it reads from its standard input, up to the end of file.
+    /// - Parameters:
+    ///   - input: what it reads from its standard input, up to the end of file.
+    ///   - closed: descriptors that are closed for it, whatever else is said of them.
     public init(
         _ arguments: [String], environment: [String] = ["PATH=\(searchPath)", "LC_ALL=C"], input: [UInt8] = [],
-        output target: OutputTarget = .captured
+        output target: OutputTarget = .captured, closed: [Int32] = []
     ) throws {
         guard let program = arguments.first else { throw CommandFailure(description: "no program") }
         let input = try temporaryFile(input)
@@ -92,6 +94,7 @@ public struct ChildProcess: ~Copyable {
         case .file(let path): unsafe posix_spawn_file_actions_addopen(&actions, 1, path, O_WRONLY, 0)
         }
         unsafe posix_spawn_file_actions_adddup2(&actions, errors.writing.rawDescriptor, 2)
+        for descriptor in closed { unsafe posix_spawn_file_actions_addclose(&actions, descriptor) }
         // The test runner's threads may block signals, and a child would inherit that.
         var attributes = posix_spawnattr_t()
         unsafe posix_spawnattr_init(&attributes)

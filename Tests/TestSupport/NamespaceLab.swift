@@ -63,6 +63,28 @@ public final class NamespaceLab {
         try two.run { try news.1.waitUntilUsable(first) }
     }
 
+    /// A row of nodes, each linked to the next, with routes from one end to the other in both directions.
+    ///
+    /// The link behind node number N, counted from 1, is 10.0.N.0/24 and fd00:N::/64; the last of four nodes is
+    /// 10.0.3.2 and fd00:3::2.
+    public static func chain(_ names: String..., mtu: Int = 1500) throws -> NamespaceLab {
+        let lab = try NamespaceLab()
+        for name in names { try lab.addNode(name) }
+        for (index, (first, second)) in zip(names, names.dropFirst()).enumerated() {
+            try lab.link(first, second, "10.0.\(index + 1)", "fd00:\(index + 1)", mtu: mtu)
+        }
+        for (index, name) in names.enumerated() {
+            let isLast = index == names.count - 1
+            try lab[name].addDefaultRoute(via: names[isLast ? index - 1 : index + 1])
+            guard !isLast, index > 1 else { continue }
+            for link in 1..<index {
+                try lab[name].addRoute(to: "10.0.\(link).0/24", via: names[index - 1])
+                try lab[name].addRoute(to: "fd00:\(link)::/64", via: names[index - 1])
+            }
+        }
+        return lab
+    }
+
     /// One namespace.
     public final class Node {
         public let name: String
@@ -77,6 +99,8 @@ public final class NamespaceLab {
                 return try NetworkNamespace.current()
             }
             for (key, value) in Self.settings { try set(key, value) }
+            // Limits of the whole machine in older kernels, which are none of a namespace's business there.
+            for (key, value) in Self.newSettings { try? set(key, value) }
         }
 
         /// The namespace as a path that other processes can open while this node lives, as for `nsenter --net=`.
@@ -162,6 +186,9 @@ public final class NamespaceLab {
                 "ip", "neighbour", "replace", address, "lladdr", hardwareAddress, "dev", interface, "nud", "permanent")
         }
 
+        private static let newSettings = [
+            ("net.ipv4.icmp_msgs_per_sec", "100000"), ("net.ipv4.icmp_msgs_burst", "10000"),
+        ]
         private static let settings = [
             ("net.ipv4.ip_forward", "1"),
             ("net.ipv6.conf.all.forwarding", "1"),
@@ -180,22 +207,37 @@ private final class LinkNews {
 
     init() throws(Errno) {
         socket = try Socket(family: .netlink, type: .raw, protocol: .netlinkRoute)
-        // RTMGRP_LINK, RTMGRP_IPV6_IFADDR.
-        try socket.bind(to: SocketAddress(netlinkPort: 0, groups: 0x101))
+        // RTMGRP_LINK, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE.
+        try socket.bind(to: SocketAddress(netlinkPort: 0, groups: 0x501))
     }
 
     /// Waits until the interface passes packets: the kernel connects its queue some time after the carrier is there,
-    /// and drops in silence what is sent before. The link-local address comes right after that.
+    /// and drops in silence what is sent before. The link-local address comes right after that. Packets to an address
+    /// are taken in only when its local route is there too, which the kernel adds in the background: before that a node
+    /// forwards what is meant for itself.
     func waitUntilUsable(_ name: String) throws {
         let hasIPv6 = unsafe access("/proc/sys/net/ipv6", F_OK) == 0
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while true {
             let interface = try Interface.all().first { $0.name == name }
-            if let interface, interface.isRunning, !hasIPv6 || interface.addresses.contains(where: Self.isLinkLocal) {
+            if let interface, interface.isRunning, !hasIPv6 || interface.addresses.contains(where: Self.isLinkLocal),
+                interface.addresses.allSatisfy(Self.isDeliveredHere)
+            {
                 return
             }
             try socket.wait(for: .readable)
             while try socket.receive(into: &buffer) != nil {}
+        }
+    }
+
+    /// Whether the route to one of our own addresses leads to the loopback, whose MTU no other interface has.
+    private static func isDeliveredHere(_ entry: Interface.Address) -> Bool {
+        do throws(Errno) {
+            let socket = try Socket(family: entry.address.version == .v4 ? .inet : .inet6, type: .datagram)
+            try socket.connect(to: SocketAddress(entry.address, port: 9))
+            return try socket.value(of: .routeMTU) >= 65_535
+        } catch {
+            return false
         }
     }
 

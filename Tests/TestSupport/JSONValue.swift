@@ -1,5 +1,5 @@
 /// A JSON text of RFC 8259, read strictly: no member twice, nothing behind the value.
-enum JSONValue: Equatable {
+public enum JSONValue: Equatable, Sendable {
     case null
     case boolean(Bool)
     /// As it is written.
@@ -8,39 +8,39 @@ enum JSONValue: Equatable {
     case array([JSONValue])
     case object([String: JSONValue])
 
-    struct Malformed: Error, CustomStringConvertible {
-        var description: String
+    public struct Malformed: Error, CustomStringConvertible {
+        public var description: String
     }
 
-    init(parsing text: String) throws(Malformed) {
+    public init(parsing text: String) throws(Malformed) {
         var rest = Array(text.unicodeScalars)[...]
         self = try Self.value(&rest)
         Self.skipSpace(&rest)
         guard rest.isEmpty else { throw Malformed(description: "more behind the value: \(text)") }
     }
 
-    var integer: Int64? {
+    public var integer: Int64? {
         guard case .number(let digits) = self else { return nil }
         return Int64(digits)
     }
 
-    var double: Double? {
+    public var double: Double? {
         guard case .number(let digits) = self else { return nil }
         return Double(digits)
     }
 
-    var text: String? {
+    public var text: String? {
         guard case .string(let text) = self else { return nil }
         return text
     }
 
-    var elements: [JSONValue] {
+    public var elements: [JSONValue] {
         guard case .array(let elements) = self else { return [] }
         return elements
     }
 
     /// A member of an object, null where it is not there.
-    subscript(_ name: String) -> JSONValue {
+    public subscript(_ name: String) -> JSONValue {
         guard case .object(let members) = self else { return .null }
         return members[name] ?? .null
     }
