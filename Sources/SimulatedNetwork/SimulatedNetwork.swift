@@ -184,10 +184,11 @@ extension SimulatedNetwork {
         let event = events.removeLast()
         var parent = 0
         while true {
+            // Without iterators: a build for tests does not make them free.
             var first = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < events.count {
-                if events[child].isBefore(events[first]) { first = child }
-            }
+            let left = 2 * parent + 1
+            if left < events.count, events[left].isBefore(events[first]) { first = left }
+            if left + 1 < events.count, events[left + 1].isBefore(events[first]) { first = left + 1 }
             guard first != parent else { return event }
             events.swapAt(first, parent)
             parent = first
