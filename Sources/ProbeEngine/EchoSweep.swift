@@ -50,6 +50,8 @@ public struct EchoSweep: Measurement, Sendable {
     private var retries = Queue<(id: ProbeID, due: Timestamp)>()
     /// Since when each of those has been tried, and whether it waits for its next turn.
     private var refused: [ProbeID: (since: Timestamp, isWaiting: Bool)] = [:]
+    /// The last probe that went to each target; kept for UDP only, whose errors may not say which probe they quote.
+    private var newest: [ProbeID] = []
     /// Replies that wait for the kernel's stamp of their probe.
     private var held: [ProbeID: [Response]] = [:]
     /// Until when they wait, in the order in which they came.
@@ -75,6 +77,7 @@ public struct EchoSweep: Measurement, Sendable {
         inFlight = InFlightTable(maximumCapacity: tableCapacity)
         stagger = min(
             TimeSpan(nanoseconds: configuration.interval.nanoseconds / Int64(max(1, count))), Self.maximumStagger)
+        if case .udp = configuration.method { newest = Array(repeating: ProbeID(rawValue: 0), count: count) }
         isOver = count == 0 || configuration.count == 0
     }
 
@@ -135,6 +138,7 @@ public struct EchoSweep: Measurement, Sendable {
             outstanding += 1
             statistics[Int(record.subject)].transmitted += 1
             statistics[Int(record.subject)].inFlight += 1
+            if !newest.isEmpty { newest[Int(record.subject)] = id }
             if !refused.isEmpty { refused[id] = nil }
         }
         if stamp.clock == .kernel || record.stamp.clock == .user { record.stamp = stamp }
@@ -178,6 +182,8 @@ public struct EchoSweep: Measurement, Sendable {
     // MARK: Receiving
 
     public mutating func receive(_ response: Response) {
+        var response = response
+        if response.probe == nil { response.probe = onlyCandidate(for: response) }
         guard let id = response.probe, let record = inFlight[id], record.state != .pending, record.state != .unsent
         else {
             unsolicited += 1
@@ -189,6 +195,16 @@ public struct EchoSweep: Measurement, Sendable {
         } else {
             conclude(response)
         }
+    }
+
+    /// The probe of an answer that does not name one: a router or host may quote no more than 28 octets, and a service
+    /// may send what it likes. Nil unless just one probe is on its way to that target. O(targets).
+    private func onlyCandidate(for response: Response) -> ProbeID? {
+        let address = (response.quotedDestination ?? response.responder).withoutZone
+        guard !newest.isEmpty, let target = configuration.targets.firstIndex(where: { $0.withoutZone == address }),
+            statistics[target].inFlight == 1, inFlight[newest[target]]?.state == .outstanding
+        else { return nil }
+        return newest[target]
     }
 
     /// Counts a response whose probe is known.

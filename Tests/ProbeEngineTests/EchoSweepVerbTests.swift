@@ -45,6 +45,15 @@ private struct Hand {
         drain()
     }
 
+    /// An answer that does not say which probe it is for.
+    mutating func anonymous(_ kind: Response.Kind, from source: IPAddress = Hand.target, at time: Int64) {
+        sweep.receive(
+            Response(
+                probe: nil, kind: kind, responder: source, quotedDestination: Hand.target, byteCount: 36,
+                stamp: stamp(time, .kernel), arrival: .ms(time)))
+        drain()
+    }
+
     mutating func drain() { while let event = sweep.nextEvent() { events.append(event) } }
 
     var statistics: EchoStatistics { sweep.statistics[0] }
@@ -503,6 +512,30 @@ private struct Hand {
         #expect(hand.statistics.errors == 1 && hand.statistics.lost == 1 && hand.sweep.schedule == .finished)
         hand.reply(to: 1, at: 7)
         #expect(hand.statistics.received == 1 && hand.statistics.lost == 0 && hand.dispositions == [.inTime])
+    }
+
+    @Test(
+        "An answer without a number belongs to the only UDP probe on its way to that target",
+        arguments: [Response.Kind.icmpError(type: .destinationUnreachable(.v4), code: 3, info: 0), .datagram])
+    func anonymousAnswers(kind: Response.Kind) {
+        var hand = Hand(targets: 2) { $0.method = .udp(destinationPort: 33_434) }
+        _ = hand.send(at: 0)
+        hand.anonymous(kind, at: 5)
+        #expect(hand.statistics.received == 1 && hand.sweep.unsolicited == 0 && hand.sweep.statistics[1].received == 0)
+        hand.anonymous(kind, at: 6)
+        #expect(hand.statistics.received == 1 && hand.sweep.unsolicited == 1, "nothing is on its way any more")
+        _ = hand.send(at: 1_000)
+        _ = hand.send(at: 2_000)
+        hand.anonymous(kind, at: 2_001)
+        #expect(hand.statistics.received == 1 && hand.sweep.unsolicited == 2, "it may belong to either")
+    }
+
+    @Test("An ICMP answer without a number is nobody's")
+    func anonymousEchoes() {
+        var hand = Hand()
+        _ = hand.send(at: 0)
+        hand.anonymous(.echoReply, at: 5)
+        #expect(hand.statistics.received == 0 && hand.sweep.unsolicited == 1)
     }
 
     @Test("Redirects and source quench are only hints", arguments: [ICMPType.V4.redirect, .V4.sourceQuench])
