@@ -5,6 +5,7 @@ public struct CommandTable<Invocation>: Sendable {
     /// A command: its table and how its configuration and operands become an invocation.
     public struct Command: Sendable {
         let page: Page
+        let list: OptionList
         let parse: @Sendable ([String]) throws(UsageError) -> Outcome<Invocation>
 
         /// A command whose table's page has the full name, `swecho serve`; `make` may throw to refuse a combination.
@@ -15,6 +16,7 @@ public struct CommandTable<Invocation>: Sendable {
             // The man page and the completions are the whole tool's.
             let table = OptionTable(table.page, table.sections, builtins: [.help])
             page = table.described
+            list = table.list
             parse = { (arguments: [String]) throws(UsageError) -> Outcome<Invocation> in
                 var configuration = initial
                 switch try table.parse(arguments, into: &configuration) {
@@ -66,4 +68,9 @@ public struct CommandTable<Invocation>: Sendable {
 
     /// The script that completes this tool's command lines in `shell`.
     public func completions(for shell: Shell) -> String { table.completions(for: shell) }
+
+    /// What is wrong with the commands' tables themselves: for a test to be empty.
+    public var problems: [String] {
+        commands.flatMap { command in command.list.problems.map { "\(command.page.name): \($0)" } }
+    }
 }

@@ -73,7 +73,7 @@ public struct EchoStatistics: Sendable {
     public internal(set) var received: UInt64 = 0
     /// Answered after their timeout.
     public internal(set) var late: UInt64 = 0
-    /// Without an answer when the run was stopped, their timeout not over.
+    /// Without an answer so far, their timeout not over.
     public internal(set) var inFlight: UInt64 = 0
     public internal(set) var errors: UInt64 = 0
     public internal(set) var duplicates: UInt64 = 0

@@ -37,7 +37,7 @@ public struct EchoSweep: Measurement, Sendable {
     public let start: Timestamp
 
     private var inFlight: InFlightTable
-    private var events = EventQueue<EchoEvent>()
+    private var events = Queue<EchoEvent>()
 
     /// When the first probe of round 0 is due, moved on by rounds that were missed.
     private var origin: Timestamp
@@ -46,16 +46,20 @@ public struct EchoSweep: Measurement, Sendable {
     private let stagger: TimeSpan
     private var satisfiedTargets = 0
 
-    /// A probe that found the queue full, and when to try it again.
-    private var retry: (transmit: Transmit, since: Timestamp, due: Timestamp)?
-    /// Since when the probe that was taken last has been tried, nil at its first try.
-    private var retrySince: Timestamp?
+    /// Probes that found the local queue full, and when to try them again: in batches several do at once.
+    private var retries = Queue<(id: ProbeID, due: Timestamp)>()
+    /// Since when each of those has been tried, and whether it waits for its next turn.
+    private var refused: [ProbeID: (since: Timestamp, isWaiting: Bool)] = [:]
     /// Replies that wait for the kernel's stamp of their probe.
-    private var unstamped: [(response: Response, until: Timestamp)] = []
+    private var held: [ProbeID: [Response]] = [:]
+    /// Until when they wait, in the order in which they came.
+    private var holds = Queue<(id: ProbeID, until: Timestamp)>()
     /// No record older than this one can still expire.
     private var expiryCursor: UInt64 = 1
+    /// Taken from here, and not yet known to be sent or not.
+    private var pending = 0
     private var outstanding = 0
-    private var lastExpired: (id: ProbeID, sentAt: Timestamp)?
+    private var lastExpired: (id: ProbeID, target: Int, sentAt: Timestamp)?
     private var isOver = false
 
     /// - Parameters:
@@ -78,16 +82,15 @@ public struct EchoSweep: Measurement, Sendable {
 
     public mutating func nextTransmit(at now: Timestamp) -> Transmit? {
         guard !isOver else { return nil }
-        if let waiting = retry {
-            guard waiting.due <= now else { return nil }
-            retry = nil
-            inFlight[waiting.transmit.id]?.sentAt = now
-            retrySince = waiting.since
-            return waiting.transmit
+        if let waiting = retries.first {
+            guard waiting.due <= now, let target = inFlight[waiting.id]?.subject else { return nil }
+            _ = retries.next()
+            refused[waiting.id]?.isWaiting = false
+            inFlight[waiting.id]?.sentAt = now
+            return Transmit(id: waiting.id, probe: probe(to: Int(target)))
         }
-        retrySince = nil
         guard !isDoneSending, !inFlight.isFull, due <= now else { return nil }
-        if nextTarget == 0, configuration.interval > .zero {
+        if configuration.interval > .zero {
             let behind = (now - due).nanoseconds / configuration.interval.nanoseconds
             if behind > 0 {
                 origin = origin + configuration.interval * behind
@@ -97,6 +100,7 @@ public struct EchoSweep: Measurement, Sendable {
         let target = nextTarget
         let sequence = UInt32(truncatingIfNeeded: round + 1)
         let id = inFlight.insert(InFlightRecord(subject: UInt32(target), sequence: sequence, sentAt: now))
+        pending += 1
         nextTarget += 1
         if nextTarget == configuration.targets.count {
             nextTarget = 0
@@ -127,27 +131,45 @@ public struct EchoSweep: Measurement, Sendable {
         guard var record = inFlight[id] else { return }
         if record.state == .pending {
             record.state = .outstanding
+            pending -= 1
             outstanding += 1
             statistics[Int(record.subject)].transmitted += 1
+            statistics[Int(record.subject)].inFlight += 1
+            if !refused.isEmpty { refused[id] = nil }
         }
         if stamp.clock == .kernel || record.stamp.clock == .user { record.stamp = stamp }
         inFlight[id] = record
-        guard stamp.clock == .kernel, let index = unstamped.firstIndex(where: { $0.response.probe == id }) else {
-            return
-        }
-        conclude(unstamped.remove(at: index).response)
+        guard stamp.clock == .kernel, !held.isEmpty else { return }
+        release(id)
+        while let first = holds.first, held[first.id] == nil { _ = holds.next() }
+    }
+
+    /// Counts the replies that waited for the stamp of this probe.
+    private mutating func release(_ id: ProbeID) {
+        guard let responses = held.removeValue(forKey: id) else { return }
+        for response in responses { conclude(response) }
     }
 
     public mutating func didNotSend(_ id: ProbeID, _ failure: SendFailure, at now: Timestamp) {
-        guard var record = inFlight[id], record.state == .pending else { return }
-        let target = Int(record.subject)
-        if failure == .retryLater, now - (retrySince ?? record.sentAt) < Self.retryLimit {
-            let transmit = Transmit(id: id, probe: probe(to: target))
-            retry = (transmit, retrySince ?? record.sentAt, now + Self.retryPause)
-            return
+        guard let record = inFlight[id], record.state == .pending else { return }
+        if failure == .retryLater, !isOver {
+            let (since, isWaiting) = refused[id] ?? (record.sentAt, false)
+            if isWaiting { return }
+            if now - since < Self.retryLimit {
+                refused[id] = (since, true)
+                retries.append((id, now + Self.retryPause))
+                return
+            }
         }
-        record.state = .unsent
-        inFlight[id] = record
+        giveUp(id, failure)
+    }
+
+    private mutating func giveUp(_ id: ProbeID, _ failure: SendFailure) {
+        guard let record = inFlight[id], record.state == .pending else { return }
+        let target = Int(record.subject)
+        inFlight[id]?.state = .unsent
+        pending -= 1
+        refused[id] = nil
         statistics[target].unsent += 1
         statistics[target].lastSendFailure = failure
         events.append(.unsent(target: target, sequence: record.sequence, failure: failure))
@@ -161,8 +183,9 @@ public struct EchoSweep: Measurement, Sendable {
             unsolicited += 1
             return
         }
-        if configuration.wantsKernelStamps, record.stamp.clock == .user, response.stamp.clock == .kernel {
-            unstamped.append((response, response.arrival + Self.stampPatience))
+        if configuration.wantsKernelStamps, !isOver, record.stamp.clock == .user, response.stamp.clock == .kernel {
+            held[id, default: []].append(response)
+            holds.append((id, response.arrival + Self.stampPatience))
         } else {
             conclude(response)
         }
@@ -272,26 +295,29 @@ public struct EchoSweep: Measurement, Sendable {
 
     private mutating func settle(_ id: ProbeID, as state: InFlightRecord.State) {
         guard let record = inFlight[id], record.state != state else { return }
-        if record.state == .outstanding { outstanding -= 1 }
+        if record.state == .outstanding {
+            outstanding -= 1
+            statistics[Int(record.subject)].inFlight -= 1
+        }
         inFlight[id]?.state = state
     }
 
     // MARK: Time
 
     public mutating func advance(to now: Timestamp) {
-        while let first = unstamped.first, first.until <= now {
-            unstamped.removeFirst()
-            conclude(first.response)
+        guard !isOver else { return }
+        while let first = holds.first, first.until <= now {
+            _ = holds.next()
+            release(first.id)
         }
         while let record = inFlight[ProbeID(rawValue: expiryCursor)] ?? oldest() {
             if record.state == .pending { break }
             if record.state == .outstanding {
+                let id = ProbeID(rawValue: expiryCursor)
                 guard record.sentAt + configuration.timeout <= now else { break }
                 // A reply that waits for its stamp has come.
-                if unstamped.contains(where: { $0.response.probe?.rawValue == expiryCursor }) { break }
-                settle(ProbeID(rawValue: expiryCursor), as: .expired)
-                lastExpired = (ProbeID(rawValue: expiryCursor), record.sentAt)
-                events.append(.timeout(target: Int(record.subject), sequence: record.sequence))
+                if !held.isEmpty, held[id] != nil { break }
+                expire(id, record)
             }
             expiryCursor += 1
         }
@@ -299,8 +325,18 @@ public struct EchoSweep: Measurement, Sendable {
         if isSettled, lingerEnd.map({ $0 <= now }) ?? true { isOver = true }
     }
 
+    private mutating func expire(_ id: ProbeID, _ record: InFlightRecord) {
+        let target = Int(record.subject)
+        settle(id, as: .expired)
+        let end = lingerEnd
+        if end.map({ $0 <= self.lingerEnd(target, record.sentAt) }) ?? true {
+            lastExpired = (id, target, record.sentAt)
+        }
+        events.append(.timeout(target: target, sequence: record.sequence))
+    }
+
     /// Nothing is left to send and nothing to expire.
-    private var isSettled: Bool { isDoneSending && retry == nil && outstanding == 0 && unstamped.isEmpty }
+    private var isSettled: Bool { isDoneSending && pending == 0 && outstanding == 0 && held.isEmpty }
 
     /// The cursor's record after it was pushed out of the table.
     private mutating func oldest() -> InFlightRecord? {
@@ -308,25 +344,18 @@ public struct EchoSweep: Measurement, Sendable {
         return inFlight[ProbeID(rawValue: expiryCursor)]
     }
 
-    /// A late reply of the last probe that expired is waited for until here.
-    private var lingerEnd: Timestamp? {
-        guard let lastExpired else { return nil }
-        let longest = statistics[Int(inFlight[lastExpired.id]?.subject ?? 0)].longest
-        return lastExpired.sentAt + max(configuration.timeout, longest * 2)
+    /// A late reply of the probe that expired last is waited for until here.
+    private var lingerEnd: Timestamp? { lastExpired.map { lingerEnd($0.target, $0.sentAt) } }
+
+    private func lingerEnd(_ target: Int, _ sentAt: Timestamp) -> Timestamp {
+        sentAt + max(configuration.timeout, statistics[target].longest * 2)
     }
 
     public mutating func stop(at now: Timestamp) {
         guard !isOver else { return }
-        for held in unstamped { conclude(held.response) }
-        unstamped.removeAll()
+        while let first = holds.next() { release(first.id) }
+        while let waiting = retries.next() { giveUp(waiting.id, .retryLater) }
         isOver = true
-        retry = nil
-        guard outstanding > 0 else { return }
-        var number = expiryCursor
-        while let record = inFlight[ProbeID(rawValue: number)] {
-            if record.state == .outstanding { statistics[Int(record.subject)].inFlight += 1 }
-            number += 1
-        }
     }
 
     public mutating func nextEvent() -> EchoEvent? { events.next() }
@@ -335,18 +364,31 @@ public struct EchoSweep: Measurement, Sendable {
         if isOver || (isSettled && lastExpired == nil) { return .finished }
         var earliest: Timestamp?
         func consider(_ instant: Timestamp) { earliest = min(earliest ?? instant, instant) }
-        if let retry {
-            consider(retry.due)
+        if let waiting = retries.first {
+            consider(waiting.due)
         } else if !isDoneSending, !inFlight.isFull {
             consider(due)
         }
-        if let first = unstamped.first { consider(first.until) }
-        if outstanding > 0, let record = inFlight[ProbeID(rawValue: max(expiryCursor, inFlight.oldest.rawValue))] {
-            consider(record.sentAt + configuration.timeout)
-        }
+        if let first = holds.first { consider(first.until) }
+        if let expiry = nextExpiry { consider(expiry) }
         if isSettled, let lingerEnd { consider(lingerEnd) }
         if let deadline = configuration.deadline { consider(start + deadline) }
         return earliest.map { .at($0) } ?? .waitingForInput
+    }
+
+    /// When the oldest probe that is waited for expires; nil while its reply waits for a stamp.
+    private var nextExpiry: Timestamp? {
+        guard outstanding > 0 else { return nil }
+        var number = max(expiryCursor, inFlight.oldest.rawValue)
+        while let record = inFlight[ProbeID(rawValue: number)] {
+            switch record.state {
+            case .pending: return nil
+            case .outstanding:
+                return held[ProbeID(rawValue: number)] == nil ? record.sentAt + configuration.timeout : nil
+            case .expired, .answered, .failed, .unsent: number += 1
+            }
+        }
+        return nil
     }
 
     /// A histogram for each target up to this many.

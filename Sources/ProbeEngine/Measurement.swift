@@ -43,22 +43,30 @@ extension Measurement where Self: ~Copyable, Command == Never {
     public mutating func apply(_ command: Never, at now: Timestamp) {}
 }
 
-/// Events that wait to be taken, in order. O(1) amortised.
-struct EventQueue<Event> {
-    private var events: [Event] = []
+/// First in, first out. O(1) amortised.
+struct Queue<Element> {
+    private var elements: [Element] = []
     private var head = 0
 
-    mutating func append(_ event: Event) { events.append(event) }
+    var isEmpty: Bool { head == elements.count }
 
-    mutating func next() -> Event? {
-        guard head < events.count else {
-            events.removeAll(keepingCapacity: true)
-            head = 0
-            return nil
-        }
+    var first: Element? { isEmpty ? nil : elements[head] }
+
+    mutating func append(_ element: Element) { elements.append(element) }
+
+    mutating func next() -> Element? {
+        guard head < elements.count else { return nil }
         head += 1
-        return events[head - 1]
+        let element = elements[head - 1]
+        // What was taken is let go of once it is half of all.
+        if head * 2 >= elements.count, head >= Self.minimumGap || head == elements.count {
+            elements.removeSubrange(..<head)
+            head = 0
+        }
+        return element
     }
+
+    private static var minimumGap: Int { 64 }
 }
 
-extension EventQueue: Sendable where Event: Sendable {}
+extension Queue: Sendable where Element: Sendable {}

@@ -69,7 +69,7 @@ public struct PathTrace: Measurement, Sendable {
     public private(set) var isReached = false
 
     private var table = InFlightTable(maximumCapacity: 1 << 14)
-    private var events = EventQueue<PathEvent>()
+    private var events = Queue<PathEvent>()
     /// By hop limit minus one; hops below the first are empty.
     private var rows: [[Query]]
     /// Whether the queries behind the first were asked for.

@@ -293,13 +293,13 @@ public struct ProbeCodec: Sendable {
     }
 
     /// The number in the payload of one of our UDP datagrams: nil when another's cookie stands there, `.some(nil)` when
-    /// the quote is too short for one or was padded with zeros (RFC 4884 section 3).
+    /// there is none: the probe or its quote was too short for one, and perhaps padded with zeros (RFC 4884 section 3).
     private func identify(payload: RawSpan, _ latest: ProbeID) -> ProbeID?? {
-        guard payload.byteCount >= Self.cookieLength, payload.uint64(at: 0) != 0 else { return .some(nil) }
-        guard let id = expand(payload.uint32(at: 8), latest), payload.uint64(at: 0) == cookie(of: id) else {
-            return nil
-        }
-        return .some(id)
+        guard payload.byteCount >= Self.cookieLength else { return .some(nil) }
+        let index = payload.uint32(at: 8)
+        if let id = expand(index, latest), payload.uint64(at: 0) == cookie(of: id) { return .some(id) }
+        // No probe has the number 0: where its index should be is padding.
+        return index == 0 || Self.endsOfPattern.contains(index) ? .some(nil) : nil
     }
 
     // MARK: Numbers and cookies
@@ -335,15 +335,16 @@ public struct ProbeCodec: Sendable {
         return id
     }
 
-    /// The newest number that ends in these bits; the index in a payload may say that it is an older one.
+    /// The newest number that ends in these bits, or the older one that the index in the payload names, if its cookie
+    /// stands there: a damaged index would name a probe that nobody answered.
     private func expand(_ number: UInt32, bits: Int, _ payload: RawSpan, _ latest: ProbeID) -> ProbeID? {
-        if payload.byteCount >= Self.cookieLength {
-            let index = payload.uint32(at: 8)
-            if index & (UInt32(truncatingIfNeeded: UInt64(1) << UInt64(bits)) &- 1) == number {
-                return expand(index, latest)
-            }
-        }
-        return expand(number, bits: bits, latest)
+        let newest = expand(number, bits: bits, latest)
+        guard payload.byteCount >= Self.cookieLength else { return newest }
+        let index = payload.uint32(at: 8)
+        let mask = UInt32(truncatingIfNeeded: UInt64(1) << UInt64(bits)) &- 1
+        guard index & mask == number, let indexed = expand(index, latest), indexed != newest else { return newest }
+        let difference = payload.uint64(at: 0) ^ cookie(of: indexed)
+        return difference.nonzeroBitCount <= Self.toleratedBits ? indexed : newest
     }
 
     private func expand(_ number: UInt32, bits: Int = 32, _ latest: ProbeID) -> ProbeID? {
@@ -391,6 +392,9 @@ public struct ProbeCodec: Sendable {
     }
 
     private static func pattern(at offset: Int) -> UInt8 { UInt8(truncatingIfNeeded: offset) }
+
+    /// What stands in the place of an index when a payload of 9, 10 or 11 octets is padded.
+    private static let endsOfPattern: [UInt32] = [0x0800_0000, 0x0809_0000, 0x0809_0a00]
 
     /// Octets that a payload needs for cookie and index.
     public static let cookieLength = 12

@@ -6,10 +6,12 @@ enum RoundTrip {
     /// wall clock nor a stamp that belongs to another packet can pass.
     static func of(sentAt: Timestamp, _ sent: Stamp, _ response: Response) -> (TimeSpan, Stamp.Clock) {
         let seen = TimeSpan(nanoseconds: max(0, (response.arrival - sentAt).nanoseconds))
-        guard sent.clock == .kernel, response.stamp.clock == .kernel else { return (seen, .user) }
+        guard sent.clock == .kernel, response.stamp.clock == .kernel, sent.epoch == response.stamp.epoch else {
+            return (seen, .user)
+        }
         let stamped = response.stamp.nanoseconds &- sent.nanoseconds
-        let tolerance = Self.clockTolerance + seen.nanoseconds / 1_000
-        guard stamped >= 0, stamped <= seen.nanoseconds + tolerance else { return (seen, .user) }
+        let tolerance = TimeSpan(nanoseconds: Self.clockTolerance + seen.nanoseconds / 1_000)
+        guard stamped >= 0, stamped <= (seen + tolerance).nanoseconds else { return (seen, .user) }
         return (TimeSpan(nanoseconds: stamped), .kernel)
     }
 

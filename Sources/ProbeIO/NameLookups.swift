@@ -23,7 +23,8 @@ public final class ReverseResolver: DescriptorOwner {
         pool = try LookupPool(threads: threads) { Resolver.name(of: $0) }
     }
 
-    /// Asks for the name of an address. False when too many questions wait (4,096): there will be no answer then.
+    /// Asks for the name of an address. False when too many questions and answers wait (4,096): there will be no answer
+    /// to this one.
     @discardableResult
     public func lookUp(_ address: IPAddress) -> Bool { pool.ask(address) }
 
@@ -70,17 +71,16 @@ public final class ForwardResolver: DescriptorOwner {
     }
 
     /// Asks for the addresses of a name; for a numeric address the answer is there at once and no thread is needed.
-    /// False when too many questions wait (4,096): there will be no answer then.
+    /// False when too many questions and answers wait (4,096): there will be no answer to this one.
     @discardableResult
     public func lookUp(_ name: String, family: IPVersion? = nil) -> Bool {
         let question = Question(name: name, family: family)
         do throws(ResolveError) {
             guard let address = try Resolver.numericAddress(name, family: family) else { return pool.ask(question) }
-            pool.deliver(.success([address]), to: question)
+            return pool.deliver(.success([address]), to: question)
         } catch {
-            pool.deliver(.failure(error), to: question)
+            return pool.deliver(.failure(error), to: question)
         }
-        return true
     }
 
     /// The next answer, nil when none is there. Cheap.
@@ -109,16 +109,16 @@ private final class LookupPool<Question: Sendable, Answer: Sendable>: Sendable {
     private let state = Mutex(State())
 
     private struct State {
-        var questions: [Question] = []
-        /// The index of the first question that no thread has taken.
-        var next = 0
-        var answers: [(question: Question, answer: Answer)] = []
-        /// The index of the first answer that nobody has taken.
-        var nextAnswer = 0
+        /// What no thread has taken.
+        var questions = Queue<Question>()
+        /// What nobody has taken.
+        var answers = Queue<(question: Question, answer: Answer)>()
         var threads = 0
         var asked = 0
         /// Counts cancellations: an answer to a question of an earlier age is thrown away.
         var age = 0
+
+        var hasRoom: Bool { questions.count + answers.count < lookupQueueLimit }
     }
 
     init(threads: Int, call: @escaping @Sendable (Question) -> Answer) throws(Errno) {
@@ -131,7 +131,7 @@ private final class LookupPool<Question: Sendable, Answer: Sendable>: Sendable {
 
     func ask(_ question: Question) -> Bool {
         let needsThread: Bool? = state.withLock { state in
-            guard state.questions.count - state.next < lookupQueueLimit else { return nil }
+            guard state.hasRoom else { return nil }
             state.questions.append(question)
             state.asked += 1
             guard state.threads < limit else { return false }
@@ -151,32 +151,30 @@ private final class LookupPool<Question: Sendable, Answer: Sendable>: Sendable {
         return true
     }
 
-    func deliver(_ answer: Answer, to question: Question) {
-        state.withLock { $0.answers.append((question, answer)) }
-        wakeDescriptor.wake()
+    func deliver(_ answer: Answer, to question: Question) -> Bool {
+        let isDelivered = state.withLock { state in
+            guard state.hasRoom else { return false }
+            state.answers.append((question, answer))
+            return true
+        }
+        if isDelivered { wakeDescriptor.wake() }
+        return isDelivered
     }
 
     func nextAnswer() -> (question: Question, answer: Answer)? {
         state.withLock { state in
-            guard state.nextAnswer < state.answers.count else {
-                state.answers.removeAll(keepingCapacity: true)
-                state.nextAnswer = 0
-                // Under the lock: whoever appends after this wakes after this.
-                _ = try? wakeDescriptor.acknowledge()
-                return nil
-            }
-            defer { state.nextAnswer += 1 }
-            return state.answers[state.nextAnswer]
+            if let answer = state.answers.popFirst() { return answer }
+            // Under the lock: whoever appends after this wakes after this.
+            _ = try? wakeDescriptor.acknowledge()
+            return nil
         }
     }
 
     func cancel() {
         state.withLock { state in
-            state.questions = []
-            state.next = 0
+            state.questions = Queue()
+            state.answers = Queue()
             state.asked = 0
-            state.answers = []
-            state.nextAnswer = 0
             state.age += 1
         }
     }
@@ -197,14 +195,9 @@ private final class LookupPool<Question: Sendable, Answer: Sendable>: Sendable {
 
     private func take() -> (Question, age: Int)? {
         state.withLock { state in
-            guard state.next < state.questions.count else {
-                state.questions.removeAll(keepingCapacity: true)
-                state.next = 0
-                state.threads -= 1
-                return nil
-            }
-            defer { state.next += 1 }
-            return (state.questions[state.next], state.age)
+            if let question = state.questions.popFirst() { return (question, state.age) }
+            state.threads -= 1
+            return nil
         }
     }
 
@@ -231,6 +224,27 @@ private final class LookupPool<Question: Sendable, Answer: Sendable>: Sendable {
             }, work.toOpaque())
         if status != 0 { unsafe work.release() }
         return status == 0
+    }
+}
+
+/// First in, first out, in memory that follows what waits and not what ever went through. Each verb is O(1) in the mean.
+private struct Queue<Element> {
+    private var elements: [Element] = []
+    private var first = 0
+
+    var count: Int { elements.count - first }
+
+    mutating func append(_ element: Element) { elements.append(element) }
+
+    mutating func popFirst() -> Element? {
+        guard first < elements.count else { return nil }
+        let element = elements[first]
+        first += 1
+        if first * 2 > elements.count {
+            elements.removeFirst(first)
+            first = 0
+        }
+        return element
     }
 }
 

@@ -35,6 +35,7 @@ public struct OutputWriter: ~Copyable {
     public private(set) var failure: OutputFailure?
 
     private let descriptor: Int32
+    private var closedAtStart: OutputFailure?
     private var buffer: [UInt8] = []
 
     /// A writer to an open descriptor, which stays with its owner; standard output unless it is said.
@@ -45,8 +46,6 @@ public struct OutputWriter: ~Copyable {
         self.descriptor = descriptor
         if fcntl(descriptor, F_GETFD) < 0 { closedAtStart = .failed(.badFileDescriptor) }
     }
-
-    private var closedAtStart: OutputFailure?
 
     /// Lets a write to a closed pipe fail instead of killing the process: for tools, at their start (signal(7)).
     ///

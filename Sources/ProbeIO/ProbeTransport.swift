@@ -65,6 +65,8 @@ public struct ProbeTransport: ~Copyable {
             enqueue(transmit, for: &measurement, at: now)
         }
         flush(for: &measurement, at: now)
+        // Errors that were taken because they refused a send: nothing will wake the loop for them any more.
+        deliver(to: &measurement)
     }
 
     private mutating func enqueue<Subject: Measurement & ~Copyable>(
@@ -247,6 +249,10 @@ public struct ProbeTransport: ~Copyable {
         for channel in channels where channel.encapsulation != nil {
             receiveErrors(on: channel, for: &measurement)
         }
+        deliver(to: &measurement)
+    }
+
+    private mutating func deliver<Subject: Measurement & ~Copyable>(to measurement: inout Subject) {
         for response in responses { measurement.receive(response) }
         responses.removeAll(keepingCapacity: true)
     }
@@ -329,8 +335,11 @@ public struct ProbeTransport: ~Copyable {
         guard error.origin == .icmp || error.origin == .icmpv6, let offender = error.offender,
             let destination = incoming.ipAddress(at: index)
         else { return }
+        // Of a pointer the kernel hands out the value, not the octets that it stands in (icmp_unreach in net/ipv4/icmp.c).
+        let isPointer = error.origin == .icmp && error.type == ICMPType.V4.parameterProblem
         let queued = QueuedError(
-            type: error.type, code: error.code, info: error.info, destination: destination,
+            type: error.type, code: error.code, info: isPointer ? error.info << 24 : error.info,
+            destination: destination,
             extensionOffset: error.extensionIsInvalid ? nil : error.extensionOffset)
         let arrival = Arrival(
             source: offender, hopLimit: control.hopLimit, trafficClass: control.trafficClass,

@@ -4,12 +4,13 @@ import LinuxSockets
 /// library never changes its host's process.
 public enum ProcessRights {
     /// First thing after the command line was parsed, while there is one thread: standard descriptors open, of the
-    /// permitted capabilities only those that the tool needs, nothing effective, borrowed user and group ids given back.
+    /// permitted capabilities only those that the tool needs and the one that gives up the others for good, nothing
+    /// effective, borrowed user and group ids given back.
     ///
     /// Throws what the kernel refuses.
     public static func reduce(to needed: CapabilitySet) throws(Errno) {
         try ensureStandardDescriptors()
-        try Capabilities.keepOnly(needed)
+        try Capabilities.keepOnly(needed.union(.setCapabilities))
         try Privileges.giveUpBorrowedIDs()
     }
 

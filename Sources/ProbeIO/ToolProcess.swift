@@ -1,12 +1,16 @@
 import LinuxSockets
+import ProbeEngine
 
 /// Why a tool ends without having done its work: one line for standard error and the exit status.
 public struct ToolFailure: Error, Sendable {
     public var line: String
+    /// Who says it, such as one command of a tool; nil for the tool itself.
+    public var speaker: String?
     public var status: Int32
 
-    public init(_ line: String, status: Int32 = 2) {
+    public init(_ line: String, speaker: String? = nil, status: Int32 = 2) {
         self.line = line
+        self.speaker = speaker
         self.status = status
     }
 }
@@ -29,11 +33,42 @@ public func runTool(
         }
         status = try body(&output)
     } catch {
-        reportLine(error.line, from: name)
+        reportLine(error.line, from: error.speaker ?? name)
         status = error.status
     }
     output.flush()
     guard let failure = output.failure else { return status }
     if failure != .closed { reportLine(failure.description, from: name) }
     return failure.exitStatus
+}
+
+extension TransportSelection {
+    /// Opens the transport of a tool: rights are reduced to what that needs before, and all given up behind it.
+    ///
+    /// Throws the line that says which of these failed.
+    public static func openAndDropRights(_ request: TransportRequest) throws(ToolFailure) -> TransportSelection {
+        do throws(Errno) {
+            try ProcessRights.reduce(to: .netRaw)
+        } catch {
+            throw ToolFailure("cannot reduce its rights: \(error)")
+        }
+        let identity: ProbeIdentity
+        do throws(Errno) {
+            identity = try .random()
+        } catch {
+            throw ToolFailure("cannot get random numbers: \(error)")
+        }
+        let selection: TransportSelection
+        do throws(TransportError) {
+            selection = try .open(request, identity: identity)
+        } catch {
+            throw ToolFailure(error.description)
+        }
+        do throws(Errno) {
+            try ProcessRights.dropAll()
+        } catch {
+            throw ToolFailure("cannot give up its rights: \(error)")
+        }
+        return selection
+    }
 }

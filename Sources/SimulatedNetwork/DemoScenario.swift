@@ -18,7 +18,7 @@ extension Scenario {
         balance edge core-a core-b by ports
         path core-a hub quiet slow far
         path core-b hub wall
-        link quiet slow mtu 1400
+        link slow far mtu 1400
         return far hops 7 delay 14ms
 
         # A server far away: echo, UDP port 7 answers (RFC 862), a web server, and the rest is filtered.

@@ -63,5 +63,5 @@ public struct SeededGenerator: RandomNumberGenerator, Hashable, Sendable {
         return 2 * sum + Double(x.exponent) * 0.693_147_180_559_945_3
     }
 
-    private static func nanoseconds(_ value: Double) -> Int64 { Int64(min(max(0, value.rounded()), 0x1p60)) }
+    private static func nanoseconds(_ value: Double) -> Int64 { Int64(min(max(0, value), 0x1p60) + 0.5) }
 }

@@ -166,30 +166,40 @@ extension SimulatedNetwork {
         let slot = freeSlots.popLast() ?? slots.count
         if slot == slots.count { slots.append(packet) } else { slots[slot] = packet }
         order += 1
-        events.append(Event(time: time, order: order, slot: slot, place: place))
-        var child = events.count - 1
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard events[child].isBefore(events[parent]) else { break }
-            events.swapAt(child, parent)
-            child = parent
+        let event = Event(time: time, order: order, slot: slot, place: place)
+        var hole = events.count
+        events.append(event)
+        while hole > 0 {
+            let parent = (hole - 1) / 2
+            let other = events[parent]
+            guard event.isBefore(other) else { break }
+            events[hole] = other
+            hole = parent
         }
+        events[hole] = event
     }
 
     /// Takes the earliest event, of at least one, out of the heap.
     private mutating func popEvent() -> Event {
-        events.swapAt(0, events.count - 1)
+        let earliest = events[0]
         let event = events.removeLast()
-        var parent = 0
-        while true {
-            var first = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < events.count {
-                if events[child].isBefore(events[first]) { first = child }
+        let count = events.count
+        guard count > 0 else { return earliest }
+        var hole = 0
+        var child = 1
+        while child < count {
+            var other = events[child]
+            if child + 1 < count, events[child + 1].isBefore(other) {
+                child += 1
+                other = events[child]
             }
-            guard first != parent else { return event }
-            events.swapAt(first, parent)
-            parent = first
+            guard other.isBefore(event) else { break }
+            events[hole] = other
+            hole = child
+            child = 2 * hole + 1
         }
+        events[hole] = event
+        return earliest
     }
 }
 
@@ -208,7 +218,7 @@ extension SimulatedNetwork {
                 lose(packet, at: node, .ignored)
                 return
             }
-            guard let edge = nextEdge(packet, at: 0, cameOver: nil) ?? topology.nodes[0].edges.first else {
+            guard let edge = nextEdge(packet, at: 0, cameOver: nil) ?? topology.leaving[0].first else {
                 lose(packet, at: node, .ignored)
                 return
             }
@@ -258,7 +268,7 @@ extension SimulatedNetwork {
 
     private mutating func nextEdge(_ packet: Packet, at node: Int, cameOver incoming: Int?) -> Int? {
         if topology.nodes[node].router?.loops == true, let incoming {
-            return topology.nodes[node].edges.first { topology.edges[$0].to == topology.edges[incoming].from }
+            return topology.edge(from: node, to: topology.edges[incoming].from)
         }
         guard let destination = packet.destination,
             let edge = topology.edge(from: node, cameOver: incoming, to: destination)
@@ -666,7 +676,7 @@ extension SimulatedNetwork {
             latestAnswered = max(latestAnswered, packet.origin)
             truth.packets[packet.origin].deliveries.append(
                 Truth.Delivery(
-                    time: now, node: topology.nodes[packet.responder].name,
+                    time: now, number: truth.counters.delivered, node: topology.nodes[packet.responder].name,
                     isError: packet.layout.isError(packet.bytes), isCorrupted: packet.isCorrupted,
                     hostile: packet.hostile, isReordered: isReordered, isDuplicate: isDuplicate))
         }

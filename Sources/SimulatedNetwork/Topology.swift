@@ -4,18 +4,29 @@ import PacketFormats
 ///
 /// Node 0 is the source, then come the routers, then the targets, which are leaves.
 struct Topology: Sendable {
-    /// One direction of a link.
-    struct Edge: Sendable {
-        var from: Int
-        var to: Int
-        var mtu: Int
-        var isBlackHole: Bool
-        var hidesMTU: Bool
+    /// One direction of a link. A class, as `Node` is: in a debug build an element of an array is copied to be looked at.
+    final class Edge: Sendable {
+        let from: Int
+        let to: Int
+        let mtu: Int
+        let isBlackHole: Bool
+        let hidesMTU: Bool
         /// Of the link itself.
-        var impairment: Impairment?
+        let impairment: Impairment?
         /// Addresses of the interfaces at both ends.
-        var near: Scenario.Interface
-        var far: Scenario.Interface
+        let near: Scenario.Interface
+        let far: Scenario.Interface
+
+        init(from: Int, to: Int, _ link: Scenario.Link, near: Scenario.Interface, far: Scenario.Interface) {
+            self.from = from
+            self.to = to
+            mtu = link.mtu ?? Int.max
+            isBlackHole = link.isBlackHole
+            hidesMTU = link.hidesMTU
+            impairment = link.impairment.isNothing ? nil : link.impairment
+            self.near = near
+            self.far = far
+        }
     }
 
     struct Group: Sendable {
@@ -23,24 +34,51 @@ struct Topology: Sendable {
         var edges: [Int]
     }
 
-    struct Node: Sendable {
-        var name: String
-        var v4: IPv4Address?
-        var v6: IPv6Address?
-        var access: Impairment?
-        var answers: Answers
-        var router: Scenario.Router?
-        var target: Scenario.Target?
-        var returnPath: Scenario.ReturnPath?
-        /// Numbers of the edges that leave this node, in the order of the scenario.
-        var edges: [Int] = []
-        var groups: [Group] = []
+    final class Node: Sendable {
+        let name: String
+        let v4: IPv4Address?
+        let v6: IPv6Address?
+        let access: Impairment?
+        let answers: Answers
+        let router: Scenario.Router?
+        let target: Scenario.Target?
+        let returnPath: Scenario.ReturnPath?
         /// The router of a target; of every other node itself.
-        var attachment: Int
+        let attachment: Int
+
+        init(source: Scenario.Source) {
+            name = Scenario.sourceName
+            (v4, v6) = (source.v4, source.v6)
+            access = nil
+            answers = Answers(hopLimit: 64)
+            (router, target, returnPath) = (nil, nil, nil)
+            attachment = 0
+        }
+
+        init(_ router: Scenario.Router, _ returnPath: Scenario.ReturnPath?, number: Int) {
+            name = router.name
+            (v4, v6) = (router.v4, router.v6)
+            access = router.access.isNothing ? nil : router.access
+            answers = router.answers
+            (self.router, target, self.returnPath) = (router, nil, returnPath)
+            attachment = number
+        }
+
+        init(_ target: Scenario.Target, name: String, attachment: Int) {
+            self.name = name
+            (v4, v6) = (nil, nil)
+            access = target.access.isNothing ? nil : target.access
+            answers = target.answers
+            (router, self.target, returnPath) = (nil, target, nil)
+            self.attachment = attachment
+        }
     }
 
     private(set) var nodes: [Node] = []
     private(set) var edges: [Edge] = []
+    /// The edges that leave each node, in the order of the scenario.
+    private(set) var leaving: [[Int]] = []
+    private var groups: [[Group]] = []
     private var owners: [IPAddress: Int] = [:]
     private var prefixes: [(prefix: IPPrefix, node: Int)] = []
     private var routerCount = 0
@@ -49,21 +87,14 @@ struct Topology: Sendable {
 
     init(_ scenario: Scenario) {
         let scenario = scenario.withAddresses()
-        nodes.append(
-            Node(
-                name: Scenario.sourceName, v4: scenario.source.v4, v6: scenario.source.v6,
-                answers: Answers(hopLimit: 64), attachment: 0))
+        add(Node(source: scenario.source))
         var numbers = [Scenario.sourceName: 0]
         for router in scenario.routers {
-            numbers[router.name] = nodes.count
-            let path = scenario.returns.last { $0.router == router.name }
-            nodes.append(
-                Node(
-                    name: router.name, v4: router.v4, v6: router.v6,
-                    access: router.access.isNothing ? nil : router.access, answers: router.answers, router: router,
-                    returnPath: path, attachment: nodes.count))
-            if let address = router.v4 { owners[.v4(address)] = nodes.count - 1 }
-            if let address = router.v6 { owners[.v6(address)] = nodes.count - 1 }
+            let number = nodes.count
+            numbers[router.name] = number
+            add(Node(router, scenario.returns.last { $0.router == router.name }, number: number))
+            if let address = router.v4 { owners[.v4(address)] = number }
+            if let address = router.v6 { owners[.v6(address)] = number }
         }
         routerCount = nodes.count
         for link in scenario.links {
@@ -77,19 +108,16 @@ struct Topology: Sendable {
         for balance in scenario.balances {
             guard let router = numbers[balance.router] else { continue }
             let hops = balance.nextHops.compactMap { numbers[$0] }
-            let group = hops.compactMap { hop in nodes[router].edges.first { edges[$0].to == hop } }
-            if group.count > 1 { nodes[router].groups.append(Group(key: balance.key, edges: group)) }
+            let group = hops.compactMap { hop in edge(from: router, to: hop) }
+            if group.count > 1 { groups[router].append(Group(key: balance.key, edges: group)) }
         }
         for target in scenario.targets {
             guard let via = numbers[target.via], let first = target.prefixes.first else { continue }
-            let node = nodes.count
-            nodes.append(
-                Node(
-                    name: first.targetText, access: target.access.isNothing ? nil : target.access,
-                    answers: target.answers, target: target, attachment: via))
-            join(via, node, Scenario.Link(target.via, first.targetText))
+            let number = nodes.count
+            add(Node(target, name: first.targetText, attachment: via))
+            join(via, number, Scenario.Link(target.via, first.targetText))
             for prefix in target.prefixes {
-                if prefix.isAddress { owners[prefix.first] = node } else { prefixes.append((prefix, node)) }
+                if prefix.isAddress { owners[prefix.first] = number } else { prefixes.append((prefix, number)) }
             }
         }
         // The longest prefix is found first.
@@ -97,16 +125,21 @@ struct Topology: Sendable {
         routes = [Int32](repeating: Self.unknown, count: (edges.count + nodes.count) * routerCount)
     }
 
-    private mutating func join(_ from: Int, _ to: Int, _ link: Scenario.Link) {
-        let impairment = link.impairment.isNothing ? nil : link.impairment
-        for (one, other, near, far) in [(from, to, link.near, link.far), (to, from, link.far, link.near)] {
-            nodes[one].edges.append(edges.count)
-            edges.append(
-                Edge(
-                    from: one, to: other, mtu: link.mtu ?? Int.max, isBlackHole: link.isBlackHole,
-                    hidesMTU: link.hidesMTU, impairment: impairment, near: near, far: far))
-        }
+    private mutating func add(_ node: Node) {
+        nodes.append(node)
+        leaving.append([])
+        groups.append([])
     }
+
+    private mutating func join(_ from: Int, _ to: Int, _ link: Scenario.Link) {
+        leaving[from].append(edges.count)
+        edges.append(Edge(from: from, to: to, link, near: link.near, far: link.far))
+        leaving[to].append(edges.count)
+        edges.append(Edge(from: to, to: from, link, near: link.far, far: link.near))
+    }
+
+    /// The edge that joins two nodes directly.
+    func edge(from node: Int, to neighbour: Int) -> Int? { leaving[node].first { edges[$0].to == neighbour } }
 
     /// Who has this address: a router or a target. O(prefixes).
     func owner(of address: IPAddress) -> Int? {
@@ -134,11 +167,11 @@ struct Topology: Sendable {
     /// balanced path differ in length. O(1) after the first packet.
     mutating func edge(from node: Int, cameOver incoming: Int?, to destination: Int) -> Int? {
         if let incoming, nodes[edges[incoming].from].router?.loops == true {
-            return nodes[node].edges.first { edges[$0].to == edges[incoming].from }
+            return self.edge(from: node, to: edges[incoming].from)
         }
         let attachment = nodes[destination].attachment
         if node == attachment {
-            return node == destination ? nil : nodes[node].edges.first { edges[$0].to == destination }
+            return node == destination ? nil : self.edge(from: node, to: destination)
         }
         let index = (incoming ?? edges.count + node) * routerCount + attachment
         if routes[index] == Self.unknown {
@@ -151,7 +184,7 @@ struct Topology: Sendable {
 
     /// The group of equal next hops to which the edge belongs, without the one back to where the packet came from.
     func group(of edge: Int, cameOver incoming: Int?) -> Group? {
-        guard var group = nodes[edges[edge].from].groups.first(where: { $0.edges.contains(edge) }) else { return nil }
+        guard var group = groups[edges[edge].from].first(where: { $0.edges.contains(edge) }) else { return nil }
         if let incoming { group.edges.removeAll { edges[$0].to == edges[incoming].from } }
         return group.edges.count > 1 ? group : nil
     }
@@ -167,7 +200,7 @@ struct Topology: Sendable {
             next += 1
             // The source carries nobody else's packets.
             if node == 0 && goal != 0 { continue }
-            for edge in nodes[node].edges {
+            for edge in leaving[node] {
                 let neighbour = edges[edge].to
                 guard neighbour < routerCount, neighbour != excluded, distances[neighbour] == Int.max else { continue }
                 distances[neighbour] = distances[node] + 1
@@ -176,7 +209,7 @@ struct Topology: Sendable {
         }
         var best: Int?
         var distance = Int.max
-        for edge in nodes[start].edges {
+        for edge in leaving[start] {
             let neighbour = edges[edge].to
             guard neighbour < routerCount, neighbour != excluded, neighbour != 0 || goal == 0 else { continue }
             if distances[neighbour] < distance {

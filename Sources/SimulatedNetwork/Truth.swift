@@ -59,6 +59,8 @@ public struct Truth: Hashable, Sendable {
     /// A packet that reached the host.
     public struct Delivery: Hashable, Sendable {
         public var time: Int64
+        /// Which delivery of all this is, from 1: several may have the same time.
+        public var number: Int
         /// The name of the node that answered.
         public var node: String
         /// Whether it is an ICMP error.

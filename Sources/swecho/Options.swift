@@ -106,7 +106,8 @@ private let sendTable = OptionTable<SendConfiguration>(
         operands: Operands("HOST [MESSAGE]", minimum: 1, maximum: 2, completion: .host),
         description: [
             "Prints 'Received: MESSAGE' when the message came back as it went. The message - is what standard input "
-                + "holds, to the byte; without one it is '\(SendConfiguration.defaultMessage)'.",
+                + "holds, to the byte; without one it is '\(SendConfiguration.defaultMessage)'. What is not printable in "
+                + "it is escaped, and a backslash is printed as two.",
             "An answer from anybody but HOST is named on standard error and changes nothing.",
         ],
         examples: [Example("swecho send -v -W 0.5 192.0.2.7 hello", "Waits half a second for each of three sends.")]),

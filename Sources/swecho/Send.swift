@@ -6,7 +6,12 @@ import ProbeReports
 
 /// Sends the message to the first address of the host that takes it, and prints what comes back.
 func send(_ configuration: SendConfiguration, _ output: inout OutputWriter) -> Int32 {
-    do throws(Errno) { try keepOnly([]) } catch { complain("cannot give up its rights: \(error)") }
+    do throws(Errno) {
+        try ProcessRights.reduce(to: [])
+    } catch {
+        complain("cannot give up its rights: \(error)")
+        return ExitStatus.failure
+    }
     guard dropRights() else { return ExitStatus.failure }
     guard let message = message(configuration) else { return ExitStatus.failure }
     let addresses: [IPAddress]
@@ -168,9 +173,9 @@ private struct SendReport {
                 line.add("icmp_code", error.code)
                 line.add("text", Self.words(error))
                 if let reporter = error.reporter {
-                    line.add("reporter", reporter.description)
+                    line.add("responder", reporter.description)
                 } else {
-                    line.addNull("reporter")
+                    line.addNull("responder")
                 }
                 line.add("final", error.isFinal)
             case .notSent(let failure): line.add("errno", failure.name)

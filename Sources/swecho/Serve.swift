@@ -7,7 +7,7 @@ import ProbeReports
 func serve(_ configuration: ServeConfiguration, _ output: inout OutputWriter) -> Int32 {
     var service: EchoService
     do {
-        try keepOnly(.netBindService)
+        try ProcessRights.reduce(to: .netBindService)
         service = try EchoService(
             addresses: configuration.addresses, port: configuration.port, configuration: configuration.server,
             signals: [.interrupt, .terminate, .quit])

@@ -6,25 +6,13 @@ import ProbeReports
 
 @main
 struct Tool {
-    static func main() { exit(run()) }
+    static let name = "swecho"
 
-    /// Runs in a function of its own, because `exit` would end the process before anything is closed.
-    static func run() -> Int32 {
-        var output = OutputWriter()
-        OutputWriter.ignoreBrokenPipes()
-        do throws(Errno) {
-            try ensureStandardDescriptors()
-        } catch {
-            return ExitStatus.failure
-        }
-        let status = run(&output)
-        output.flush()
-        guard let failure = output.failure else { return status }
-        if failure != .closed { complain(failure.description) }
-        return failure.exitStatus
+    static func main() {
+        exit(runTool(name) { output throws(ToolFailure) in try run(&output) })
     }
 
-    private static func run(_ output: inout OutputWriter) -> Int32 {
+    private static func run(_ output: inout OutputWriter) throws(ToolFailure) -> Int32 {
         do throws(UsageError) {
             switch try commandTable.parse(Array(CommandLine.arguments.dropFirst())) {
             case .print(let text):
@@ -34,10 +22,7 @@ struct Tool {
             case .run(.send(let configuration)): return send(configuration, &output)
             }
         } catch {
-            var errors = OutputWriter(descriptor: STDERR_FILENO)
-            errors.write("\(error)\n")
-            errors.flush()
-            return ExitStatus.failure
+            throw ToolFailure(error.message, speaker: error.tool)
         }
     }
 }
@@ -50,25 +35,15 @@ enum ExitStatus {
 }
 
 /// Says on standard error what went wrong.
-func complain(_ text: String) { reportLine(text, from: "swecho") }
-
-/// Gives up every right but the set; the caller's own user and group are the process's from here on.
-func keepOnly(_ rights: CapabilitySet) throws(Errno) {
-    try Capabilities.keepOnly(rights)
-    try Privileges.giveUpBorrowedIDs()
-}
+func complain(_ text: String) { reportLine(text, from: Tool.name) }
 
 /// Gives up every right for ever; false, and a line that says so, when one is left.
 func dropRights() -> Bool {
     do throws(Errno) {
-        try Capabilities.dropAll()
+        try ProcessRights.dropAll()
+        return true
     } catch {
         complain("cannot give up its rights: \(error)")
         return false
     }
-    guard Capabilities.verifyDropped() else {
-        complain("cannot give up its rights: a raw socket can still be opened")
-        return false
-    }
-    return true
 }

@@ -78,7 +78,18 @@ enum CommandLineTable {
                     "Runs the command in a lab that nobody else sees and that ends with it; exits with its status."
                 ]),
             [
-                OptionSection("Lab", [seed, pingSockets]),
+                OptionSection(
+                    "Lab",
+                    [
+                        seed, pingSockets,
+                        Option(
+                            "l", "log", .required("FILE"), "write down when each packet was read and written",
+                            detail: """
+                                A line per packet: in or out, the time of day in nanoseconds, by how many nanoseconds it \
+                                is late, its octets, and the first eight octets behind the IP header in hexadecimal.
+                                """, completion: .file
+                        ) { settings, value in settings.journal = try value.text(maximumLength: 4_095) },
+                    ]),
                 OptionSection(
                     "Command",
                     [

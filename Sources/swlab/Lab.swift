@@ -16,6 +16,8 @@ struct Lab: ~Copyable {
     private var buffer: [UInt8]
     /// Answers that the kernel did not take.
     private(set) var lostAtTheHost = 0
+    /// Where every packet is written down, if anywhere.
+    var journal: Journal?
 
     /// What happened so far.
     var counters: Truth.Counters { network.truth.counters }
@@ -52,13 +54,14 @@ struct Lab: ~Copyable {
         }
         return Lab(
             device: device, network: SimulatedNetwork(scenario, seed: seed, recordsPackets: false),
-            buffer: [UInt8](repeating: 0, count: 65_536))
+            buffer: [UInt8](repeating: 0, count: 65_536), journal: nil)
     }
 
     /// Carries packets until a signal comes for which `handle` returns true.
     ///
     /// A reply leaves at the moment that the simulation says, counted from when its request was read: this is what
-    /// round-trip times are measured against, so nothing here waits for a multiple of anything.
+    /// round-trip times are measured against. Waking up takes the kernel tens of microseconds, so the timer is set for a
+    /// little earlier, and the rest of the time is looked at and not slept.
     mutating func run(
         _ signals: borrowing SignalDescriptor, until handle: (Signal) -> Bool
     ) throws(Failure) {
@@ -69,9 +72,15 @@ struct Lab: ~Copyable {
             try poller.add(timer, token: Self.timerToken)
             try poller.add(signals, token: Self.signalToken)
             while true {
-                let next = try deliver()
-                if let next { try timer.set(to: next) }
-                for index in 0..<(try poller.wait(timeoutMilliseconds: next == nil ? nil : Self.patience)) {
+                let timeout: Int32?
+                if let next = deliver() {
+                    let isNear = next - Self.lead <= SystemClock.monotonic.now
+                    if !isNear { try timer.set(to: next - Self.lead) }
+                    timeout = isNear ? 0 : Self.patience
+                } else {
+                    timeout = nil
+                }
+                for index in 0..<(try poller.wait(timeoutMilliseconds: timeout)) {
                     switch poller.event(at: index).token {
                     case Self.deviceToken: try take()
                     case Self.timerToken: try timer.acknowledge()
@@ -85,12 +94,15 @@ struct Lab: ~Copyable {
     }
 
     /// Hands the kernel what is due, a batch at most, and returns when to go on; nil when nothing is under way.
-    private mutating func deliver() throws(Errno) -> Int64? {
+    private mutating func deliver() -> Int64? {
         for _ in 0..<Self.batch {
-            guard let next = network.nextDelivery, next <= SystemClock.monotonic.now else { break }
+            let now = SystemClock.monotonic.now
+            guard let next = network.nextDelivery, next <= now else { break }
             guard let packet = network.receive(at: next) else { continue }
+            let time = SystemClock.realtime.now
             do throws(Errno) {
                 try device.write(packet.bytes)
+                journal?.add("out", packet[...], at: time, late: now - next)
             } catch {
                 // The kernel's memory may be full, or the interface down: a loss like others on the last hop.
                 lostAtTheHost += 1
@@ -103,10 +115,14 @@ struct Lab: ~Copyable {
     private mutating func take() throws(Errno) {
         for _ in 0..<Self.batch {
             guard let count = try device.read(into: &buffer) else { return }
-            let now = SystemClock.monotonic.now
-            network.send(Array(buffer[..<count]), at: now)
+            let time = SystemClock.realtime.now
+            network.send(Array(buffer[..<count]), at: SystemClock.monotonic.now)
+            journal?.add("in", buffer[..<count], at: time, late: 0)
         }
     }
+
+    /// Completes the journal, if there is one.
+    mutating func finish() throws(Failure) { try journal?.finish() }
 
     private static func makeDevice() throws(Failure) -> TunDevice {
         do throws(Errno) {
@@ -126,6 +142,8 @@ struct Lab: ~Copyable {
     private static let batch = 64
     /// The timer wakes the loop; this only bounds what a lost timer could cost.
     private static let patience: Int32 = 1_000
+    /// How long before a reply is due the loop stops sleeping.
+    private static let lead: Int64 = 100_000
     private static let deviceToken: UInt64 = 0
     private static let timerToken: UInt64 = 1
     private static let signalToken: UInt64 = 2

@@ -58,6 +58,7 @@ struct LabSettings: Sendable {
     var name = "swlab"
     var user: User?
     var printsCounters = false
+    var journal: String?
 }
 
 /// What the command line asks for.
@@ -76,7 +77,13 @@ enum Commands {
     static func up(_ settings: LabSettings, _ name: String) throws(Failure) -> Int32 {
         let scenario = try scenario(settings.scenario)
         let claim = try Registry.Claim(name)
-        var lab = try Lab.make(scenario, seed: settings.seed, pingSockets: settings.pingSockets)
+        var lab: Lab
+        do throws(Failure) {
+            lab = try Lab.make(scenario, seed: settings.seed, pingSockets: settings.pingSockets)
+        } catch {
+            claim.withdraw()
+            throw error
+        }
         do throws(Failure) {
             try Registry.pin(name)
         } catch {
@@ -135,7 +142,11 @@ enum Commands {
     /// Runs a command in a lab of its own and returns the command's exit status.
     static func run(_ settings: LabSettings, _ command: LabCommand) throws(Failure) -> Int32 {
         let scenario = try scenario(settings.scenario)
+        // With the caller's view of the file system, and before there is anything to undo.
+        var journal: Journal?
+        if let path = settings.journal { journal = try Journal(path) }
         var lab = try Lab.make(scenario, seed: settings.seed, pingSockets: settings.pingSockets)
+        lab.journal = journal.take()
         let signals: SignalDescriptor
         do throws(Errno) { signals = try SignalDescriptor(Lab.signals) } catch { throw Failure("signals: \(error)") }
         let child = try command.start()
@@ -158,6 +169,7 @@ enum Commands {
             kill(child, SIGTERM)
             throw error
         }
+        try lab.finish()
         if settings.printsCounters {
             try writeAll(text(lab.counters, lab.lostAtTheHost), to: STDERR_FILENO, "standard error")
         }

@@ -26,20 +26,15 @@ struct Tool {
             case .run(let operands): hosts = operands
             }
         } catch {
-            throw ToolFailure(error.message)
+            throw ToolFailure(error.message, speaker: error.tool)
         }
         try check(options, hosts)
 
-        let selection = try openTransport(options, hosts)
+        let selection = try TransportSelection.openAndDropRights(request(options, hosts))
         let notice = selection.notice(program: name)
         let rung = selection.transport.rung
         let method = selection.transport.method
         let versions = selection.transport.versions
-        do throws(Errno) {
-            try ProcessRights.dropAll()
-        } catch {
-            throw ToolFailure("cannot give up its rights: \(error)")
-        }
         if let notice, !options.isQuiet || rung == .udp {
             reportLine(notice, from: name)
         } else if options.isVerbose {
@@ -71,14 +66,7 @@ struct Tool {
         }
     }
 
-    private static func openTransport(
-        _ options: Options, _ hosts: [String]
-    ) throws(ToolFailure) -> TransportSelection {
-        do throws(Errno) {
-            try ProcessRights.reduce(to: .netRaw)
-        } catch {
-            throw ToolFailure("cannot reduce its rights: \(error)")
-        }
+    private static func request(_ options: Options, _ hosts: [String]) -> TransportRequest {
         var request = TransportRequest(
             method: options.wantsUDP ? .udp(destinationPort: options.port ?? Options.echoPort) : .icmpEcho)
         request.payloadLength = options.payloadLength
@@ -88,17 +76,7 @@ struct Tool {
             request.fallback = .udp(destinationPort: options.port ?? Options.fallbackPort)
         }
         request.versions = options.version.map { [$0] } ?? versions(of: hosts)
-        let identity: ProbeIdentity
-        do throws(Errno) {
-            identity = try .random()
-        } catch {
-            throw ToolFailure("cannot get random numbers: \(error)")
-        }
-        do throws(TransportError) {
-            return try .open(request, identity: identity)
-        } catch {
-            throw ToolFailure(error.description)
-        }
+        return request
     }
 
     /// Only the versions of the addresses, where every host is one.

@@ -26,20 +26,15 @@ struct Tool {
             case .run(let given): operands = given
             }
         } catch {
-            throw ToolFailure(error.message)
+            throw ToolFailure(error.message, speaker: error.tool)
         }
         let size = try operands.count > 1 ? packetLength(operands[1], options) : nil
         try check(options)
 
-        let selection = try openTransport(options, host: operands[0], size)
+        let selection = try TransportSelection.openAndDropRights(request(options, host: operands[0], size))
         let notice = selection.notice(program: name)
         let rung = selection.transport.rung
         let versions = selection.transport.versions
-        do throws(Errno) {
-            try ProcessRights.dropAll()
-        } catch {
-            throw ToolFailure("cannot give up its rights: \(error)")
-        }
         if let notice {
             reportLine(notice, from: name)
         } else if options.isVerbose {
@@ -71,14 +66,9 @@ struct Tool {
         }
     }
 
-    private static func openTransport(
+    private static func request(
         _ options: Options, host: String, _ size: Int?
-    ) throws(ToolFailure) -> TransportSelection {
-        do throws(Errno) {
-            try ProcessRights.reduce(to: .netRaw)
-        } catch {
-            throw ToolFailure("cannot reduce its rights: \(error)")
-        }
+    ) throws(ToolFailure) -> TransportRequest {
         var request = TransportRequest(method: options.method)
         request.payloadLength = size ?? TraceSession.payloadLength
         request.dontFragment = options.dontFragment
@@ -95,17 +85,7 @@ struct Tool {
             }
             request.versions = [address.version]
         }
-        let identity: ProbeIdentity
-        do throws(Errno) {
-            identity = try .random()
-        } catch {
-            throw ToolFailure("cannot get random numbers: \(error)")
-        }
-        do throws(TransportError) {
-            return try .open(request, identity: identity)
-        } catch {
-            throw ToolFailure(error.description)
-        }
+        return request
     }
 
     private static func resolve(

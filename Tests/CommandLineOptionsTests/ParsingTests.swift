@@ -119,6 +119,7 @@ struct ParsingTests {
                     "an option without a name: lost",
                 ])
         #expect(sample.problems.isEmpty)
+        #expect(commands.problems.isEmpty)
     }
 
     /// Parses on many threads share glibc's one set of variables.

@@ -101,7 +101,7 @@ struct JSONSchema {
         case (.null, "null"), (.boolean, "boolean"), (.string, "string"), (.array, "array"), (.object, "object"),
             (.number, "number"):
             true
-        case (.number, "integer"): value.integer != nil
+        case (.number(let digits), "integer"): digits.allSatisfy { $0.isNumber || $0 == "-" }
         default: false
         }
     }

@@ -56,6 +56,7 @@ import Testing
         #expect(seen == truth.packets.map(\.deliveries.count), "seed \(seed)")
         #expect(corrupted == truth.packets.reduce(0) { $0 + $1.deliveries.count { $0.isCorrupted } })
         #expect(reordered == counters.reordered && reordered > 0)
+        #expect(counters.duplicated > 0 && counters.corrupted > 0 && counters.heldBack > 0)
         // Every packet and copy ends somewhere, exactly once.
         #expect(count + counters.duplicated == counters.delivered + counters.lostForward + counters.lostBackward)
         // Lost on one of two ways: 1 - 0.9 * 0.9, give or take five deviations.

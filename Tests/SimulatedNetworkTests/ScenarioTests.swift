@@ -223,6 +223,15 @@ private let everything = """
         #expect(try network.ask(Host.echo(to: target))[0].isEchoReply)
     }
 
+    @Test func aNarrowLinkIsSaidToBeOne() throws {
+        var network = SimulatedNetwork(.demo, seed: 1)
+        let payload = [UInt8](repeating: 0, count: 1_420)
+        let v4 = try network.ask(Host.echo(to: "10.0.9.9", payload: payload, dontFragment: true))[0]
+        #expect(v4.code == 4 && v4.rest == 1_400 && v4.source == "10.0.5.1")
+        let v6 = try network.ask(Host.echo(to: "fd00:9::9", payload: payload))[0]
+        #expect(v6.type == .V6.packetTooBig && v6.rest == 1_400 && v6.source == "fd00:5::1")
+    }
+
     @Test func placesThatCanNotBeReached() throws {
         var network = SimulatedNetwork(.demo, seed: 1)
         #expect(try network.ask(Host.echo(to: "10.0.6.6"))[0].code == 13)

@@ -2,11 +2,17 @@ import Glibc
 import LinuxSockets
 
 /// A program that ran to its end: how it ended and what it printed.
-public struct CommandResult: Sendable {
+public struct CommandResult: Hashable, Sendable {
     /// The exit status, or 128 and the number of the signal that ended it.
     public var status: Int32
     public var output: String
     public var errors: String
+
+    public init(status: Int32, output: String = "", errors: String = "") {
+        self.status = status
+        self.output = output
+        self.errors = errors
+    }
 }
 
 /// Why a program did not run as a test needs it.
@@ -132,7 +138,7 @@ public struct ChildProcess: ~Copyable {
     }
 
     /// As `wait(forOutput:)`, for standard error.
-    public mutating func wait(seconds: Int64 = 30, forErrors condition: (String) -> Bool) throws {
+    public mutating func waitForErrors(seconds: Int64 = 30, until condition: (String) -> Bool) throws {
         let deadline = SystemClock.monotonic.now + seconds * 1_000_000_000
         while !condition(String(decoding: errors, as: UTF8.self)) {
             guard try collect(until: deadline) else {
