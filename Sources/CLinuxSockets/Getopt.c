@@ -10,6 +10,23 @@ _Static_assert(offsetof(struct np_long_option, argument) == offsetof(struct opti
 _Static_assert(offsetof(struct np_long_option, flag) == offsetof(struct option, flag), "offset of flag");
 _Static_assert(offsetof(struct np_long_option, code) == offsetof(struct option, val), "offset of val");
 
+static int argument_count;
+static char **arguments_at_start;
+
+// glibc gives constructors what it gives main.
+__attribute__((constructor)) static void remember_arguments(int count, char **arguments) {
+    argument_count = count;
+    arguments_at_start = arguments;
+}
+
+int np_argument_count(void) {
+    return argument_count;
+}
+
+const char *np_argument(int index) {
+    return index >= 0 && index < argument_count ? arguments_at_start[index] : NULL;
+}
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void np_getopt_begin(void) {

@@ -132,6 +132,10 @@ int np_set_dumpable(int dumpable) {
     return prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0);
 }
 
+int np_clear_ambient(void) {
+    return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+}
+
 int np_drop_bounding(int capability) {
     return prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
 }

@@ -14,7 +14,8 @@ public struct RoundTripStatistics: Sendable {
     private var squares = 0.0
     private var histogram: Histogram<UInt32>?
 
-    /// - Parameter withPercentiles: keep a histogram of 110 KB, made with the first value.
+    /// - Parameter withPercentiles: keep a histogram of 110 KB, made with the second value: one alone has no
+    ///   percentile, and runs of one probe are many.
     public init(withPercentiles: Bool) { keepsHistogram = withPercentiles }
     private let keepsHistogram: Bool
 
@@ -29,17 +30,19 @@ public struct RoundTripStatistics: Sendable {
             maximum = max(maximum, roundTrip)
             jitter += (Double((roundTrip.nanoseconds - last.nanoseconds).magnitude) - jitter) / 16
         }
+        let previous = last
         last = roundTrip
         count += 1
         let distance = value - mean
         mean += distance / Double(count)
         squares += distance * (value - mean)
-        guard keepsHistogram else { return }
+        guard keepsHistogram, count > 1 else { return }
         if histogram == nil {
             histogram = Histogram(
                 highestTrackableValue: Self.highestInHistogram, numberOfSignificantValueDigits: .three)
+            histogram?.record(Self.histogramValue(previous))
         }
-        histogram?.record(min(UInt64(max(1, roundTrip.nanoseconds)), Self.highestInHistogram))
+        histogram?.record(Self.histogramValue(roundTrip))
     }
 
     /// The mean deviation that ping prints: the standard deviation of the population, in nanoseconds.
@@ -53,6 +56,10 @@ public struct RoundTripStatistics: Sendable {
         let value = Int64(clamping: histogram.valueAtPercentile(percent))
         // The bucket's upper end may lie above every value that it holds.
         return min(max(TimeSpan(nanoseconds: value), minimum), maximum)
+    }
+
+    private static func histogramValue(_ roundTrip: TimeSpan) -> UInt64 {
+        min(UInt64(max(1, roundTrip.nanoseconds)), highestInHistogram)
     }
 
     /// One minute: a longer round trip counts as this one in percentiles.

@@ -18,39 +18,49 @@ extension Resolver {
     public static func resolve(
         hosts: [String], family: IPVersion?, usable: [IPVersion]
     ) throws(Errno) -> [ResolvedHost] {
-        var answers: [String: Result<[IPAddress], ResolveError>] = [:]
-        var numeric: Set<String> = []
-        var names: [String] = []
-        for host in hosts where answers[host] == nil && !names.contains(host) {
+        var resolved: [ResolvedHost] = []
+        var named: [Int] = []
+        for host in hosts {
+            var answer: Result<[IPAddress], ResolveError>?
             do throws(ResolveError) {
-                if let address = try numericAddress(host, family: family) {
-                    answers[host] = .success([address])
-                    numeric.insert(host)
-                } else {
-                    names.append(host)
-                }
+                if let address = try numericAddress(host, family: family) { answer = .success([address]) }
             } catch {
-                answers[host] = .failure(error)
+                answer = .failure(error)
             }
+            if answer == nil { named.append(resolved.count) }
+            let isNumeric = if case .success = answer { true } else { false }
+            resolved.append(ResolvedHost(name: host, address: address(of: host, answer, usable), isNumeric: isNumeric))
         }
+        // Addresses alone need no dictionary, whose first use costs more than all of the above.
+        guard !named.isEmpty else { return resolved }
+        var names: [String] = []
+        for index in named where !names.contains(resolved[index].name) { names.append(resolved[index].name) }
+        var answers: [String: Result<[IPAddress], ResolveError>] = [:]
         if let name = names.first, names.count == 1 {
             do throws(ResolveError) {
                 answers[name] = .success(try resolve(name, family: family))
             } catch {
                 answers[name] = .failure(error)
             }
-        } else if !names.isEmpty {
+        } else {
             try ask(names, family, into: &answers)
         }
-        return hosts.map { host in
-            let address = (answers[host] ?? .failure(.unknownHost(name: host, reason: "no answer"))).flatMap {
-                addresses -> Result<IPAddress, ResolveError> in
-                if let address = addresses.first(where: { usable.contains($0.version) }) {
-                    return .success(address.replacingUnspecified)
-                }
-                return .failure(.unknownHost(name: host, reason: "no address of a version that this host has"))
+        for index in named {
+            let name = resolved[index].name
+            resolved[index].address = address(of: name, answers[name], usable)
+        }
+        return resolved
+    }
+
+    /// The first address that probes can be sent to.
+    private static func address(
+        of host: String, _ answer: Result<[IPAddress], ResolveError>?, _ usable: [IPVersion]
+    ) -> Result<IPAddress, ResolveError> {
+        (answer ?? .failure(.unknownHost(name: host, reason: "no answer"))).flatMap { addresses in
+            if let address = addresses.first(where: { usable.contains($0.version) }) {
+                return .success(address.replacingUnspecified)
             }
-            return ResolvedHost(name: host, address: address, isNumeric: numeric.contains(host))
+            return .failure(.unknownHost(name: host, reason: "no address of a version that this host has"))
         }
     }
 

@@ -153,7 +153,7 @@ public struct TransportSelection: ~Copyable {
             version == .v4
                 ? .icmp(identifiers, sourcePorts: ports) : .icmpv6(identifiers, sourcePorts: ports))
         let sender = try bound(Socket(family: family(version), type: .raw, protocol: .raw), version, source)
-        try sender.attachDiscardingQueued(.dropAll)
+        try sender.attach(.dropAll)
         try sender.set(.receiveErrors, to: true)
         try sender.set(.headerIncluded, to: true)
         channels.append(Channel(sender, version, incoming: .nothing, encapsulation: .ipPacket, codec: codec))

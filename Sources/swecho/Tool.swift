@@ -14,7 +14,7 @@ struct Tool {
 
     private static func run(_ output: inout OutputWriter) throws(ToolFailure) -> Int32 {
         do throws(UsageError) {
-            switch try commandTable.parse(Array(CommandLine.arguments.dropFirst())) {
+            switch try commandTable.parse(CommandLineArguments.operandsAndOptions) {
             case .print(let text):
                 output.write(text)
                 return ExitStatus.success

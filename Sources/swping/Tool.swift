@@ -19,7 +19,7 @@ struct Tool {
         var options = Options()
         let hosts: [String]
         do throws(UsageError) {
-            switch try Options.table.parse(Array(CommandLine.arguments.dropFirst()), into: &options) {
+            switch try Options.table.parse(CommandLineArguments.operandsAndOptions, into: &options) {
             case .print(let text):
                 output.write(text)
                 return 0

@@ -21,6 +21,10 @@ struct np_getopt_step {
     const char *value;
 };
 
+// The argument vector that the process was started with, before any program of it ran.
+int np_argument_count(void);
+const char *np_argument(int index);
+
 void np_getopt_begin(void);
 struct np_getopt_step np_getopt_next(int count, char **arguments, const char *letters,
                                      const struct np_long_option *options);

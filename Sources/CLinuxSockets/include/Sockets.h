@@ -52,6 +52,7 @@ int np_set_keep_capabilities(int keep);
 int np_set_no_new_privileges(void);
 int np_no_new_privileges(void);
 int np_set_dumpable(int dumpable);
+int np_clear_ambient(void);
 int np_drop_bounding(int capability);
 int np_real_ids(uid_t *user, gid_t *group);
 int np_has_other_ids(void);

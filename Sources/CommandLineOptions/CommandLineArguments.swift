@@ -1,0 +1,21 @@
+import CLinuxSockets
+
+/// The command line of this process.
+public enum CommandLineArguments {
+    /// What stands behind the program's name, repaired where it is not UTF-8. O(length).
+    ///
+    /// `CommandLine.arguments` finds the same by reading `/proc/self/maps`: where `/proc` is hidden it is empty, and
+    /// elsewhere it takes a twentieth of a short run.
+    public static var operandsAndOptions: [String] {
+        let count = Int(np_argument_count())
+        guard count > 1 else { return [] }
+        var arguments: [String] = []
+        arguments.reserveCapacity(count - 1)
+        for index in 1..<count {
+            // The kernel put the strings on the stack, where they stay as long as the process lives.
+            guard let text = unsafe np_argument(Int32(truncatingIfNeeded: index)) else { break }
+            arguments.append(unsafe String(cString: text))
+        }
+        return arguments
+    }
+}
