@@ -164,6 +164,8 @@ final class TraceSession {
     /// Waits for the names that are missing, but not past `instant`.
     private func waitForNames(until instant: Int64) throws(Errno) {
         guard !waiting.isEmpty else { return }
+        // The last answer may be there though no question is open any more.
+        defer { takeNames() }
         var poller = try Poller()
         try poller.add(resolver, token: 0)
         while resolver.pendingCount > 0 {

@@ -57,8 +57,8 @@ public final class NamespaceLab {
         let (one, two) = (self[first], self[second])
         try one.exec("ip", "link", "add", "name", second, "type", "veth", "peer", "name", first, "netns", two.path)
         let news = (try one.run { try LinkNews() }, try two.run { try LinkNews() })
-        try one.configure(second, host: 1, v4, v6, mtu)
-        try two.configure(first, host: 2, v4, v6, mtu)
+        try one.configure(second, host: 1, v4, v6, mtu, peer: try two.hardwareAddress(of: first))
+        try two.configure(first, host: 2, v4, v6, mtu, peer: try one.hardwareAddress(of: second))
         try one.run { try news.0.waitUntilUsable(second) }
         try two.run { try news.1.waitUntilUsable(first) }
     }
@@ -155,17 +155,35 @@ public final class NamespaceLab {
             }
         }
 
-        fileprivate func configure(_ interface: String, host: Int, _ v4: String?, _ v6: String?, _ mtu: Int) throws {
+        fileprivate func hardwareAddress(of interface: String) throws -> String {
+            let words = try exec("ip", "-o", "link", "show", "dev", interface).split(separator: " ")
+            guard let kind = words.firstIndex(of: "link/ether"), kind + 1 < words.count else {
+                throw CommandFailure(description: "\(interface) has no hardware address")
+            }
+            return String(words[kind + 1])
+        }
+
+        /// Gives an interface its addresses and makes the neighbour known for ever: the first packets of a test shall
+        /// not wait for, or get lost in, the search for it.
+        fileprivate func configure(
+            _ interface: String, host: Int, _ v4: String?, _ v6: String?, _ mtu: Int, peer: String
+        ) throws {
             try exec("ip", "link", "set", "dev", interface, "mtu", "\(mtu)", "up")
             let other = 3 - host
             if let v4 {
                 try exec("ip", "address", "add", "\(v4).\(host)/24", "dev", interface)
-                if let address = IPAddress("\(v4).\(other)") { neighbours[interface, default: []].append(address) }
+                try learn("\(v4).\(other)", at: peer, on: interface)
             }
             if let v6 {
                 try exec("ip", "address", "add", "\(v6)::\(host)/64", "dev", interface, "nodad")
-                if let address = IPAddress("\(v6)::\(other)") { neighbours[interface, default: []].append(address) }
+                try learn("\(v6)::\(other)", at: peer, on: interface)
             }
+        }
+
+        private func learn(_ address: String, at hardwareAddress: String, on interface: String) throws {
+            if let address = IPAddress(address) { neighbours[interface, default: []].append(address) }
+            try exec(
+                "ip", "neighbour", "replace", address, "lladdr", hardwareAddress, "dev", interface, "nud", "permanent")
         }
 
         private static let newSettings = [

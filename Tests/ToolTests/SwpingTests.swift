@@ -254,7 +254,7 @@ struct SwpingNetworkTests {
         try lab["r"].exec("ip", "route", "add", "blackhole", "10.0.2.9/32")
         try lab["a"].run {
             var command = ToolCommand(
-                "swping", "-c", "2", "-i", "0.01", "-W", "0.1", "10.0.2.2", "10.0.2.9", "fd00:2::2")
+                "swping", "-c", "2", "-i", "0.01", "-W", "0.5", "10.0.2.2", "10.0.2.9", "fd00:2::2")
             let dead = try command.run()
             #expect(dead.status == 1)
             let headers = dead.output.split(separator: "\n").filter { $0.hasPrefix("--- ") }
@@ -263,7 +263,7 @@ struct SwpingNetworkTests {
                     "--- 10.0.2.2 ping statistics ---", "--- 10.0.2.9 ping statistics ---",
                     "--- fd00:2::2 ping statistics ---", "--- total of 3 hosts ---",
                 ])
-            #expect(dead.output.hasSuffix("2 of 3 hosts answered\n"), "\(dead.output)")
+            #expect(dead.output.contains("\n2 of 3 hosts answered\n"), "\(dead.output)")
             #expect(dead.errors.isEmpty)
 
             command.files = ["/etc/hosts": "10.0.2.2 target.test\n", "/etc/resolv.conf": "nameserver 127.0.0.1\n"]
