@@ -133,6 +133,26 @@ struct SwtraceTests {
         #expect(result.status == 0)
     }
 
+    /// Link-local addresses are of an interface, which has a name.
+    @Test func zonesAreNamed() throws {
+        let lab = try Self.chain()
+        let addresses = try lab["r1"].run { try Interface.all() }.first { $0.name == "a" }?.addresses ?? []
+        let address = try #require(addresses.map(\.address).first { "\($0)".hasPrefix("fe80:") }).withoutZone
+        try lab["a"].run {
+            for tool in [["swtrace", "-n"], ["swping", "-c", "1"]] {
+                for rung in ["raw", "udp"] {
+                    var command = ToolCommand(tool[0])
+                    command.arguments = tool.dropFirst() + ["--rung", rung, "\(address)%r1"]
+                    let result = try command.run()
+                    #expect(result.output.contains("to \(address)%r1 (\(address)%r1)") || tool[0] == "swping")
+                    #expect(result.output.contains("\n 1  \(address)%r1  ") || tool[0] == "swping")
+                    #expect(result.output.contains("from \(address)%r1: ") || tool[0] == "swtrace", "\(result.output)")
+                    #expect(result.status == 0)
+                }
+            }
+        }
+    }
+
     @Test(arguments: ["raw", "udp"])
     func whatIsTooLongForTheFirstLinkIsNotSent(rung: String) throws {
         let lab = try Self.chain()
@@ -140,6 +160,7 @@ struct SwtraceTests {
             try ToolCommand("swtrace", "--rung", rung, "-n", "-F", "10.0.4.2", "3000").run()
         }
         #expect(result.errors == "swtrace: not sent: hop 1 (EMSGSIZE: Message too long)\n", "\(rung): \(result)")
+        #expect(result.output == "traceroute to 10.0.4.2 (10.0.4.2), 30 hops max, 3000 byte packets\n")
         #expect(result.status == 2)
     }
 
