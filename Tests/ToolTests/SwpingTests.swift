@@ -305,7 +305,29 @@ struct SwpingNetworkTests {
         #expect(result.status == 1)
     }
 
-    /// A lost last probe is waited for as long as `-W` says, and not ten seconds.
+    /// What this host's own packet filter refuses is neither lost nor tried again until it passes.
+    @Test(.enabled(if: hasProgram("nft"), "needs nft(8)"), arguments: rungs)
+    func whatTheFirewallRefusesIsNotSent(rung: String) throws {
+        let lab = try NamespaceLab.chain("a", "r", "b")
+        try lab["a"].set("net.ipv4.ping_group_range", "0 2147483647")
+        let rules = """
+            table ip t {
+                chain o {
+                    type filter hook output priority 0;
+                    ip daddr 10.0.2.2 numgen inc mod 3 0 drop;
+                }
+            }
+            """
+        try lab["a"].exec("nft", rules)
+        let result = try lab["a"].run {
+            try ToolCommand("swping", "--rung", rung, "-c", "9", "-i", "0.01", "10.0.2.2").run()
+        }
+        #expect(result.errors.contains("_seq=1 (EPERM: Operation not permitted)\n"), "\(result)")
+        #expect(result.output.contains("6 packets transmitted, 6 received, 0% packet loss"), "\(result)")
+        #expect(result.output.contains("3 not sent (EPERM)"), "\(result)")
+        #expect(result.status == 0)
+    }
+
     @Test func whatDoesNotLeaveThisHostIsNoLoss() throws {
         let lab = try NamespaceLab("a")
         let result = try lab["a"].run { try ToolCommand("swping", "-c", "2", "-i", "0.01", "203.0.113.1").run() }
