@@ -77,7 +77,10 @@ public struct PathTrace: Measurement, Sendable {
     private var ready: [Place] = []
     private var readyHead = 0
     private var inFlight: [ProbeID] = []
+    private let firstHop: Int
     private var nextRow: Int
+    /// Since when the local queue has taken nothing.
+    private var fullSince: Timestamp?
     private var nextSend = Timestamp(nanoseconds: .min)
     private var sentCount: UInt16 = 0
     /// Once errors without identity came: what is missing is asked for again, one probe at a time.
@@ -86,12 +89,13 @@ public struct PathTrace: Measurement, Sendable {
 
     public init(_ configuration: Configuration) {
         self.configuration = configuration
-        nextRow = configuration.firstHop
-        let row = Array(repeating: Query(), count: configuration.queries)
-        rows = Array(repeating: row, count: max(configuration.maximumHop, 0))
+        firstHop = max(1, configuration.firstHop)
+        nextRow = firstHop
+        let row = Array(repeating: Query(), count: max(0, configuration.queries))
+        rows = Array(repeating: row, count: min(max(0, configuration.maximumHop), Int(UInt8.max)))
         isExpanded = Array(repeating: configuration.queries <= 1, count: rows.count)
-        if configuration.firstHop <= configuration.maximumHop, configuration.queries > 0 {
-            ready = (configuration.firstHop...configuration.maximumHop).map { Place(hop: $0, query: 0) }
+        if firstHop <= rows.count, configuration.queries > 0 {
+            ready = (firstHop...rows.count).map { Place(hop: $0, query: 0) }
         } else {
             isOver = true
         }
@@ -110,7 +114,6 @@ public struct PathTrace: Measurement, Sendable {
             rows[place.hop - 1][place.query].state = .inFlight(id)
             inFlight.append(id)
             if configuration.pause > .zero { nextSend = now + configuration.pause }
-            if isAskingAlone { statistics.askedAlone += 1 }
             return Transmit(id: id, probe: probe(hop: place.hop))
         }
         return nil
@@ -130,7 +133,7 @@ public struct PathTrace: Measurement, Sendable {
 
     private var window: Int { isAskingAlone ? 1 : max(1, configuration.maximumInFlight) }
 
-    private var limit: Int { lastHop ?? configuration.maximumHop }
+    private var limit: Int { lastHop ?? rows.count }
 
     private func isWanted(_ place: Place) -> Bool {
         guard place.hop >= nextRow, place.hop <= limit else { return false }
@@ -150,6 +153,8 @@ public struct PathTrace: Measurement, Sendable {
         if record.state == .pending {
             record.state = .outstanding
             statistics.transmitted += 1
+            if isAskingAlone { statistics.askedAlone += 1 }
+            fullSince = nil
         }
         if stamp.clock == .kernel || record.stamp.clock == .user { record.stamp = stamp }
         table[id] = record
@@ -167,17 +172,22 @@ public struct PathTrace: Measurement, Sendable {
         let place = Place(hop: Int(record.subject), query: Int(record.sequence))
         table[id]?.state = .unsent
         inFlight.removeAll { $0 == id }
-        if failure == .retryLater {
+        guard !isOver else { return }
+        let since = fullSince ?? now
+        if failure == .retryLater, now - since < Self.retryLimit {
+            fullSince = since
             rows[place.hop - 1][place.query].state = .waiting
             readyHead -= 1
             ready[readyHead] = place
             nextSend = now + Self.retryPause
-            return
+        } else {
+            rows[place.hop - 1][place.query].state = .unsent
+            statistics.unsent += 1
+            events.append(.unsent(hop: place.hop, failure: failure))
+            expand(place.hop)
         }
-        rows[place.hop - 1][place.query].state = .unsent
-        statistics.unsent += 1
-        events.append(.unsent(hop: place.hop, failure: failure))
-        expand(place.hop)
+        // It may have been the last one that the destination's own row waited for.
+        if let lastHop { expand(lastHop) }
         settleRows()
     }
 
@@ -220,7 +230,7 @@ public struct PathTrace: Measurement, Sendable {
             endPath(at: hop)
         case .error: endPath(at: hop)
         }
-        for passed in configuration.firstHop...hop { expand(passed) }
+        for passed in firstHop...hop { expand(passed) }
         if let lastHop { expand(lastHop) }
         settleRows()
     }
@@ -432,5 +442,7 @@ public struct PathTrace: Measurement, Sendable {
     /// A hop that no later one has overtaken is asked for the rest of its queries after this long.
     private static let patience = TimeSpan.seconds(1)
     private static let retryPause = TimeSpan.milliseconds(1)
+    /// A queue that stays full for so long counts as a failure.
+    private static let retryLimit = TimeSpan.milliseconds(500)
     private static let stampPatience = TimeSpan.milliseconds(1)
 }

@@ -207,22 +207,37 @@ private final class LinkNews {
 
     init() throws(Errno) {
         socket = try Socket(family: .netlink, type: .raw, protocol: .netlinkRoute)
-        // RTMGRP_LINK, RTMGRP_IPV6_IFADDR.
-        try socket.bind(to: SocketAddress(netlinkPort: 0, groups: 0x101))
+        // RTMGRP_LINK, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE.
+        try socket.bind(to: SocketAddress(netlinkPort: 0, groups: 0x501))
     }
 
     /// Waits until the interface passes packets: the kernel connects its queue some time after the carrier is there,
-    /// and drops in silence what is sent before. The link-local address comes right after that.
+    /// and drops in silence what is sent before. The link-local address comes right after that. Packets to an address
+    /// are taken in only when its local route is there too, which the kernel adds in the background: before that a node
+    /// forwards what is meant for itself.
     func waitUntilUsable(_ name: String) throws {
         let hasIPv6 = unsafe access("/proc/sys/net/ipv6", F_OK) == 0
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while true {
             let interface = try Interface.all().first { $0.name == name }
-            if let interface, interface.isRunning, !hasIPv6 || interface.addresses.contains(where: Self.isLinkLocal) {
+            if let interface, interface.isRunning, !hasIPv6 || interface.addresses.contains(where: Self.isLinkLocal),
+                interface.addresses.allSatisfy(Self.isDeliveredHere)
+            {
                 return
             }
             try socket.wait(for: .readable)
             while try socket.receive(into: &buffer) != nil {}
+        }
+    }
+
+    /// Whether the route to one of our own addresses leads to the loopback, whose MTU no other interface has.
+    private static func isDeliveredHere(_ entry: Interface.Address) -> Bool {
+        do throws(Errno) {
+            let socket = try Socket(family: entry.address.version == .v4 ? .inet : .inet6, type: .datagram)
+            try socket.connect(to: SocketAddress(entry.address, port: 9))
+            return try socket.value(of: .routeMTU) >= 65_535
+        } catch {
+            return false
         }
     }
 
