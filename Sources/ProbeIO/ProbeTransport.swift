@@ -197,6 +197,10 @@ public struct ProbeTransport: ~Copyable {
             return .rewriteWithoutKeys
         case .messageTooLong where channel.encapsulation == .ipPacket && !dontFragment:
             return sendFragments(of: refused, on: channel) ? .sentOtherwise : .giveUp
+        case .notPermitted:
+            // This host's packet filter; no ICMP error has that number, so that there is none to take.
+            restartCountedKeys(on: channel)
+            return .giveUp
         default:
             // An ICMP error of an earlier probe makes the next send fail unsent: take it, then try again (ip(7)).
             guard channel.readsErrors, attempts < Self.maximumAttempts else {

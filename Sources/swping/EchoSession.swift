@@ -45,8 +45,12 @@ final class EchoSession {
         self.configuration = configuration
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
         text.reportsTimeouts = options.isVerbose
+        var json = EchoJSONReport(targets: reported, method: method)
+        let zones = Resolver.zoneNames(of: addresses).mapValues { SafeText(name: $0) }
+        text.zones = zones
+        json.zones = zones
         self.text = text
-        json = EchoJSONReport(targets: reported, method: method)
+        self.json = json
         clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<EchoSweep>.now)
         do throws(Errno) {
             resolver = try ReverseResolver()

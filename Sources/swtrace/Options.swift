@@ -109,14 +109,13 @@ struct Options: Sendable {
                     Option(
                         "w", "wait", .required("MAX[,HERE,NEAR]"), "longest waits for an answer (5,3,10)",
                         detail: "At most MAX seconds, HERE round trips where the same hop has answered, NEAR round "
-                            + "trips of the next hop that has."
+                            + "trips of the next hop that has. MAX alone, or 0 in place of a factor, waits that long "
+                            + "whatever has answered."
                     ) {
                         let waits = try $1.waits(maximum: 1_000_000...3_600_000_000_000)
                         $0.maximumWait = waits.maximum
-                        if let factors = waits.factors {
-                            $0.hereFactor = Double(factors.here) / 1e9
-                            $0.nearFactor = Double(factors.near) / 1e9
-                        }
+                        $0.hereFactor = factor(waits.factors?.here)
+                        $0.nearFactor = factor(waits.factors?.near)
                     },
                     Option("N", "sim-queries", .required("COUNT"), "probes under way at once (all)") {
                         $0.maximumInFlight = try $1.wholeNumber(in: 1...2_550)
@@ -156,4 +155,10 @@ struct Options: Sendable {
                     ) { options, _ in options.isJSON = true },
                 ]),
         ])
+}
+
+/// How many round trips an answer is waited for; none or 0 of them set no limit, as in traceroute.
+private func factor(_ billionths: Int64?) -> Double {
+    guard let billionths, billionths > 0 else { return .infinity }
+    return Double(billionths) / 1e9
 }

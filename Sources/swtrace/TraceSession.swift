@@ -53,8 +53,12 @@ final class TraceSession {
         var text = PathTextReport(target: target)
         text.showsNames = !options.isNumeric
         text.showsExtensions = options.showsExtensions
+        var json = PathJSONReport(target: target, method: configuration.method)
+        let zones = Resolver.zoneNames(of: [address]).mapValues { SafeText(name: $0) }
+        text.zones = zones
+        json.zones = zones
         self.text = text
-        json = PathJSONReport(target: target, method: configuration.method)
+        self.json = json
         do throws(Errno) {
             resolver = try ReverseResolver()
         } catch {
@@ -86,7 +90,7 @@ final class TraceSession {
         var loop = try ProbeLoop(PathTrace(configuration), over: transport)
         try loop.run(
             signals: signals, other: resolver,
-            onEvent: { event, _ in take(event) },
+            onEvent: { event, trace in take(event, hasSent: trace.statistics.transmitted > 0) },
             onSignal: { _, trace, _ in trace.stop(at: ProbeLoop<PathTrace>.now) },
             onOther: { takeNames() },
             afterBatch: {
@@ -113,9 +117,11 @@ final class TraceSession {
         return output.flush()
     }
 
-    private func take(_ event: PathEvent) {
+    private func take(_ event: PathEvent, hasSent: Bool) {
         switch event {
         case .hop(let hop):
+            // Rows of stars would say that somebody was silent; the line about what was not sent says it all.
+            guard hasSent || options.isJSON else { return }
             if !options.isNumeric {
                 for case .some(let answer) in hop.answers where asked.insert(answer.responder).inserted {
                     resolver.lookUp(answer.responder)
@@ -164,6 +170,8 @@ final class TraceSession {
     /// Waits for the names that are missing, but not past `instant`.
     private func waitForNames(until instant: Int64) throws(Errno) {
         guard !waiting.isEmpty else { return }
+        // The last answer may be there though no question is open any more.
+        defer { takeNames() }
         var poller = try Poller()
         try poller.add(resolver, token: 0)
         while resolver.pendingCount > 0 {

@@ -24,7 +24,7 @@ struct SwlabCommandTests {
         let echo = try ToolCommand(
             "swlab", "run", "demo", "--", ToolCommand("swping").path, "-c", "2", "-i", "0.1", "10.0.9.9", "fd00:9::9"
         ).run()
-        #expect(echo.output.hasSuffix("2 of 2 hosts answered\n"), "\(echo)")
+        #expect(echo.output.contains("\n2 of 2 hosts answered\n"), "\(echo)")
         #expect(echo.status == 0)
         let trace = try ToolCommand("swlab", "run", "demo", "--", ToolCommand("swtrace").path, "-n", "10.0.9.9").run()
         let rows = TraceRow.rows(of: trace.output)
