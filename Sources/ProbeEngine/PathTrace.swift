@@ -83,6 +83,13 @@ public struct PathTrace: Measurement, Sendable {
     private var fullSince: Timestamp?
     private var nextSend = Timestamp(nanoseconds: .min)
     private var sentCount: UInt16 = 0
+    /// When the last probe was taken from here.
+    private var lastSentAt = Timestamp(nanoseconds: .min)
+    /// The latest instant that was told.
+    private var clock = Timestamp(nanoseconds: .min)
+    /// The most that this process has woken up late: answers may have been as late, and so may routers that share its
+    /// machine.
+    private var lateness = TimeSpan.zero
     /// Once errors without identity came: what is missing is asked for again, one probe at a time.
     private var isAskingAlone = false
     private var isOver = false
@@ -113,6 +120,7 @@ public struct PathTrace: Measurement, Sendable {
                 InFlightRecord(subject: UInt32(place.hop), sequence: UInt32(place.query), sentAt: now))
             rows[place.hop - 1][place.query].state = .inFlight(id)
             inFlight.append(id)
+            lastSentAt = now
             if configuration.pause > .zero { nextSend = now + configuration.pause }
             return Transmit(id: id, probe: probe(hop: place.hop))
         }
@@ -132,6 +140,8 @@ public struct PathTrace: Measurement, Sendable {
     }
 
     private var window: Int { isAskingAlone ? 1 : max(1, configuration.maximumInFlight) }
+
+    private var hasWantedProbes: Bool { ready[readyHead...].contains { isWanted($0) } }
 
     private var limit: Int { lastHop ?? rows.count }
 
@@ -278,6 +288,8 @@ public struct PathTrace: Measurement, Sendable {
 
     public mutating func advance(to now: Timestamp) {
         guard !isOver else { return }
+        if let due = nextExpiry { lateness = min(max(lateness, now - due), Self.maximumLateness) }
+        clock = max(clock, now)
         for id in inFlight {
             guard let record = table[id], record.state == .outstanding else { continue }
             let hop = Int(record.subject)
@@ -298,6 +310,17 @@ public struct PathTrace: Measurement, Sendable {
         settleRows()
     }
 
+    /// When the first of the probes under way is given up. O(probes under way × queries).
+    private var nextExpiry: Timestamp? {
+        var earliest: Timestamp?
+        for id in inFlight {
+            guard let record = table[id] else { continue }
+            let expiry = record.sentAt + wait(for: Int(record.subject))
+            earliest = min(earliest ?? expiry, expiry)
+        }
+        return earliest
+    }
+
     /// How long an answer of this hop's is waited for, by what is known.
     private func wait(for hop: Int) -> TimeSpan {
         var wait = configuration.maximumWait
@@ -311,12 +334,15 @@ public struct PathTrace: Measurement, Sendable {
             factored = configuration.nearFactor * Double(near.nanoseconds)
         }
         if let factored, factored < Double(wait.nanoseconds) {
-            let floor = isAskingAlone ? max(Self.aloneFloor, longestRoundTrip * 3) : Self.floor
-            wait = min(wait, max(floor, TimeSpan(nanoseconds: Int64(factored))))
+            let floor = isAskingAlone ? quietTime : Self.floor
+            wait = min(wait, max(floor, TimeSpan(nanoseconds: Int64(factored))) + lateness * 2)
         }
         // Whoever answered without identity will be asked again, alone.
         return statistics.unidentified > 0 ? min(wait, Self.patience) : wait
     }
+
+    /// After so long without a probe no answer is on its way any more, as far as the answers so far tell.
+    private var quietTime: TimeSpan { max(Self.aloneFloor, longestRoundTrip * 3) }
 
     private func nearestLater(than hop: Int) -> TimeSpan? {
         for later in rows[hop...] {
@@ -370,7 +396,7 @@ public struct PathTrace: Measurement, Sendable {
 
     /// Goes over to one probe at a time, once nothing else is under way. Returns whether it did.
     private mutating func startAskingAlone() -> Bool {
-        guard inFlight.isEmpty, !ready[readyHead...].contains(where: { isWanted($0) }) else { return false }
+        guard inFlight.isEmpty, !hasWantedProbes, clock >= lastSentAt + quietTime else { return false }
         isAskingAlone = true
         ready.removeAll()
         readyHead = 0
@@ -424,17 +450,22 @@ public struct PathTrace: Measurement, Sendable {
         if isOver { return .finished }
         var earliest: Timestamp?
         func consider(_ instant: Timestamp) { earliest = min(earliest ?? instant, instant) }
-        if inFlight.count < window, ready[readyHead...].contains(where: { isWanted($0) }) { consider(nextSend) }
+        if inFlight.count < window, hasWantedProbes { consider(nextSend) }
+        // Nothing under way and not over: only the quiet before asking alone is waited for.
+        if inFlight.isEmpty, !hasWantedProbes, !isAskingAlone { consider(lastSentAt + quietTime) }
+        if let nextExpiry { consider(nextExpiry) }
         for id in inFlight {
-            guard let record = table[id] else { continue }
-            let hop = Int(record.subject)
-            if hop <= limit, !isExpanded[hop - 1] { consider(record.sentAt + Self.patience) }
-            consider(record.sentAt + wait(for: hop))
+            guard let record = table[id], record.subject <= limit, !isExpanded[Int(record.subject) - 1] else {
+                continue
+            }
+            consider(record.sentAt + Self.patience)
         }
         for deadline in rows.joined().compactMap({ $0.answer?.stampDeadline }) { consider(deadline) }
         return earliest.map { .at($0) } ?? .waitingForInput
     }
 
+    /// A process that was stopped for longer waits no longer for that.
+    private static let maximumLateness = TimeSpan.milliseconds(100)
     /// The least that silence is waited for: schedulers and interrupt coalescing delay answers by milliseconds.
     private static let floor = TimeSpan.milliseconds(5)
     /// With one probe under way a stray answer would be another's.
