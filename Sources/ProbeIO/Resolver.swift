@@ -12,6 +12,8 @@ public enum ResolveError: Error, Hashable, Sendable {
     case prefix(name: String, first: IPAddress)
     /// A URL or a path in the place of a name; `host` is the name in it, where there is one.
     case notAName(name: String, host: String?)
+    /// A link-local address without the zone that says on which link.
+    case missingZone(name: String)
     /// The zone of an IPv6 address names no interface of this network namespace.
     case unknownZone(name: String, zone: String)
 }
@@ -26,6 +28,7 @@ extension ResolveError: CustomStringConvertible {
         case .prefix(let name, let first): "'\(name)' is a prefix, not a host: did you mean '\(first)'?"
         case .notAName(let name, let host?): "'\(name)' is a URL or path, not a host: did you mean '\(host)'?"
         case .notAName(let name, nil): "'\(name)' is a URL or path, not a host"
+        case .missingZone(let name): "'\(name)' is a link-local address: it needs its interface, as in \(name)%eth0"
         case .unknownZone(let name, let zone): "'\(name)': there is no interface '\(zone)'"
         }
     }
@@ -48,8 +51,8 @@ public enum Resolver {
     /// The address that the text itself is, nil for a name; asks nobody and never waits.
     ///
     /// Besides the forms of `IPAddress` these are the short ones of inet_aton(3) (`127.1`) and zones by the name or the
-    /// index of an interface (`fe80::1%eth0`). Throws for an address of the other version, for an unknown zone and for
-    /// what can't be a name.
+    /// index of an interface (`fe80::1%eth0`). Throws for an address of the other version, for an unknown or a missing
+    /// zone and for what can't be a name.
     public static func numericAddress(
         _ text: String, family: IPVersion? = nil
     ) throws(ResolveError) -> IPAddress? {
@@ -66,6 +69,7 @@ public enum Resolver {
             guard family == nil || address.version == family else {
                 throw .wrongVersion(name: text, wanted: address.version == .v4 ? .v6 : .v4)
             }
+            if case .v6(let scoped) = address, scoped.isLinkLocal, scoped.zone == 0 { throw .missingZone(name: text) }
             return address
         }
         try checkName(text)

@@ -22,6 +22,7 @@ import Testing
         let index = try Interface.index(named: "lo")
         #expect(try Resolver.numericAddress("fe80::1%lo") == IPAddress("fe80::1")?.inZone(index))
         #expect(try Resolver.numericAddress("fe80::1%\(index)") == IPAddress("fe80::1")?.inZone(index))
+        #expect(throws: ResolveError.missingZone(name: "fe80::1")) { try Resolver.resolve("fe80::1") }
         #expect(throws: ResolveError.unknownZone(name: "fe80::1%nope0", zone: "nope0")) {
             try Resolver.resolve("fe80::1%nope0")
         }

@@ -47,6 +47,8 @@ import Testing
             "https://example.net/x",
             line: "'https://example.net/x' is a URL or path, not a host: did you mean 'example.net'?"),
         Mistake("fe80::1%nope", line: "'fe80::1%nope': there is no interface 'nope'"),
+        Mistake(
+            "fe80::1", line: "'fe80::1' is a link-local address: it needs its interface, as in fe80::1%eth0"),
         Mistake("10.0.0.0/24", line: "'10.0.0.0/24' is a prefix, not a host: did you mean '10.0.0.0'?"),
         Mistake("", line: "unknown host '': Name or service not known"),
         Mistake("-c", "\u{1b}[2J", "h", line: #"option -c: '\x1b[2J' \#(countRange)"#),
