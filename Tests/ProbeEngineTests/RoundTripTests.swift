@@ -47,6 +47,14 @@ import Testing
         }
     }
 
+    @Test("Up to a thousand values, a percentile is one of them", arguments: [(50.0, 500), (95, 950), (99, 990)])
+    func exactPercentiles(percent: Double, rank: Int64) {
+        #expect(statistics((1...1_000).reversed()).percentile(percent) == .ms(rank))
+        var few = RoundTripStatistics(withPercentiles: true)
+        for value in [36_500_123, 35_280_456, 36_084_789] { few.record(TimeSpan(nanoseconds: Int64(value))) }
+        #expect(few.percentile(50) == TimeSpan(nanoseconds: 36_084_789))
+    }
+
     @Test("Percentiles are within a thousandth of the sorted sample", arguments: [50.0, 90, 95, 99])
     func percentiles(percent: Double) throws {
         var generator = SeededGenerator(seed: 3)
