@@ -1,68 +1,5 @@
-/// The options of an IPv4 header, in their order (RFC 791 section 3.1).
-public struct IPv4Options: Hashable, Sendable, RandomAccessCollection, ExpressibleByArrayLiteral {
-    public var elements: [IPv4Option]
-
-    public init(_ elements: [IPv4Option]) { self.elements = elements }
-
-    public init(arrayLiteral elements: IPv4Option...) { self.elements = elements }
-
-    /// Parses an options area as `IPv4Header.options` holds it, up to its end or its end-of-list octet.
-    ///
-    /// Throws when an option's length is less than 2 or passes the area, or the area passes 40 octets. O(n).
-    public init(parsing bytes: RawSpan) throws(PacketError) {
-        guard bytes.byteCount <= IPv4Header.maximumOptionsLength else {
-            throw .invalidLength(field: "options", value: bytes.byteCount)
-        }
-        elements = []
-        var offset = 0
-        while offset < bytes.byteCount {
-            let type = bytes.octet(at: offset)
-            if type == IPv4Option.endType { break }
-            if type == IPv4Option.noOperationType {
-                elements.append(.noOperation)
-                offset += 1
-                continue
-            }
-            let rest = bytes.from(offset)
-            try rest.require(2)
-            let length = Int(rest.octet(at: 1))
-            guard length >= 2, length <= rest.byteCount else {
-                throw .invalidLength(field: "optionLength", value: length)
-            }
-            elements.append(IPv4Option(type: type, data: rest.extracting(2..<length)))
-            offset += length
-        }
-    }
-
-    /// Writes the options, padded with end-of-list octets to a multiple of four.
-    ///
-    /// Throws when they don't fit, pass 40 octets, or a route or timestamp option contradicts itself.
-    public func write(to output: inout OutputRawSpan) throws(PacketError) {
-        let start = output.byteCount
-        for element in elements { try element.write(to: &output) }
-        let length = output.byteCount - start
-        guard length <= IPv4Header.maximumOptionsLength else {
-            throw .invalidLength(field: "options", value: length)
-        }
-        let padding = -length & 3
-        try output.require(padding)
-        output.append(repeating: IPv4Option.endType, count: padding)
-    }
-
-    /// The area for `IPv4Header.options`. Throws as `write` does. O(n).
-    public func encoded() throws(PacketError) -> [UInt8] {
-        try [UInt8](capacity: IPv4Header.maximumOptionsLength) { output throws(PacketError) in
-            try write(to: &output)
-        }
-    }
-
-    public var startIndex: Int { elements.startIndex }
-    public var endIndex: Int { elements.endIndex }
-    public subscript(position: Int) -> IPv4Option { elements[position] }
-}
-
 /// One option of an IPv4 header.
-public enum IPv4Option: Hashable, Sendable {
+public enum IPv4Option: HeaderOption {
     case noOperation
     /// Routers write their addresses down (RFC 791).
     case recordRoute(IPv4Route)
@@ -82,7 +19,7 @@ public enum IPv4Option: Hashable, Sendable {
     /// The octet that names the option.
     public var type: UInt8 {
         switch self {
-        case .noOperation: Self.noOperationType
+        case .noOperation: noOperationOption
         case .recordRoute: Self.recordRouteType
         case .looseSourceRoute: Self.looseSourceRouteType
         case .strictSourceRoute: Self.strictSourceRouteType
@@ -93,7 +30,7 @@ public enum IPv4Option: Hashable, Sendable {
     }
 
     /// Reads the data as the type says; what does not fit its type is kept as unknown.
-    init(type: UInt8, data: RawSpan) {
+    public init(kind type: UInt8, data: RawSpan) {
         let known: IPv4Option? =
             switch type {
             case Self.recordRouteType: IPv4Route(data: data).map(Self.recordRoute)
@@ -106,7 +43,7 @@ public enum IPv4Option: Hashable, Sendable {
         self = known ?? .unknown(type: type, data: data.copied())
     }
 
-    func write(to output: inout OutputRawSpan) throws(PacketError) {
+    public func write(to output: inout OutputRawSpan) throws(PacketError) {
         try output.require(1)
         output.append(type)
         switch self {
@@ -120,10 +57,10 @@ public enum IPv4Option: Hashable, Sendable {
             output.append(value)
         case .unknown(let type, let data):
             // Types 0 and 1 are a single octet, so that an option of that type would be read back as something else.
-            guard type > Self.noOperationType else {
+            guard type > noOperationOption else {
                 throw .invalidValue(field: "optionType", value: UInt64(type))
             }
-            guard data.count <= IPv4Header.maximumOptionsLength - 2 else {
+            guard data.count <= maximumOptionsLength - 2 else {
                 throw .invalidLength(field: "optionLength", value: data.count)
             }
             try output.require(1 + data.count)
@@ -132,8 +69,6 @@ public enum IPv4Option: Hashable, Sendable {
         }
     }
 
-    static let endType: UInt8 = 0
-    static let noOperationType: UInt8 = 1
     static let recordRouteType: UInt8 = 7
     static let timestampType: UInt8 = 68
     static let looseSourceRouteType: UInt8 = 131
@@ -250,7 +185,7 @@ public struct IPv4TimestampOption: Hashable, Sendable {
 
     func write(to output: inout OutputRawSpan) throws(PacketError) {
         let length = 4 + entries.count * form.entryLength
-        guard length <= IPv4Header.maximumOptionsLength else {
+        guard length <= maximumOptionsLength else {
             throw .invalidLength(field: "entries", value: entries.count)
         }
         guard form.allows(pointer) else { throw .invalidValue(field: "pointer", value: UInt64(pointer)) }
