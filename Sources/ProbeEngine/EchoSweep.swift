@@ -280,9 +280,10 @@ public struct EchoSweep: Measurement, Sendable {
             configuration.targets[target].version == .v6
             || (type != ICMPType.V4.redirect && type != ICMPType.V4.sourceQuench)
         let (roundTrip, clock) = RoundTrip.of(sentAt: record.sentAt, record.stamp, response)
-        if isConclusive {
+        // A probe has one error, however many packets tell of it, and none once it was answered.
+        if isConclusive, record.state == .outstanding || record.state == .expired {
             statistics[target].errors += 1
-            if record.state == .outstanding { settle(id, as: .failed) }
+            settle(id, as: .failed)
             if lastExpired?.id == id { lastExpired = nil }
         }
         events.append(
