@@ -62,6 +62,6 @@ let package = Package(
         tests("ProbeEngineTests", ["ProbeEngine", "SimulatedNetwork", "PacketFormats"]),
         tests("ProbeReportsTests", ["ProbeReports", "ProbeEngine", "PacketFormats", "TestSupport"]),
         tests("ProbeIOTests", ["ProbeIO", "ProbeEngine", "LinuxSockets", "PacketFormats", "TestSupport"]),
-        tests("ToolTests", ["PacketFormats", "LinuxSockets", "TestSupport"]),
+        tests("ToolTests", ["SimulatedNetwork", "PacketFormats", "LinuxSockets", "TestSupport"]),
     ]
 )

@@ -197,11 +197,11 @@ public struct EchoSweep: Measurement, Sendable {
         }
     }
 
-    /// The probe of an answer that does not name one: a router or host may quote no more than 28 octets, and a service
-    /// may send what it likes. Nil unless just one probe is on its way to that target. O(targets).
+    /// The probe of an ICMP error that does not name one, because its sender quotes no more than 28 octets. Nil unless
+    /// just one probe is on its way to that target. O(targets).
     private func onlyCandidate(for response: Response) -> ProbeID? {
-        let address = (response.quotedDestination ?? response.responder).withoutZone
-        guard !newest.isEmpty, let target = configuration.targets.firstIndex(where: { $0.withoutZone == address }),
+        guard !newest.isEmpty, let address = response.quotedDestination?.withoutZone,
+            let target = configuration.targets.firstIndex(where: { $0.withoutZone == address }),
             statistics[target].inFlight == 1, inFlight[newest[target]]?.state == .outstanding
         else { return nil }
         return newest[target]
@@ -296,9 +296,10 @@ public struct EchoSweep: Measurement, Sendable {
             configuration.targets[target].version == .v6
             || (type != ICMPType.V4.redirect && type != ICMPType.V4.sourceQuench)
         let (roundTrip, clock) = RoundTrip.of(sentAt: record.sentAt, record.stamp, response)
-        if isConclusive {
+        // A probe has one error, however many packets tell of it, and none once it was answered.
+        if isConclusive, record.state == .outstanding || record.state == .expired {
             statistics[target].errors += 1
-            if record.state == .outstanding { settle(id, as: .failed) }
+            settle(id, as: .failed)
             if lastExpired?.id == id { lastExpired = nil }
         }
         events.append(

@@ -250,7 +250,13 @@ public struct PathTrace: Measurement, Sendable {
         let destination = configuration.destination.withoutZone
         let isFromDestination = response.responder.withoutZone == destination
         switch response.kind {
-        case .echoReply, .datagram, .tcp: return isFromDestination ? .reached : nil
+        case .echoReply:
+            // Damaged bytes can't vouch for themselves: there is no cookie, or it was not compared.
+            let isWhole =
+                response.integrity == .intact
+                && response.byteCount == configuration.payloadLength + ICMPHeader.length
+            return isFromDestination && isWhole ? .reached : nil
+        case .datagram, .tcp: return isFromDestination ? .reached : nil
         case .icmpError(let type, let code, let info):
             guard response.quotedDestination?.withoutZone == destination else { return nil }
             if response.kind.isTimeExceeded(destination.version) { return .timeExceeded }

@@ -16,8 +16,10 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
         let timer = try Timer()
         try poller.add(timer, token: Token.timer)
         for channel in transport.channels {
-            // Error queues are always reported; a socket that only sends needs no more than that.
             if case .nothing = channel.incoming {
+                // A socket that only holds a port is not waited for: an unconnected stream reports its hang-up for ever.
+                guard channel.encapsulation != nil else { continue }
+                // Error queues are always reported; a socket that only sends needs no more than that.
                 try poller.add(channel.socket, token: Token.socket, interest: [])
             } else {
                 try poller.add(channel.socket, token: Token.socket)

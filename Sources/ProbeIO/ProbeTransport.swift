@@ -9,7 +9,7 @@ import ProbeEngine
 public struct ProbeTransport: ~Copyable {
     /// What was seen beside the answers.
     public struct Counters: Hashable, Sendable {
-        /// Packets that passed the filters and were not ours.
+        /// Packets that passed the filters and answer no probe of ours.
         public var foreign: UInt64 = 0
         /// Packets that the kernel dropped because this process was too slow to read them.
         public var droppedHere: UInt64 = 0

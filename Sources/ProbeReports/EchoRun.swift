@@ -4,7 +4,7 @@ import ProbeEngine
 public struct EchoRun: Hashable, Sendable {
     /// From the first probe to the end.
     public var elapsed: TimeSpan
-    /// Answers with our mark that belong to no probe that is known.
+    /// Answers with our mark that belong to no probe that is known, or that carry other bytes than ours.
     public var unsolicited: UInt64
     /// Probes that were due and left out, because this process did not run.
     public var missed: UInt64

@@ -123,11 +123,12 @@ public struct PathJSONReport: Sendable {
     ///   - lastHop: where the path ended, nil where it did not.
     ///   - isReached: whether the destination itself answered.
     ///   - elapsed: from the first probe to the end.
+    ///   - foreign: packets that reached the sockets and answer no probe, beside those that `statistics` counts.
     ///   - droppedHere: packets that this host received and dropped, because a socket's queue was full.
     ///   - time: nanoseconds since 1970.
     public func appendSummary(
-        _ statistics: PathStatistics, lastHop: Int?, isReached: Bool, elapsed: TimeSpan, droppedHere: UInt64 = 0,
-        time: Int64, to buffer: inout ReportBuffer
+        _ statistics: PathStatistics, lastHop: Int?, isReached: Bool, elapsed: TimeSpan, foreign: UInt64 = 0,
+        droppedHere: UInt64 = 0, time: Int64, to buffer: inout ReportBuffer
     ) {
         var line = line("summary", time)
         line.add("reached", isReached)
@@ -139,7 +140,7 @@ public struct PathJSONReport: Sendable {
         line.add("unidentified", statistics.unidentified)
         line.add("asked_alone", statistics.askedAlone)
         line.add("unsent", statistics.unsent)
-        line.add("unsolicited", statistics.unsolicited)
+        line.add("unsolicited", statistics.unsolicited + foreign)
         line.add("dropped_here", droppedHere)
         line.add("elapsed_ns", elapsed.nanoseconds)
         line.finish()

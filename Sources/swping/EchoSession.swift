@@ -101,7 +101,8 @@ final class EchoSession {
             })
         let sweep = loop.measurement
         let run = EchoRun(
-            elapsed: ProbeLoop<EchoSweep>.now - start, unsolicited: sweep.unsolicited, missed: sweep.missed,
+            elapsed: ProbeLoop<EchoSweep>.now - start,
+            unsolicited: sweep.unsolicited + loop.transport.counters.foreign, missed: sweep.missed,
             droppedHere: loop.transport.counters.droppedHere)
         if options.isJSON {
             json.appendSummary(sweep.statistics, run: run, time: SystemClock.realtime.now, to: &buffer)

@@ -104,7 +104,8 @@ final class TraceSession {
         if options.isJSON {
             json.appendSummary(
                 trace.statistics, lastHop: trace.lastHop, isReached: trace.isReached, elapsed: end - start,
-                droppedHere: loop.transport.counters.droppedHere, time: SystemClock.realtime.now, to: &buffer)
+                foreign: loop.transport.counters.foreign, droppedHere: loop.transport.counters.droppedHere,
+                time: SystemClock.realtime.now, to: &buffer)
         }
         _ = write(&output)
         if trace.statistics.transmitted == 0, trace.statistics.unsent > 0 { return 2 }

@@ -49,7 +49,8 @@ private struct Hand {
     mutating func anonymous(_ kind: Response.Kind, from source: IPAddress = Hand.target, at time: Int64) {
         sweep.receive(
             Response(
-                probe: nil, kind: kind, responder: source, quotedDestination: Hand.target, byteCount: 36,
+                probe: nil, kind: kind, responder: source,
+                quotedDestination: kind == .echoReply || kind == .datagram ? nil : Hand.target, byteCount: 36,
                 stamp: stamp(time, .kernel), arrival: .ms(time)))
         drain()
     }
@@ -514,10 +515,9 @@ private struct Hand {
         #expect(hand.statistics.received == 1 && hand.statistics.lost == 0 && hand.dispositions == [.inTime])
     }
 
-    @Test(
-        "An answer without a number belongs to the only UDP probe on its way to that target",
-        arguments: [Response.Kind.icmpError(type: .destinationUnreachable(.v4), code: 3, info: 0), .datagram])
-    func anonymousAnswers(kind: Response.Kind) {
+    @Test("An error without a number belongs to the only UDP probe on its way to that target")
+    func anonymousErrors() {
+        let kind = Response.Kind.icmpError(type: .destinationUnreachable(.v4), code: 3, info: 0)
         var hand = Hand(targets: 2) { $0.method = .udp(destinationPort: 33_434) }
         _ = hand.send(at: 0)
         hand.anonymous(kind, at: 5)
@@ -530,11 +530,11 @@ private struct Hand {
         #expect(hand.statistics.received == 1 && hand.sweep.unsolicited == 2, "it may belong to either")
     }
 
-    @Test("An ICMP answer without a number is nobody's")
-    func anonymousEchoes() {
-        var hand = Hand()
+    @Test("A reply without our cookie is nobody's", arguments: [Response.Kind.echoReply, .datagram])
+    func anonymousReplies(kind: Response.Kind) {
+        var hand = Hand { $0.method = .udp(destinationPort: 7) }
         _ = hand.send(at: 0)
-        hand.anonymous(.echoReply, at: 5)
+        hand.anonymous(kind, at: 5)
         #expect(hand.statistics.received == 0 && hand.sweep.unsolicited == 1)
     }
 

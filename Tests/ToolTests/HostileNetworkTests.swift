@@ -1,0 +1,100 @@
+import LinuxSockets
+import PacketFormats
+import TestSupport
+import Testing
+
+/// The tools as processes on a network whose answers are lies: they end in their own time, say only what is printable,
+/// take no memory for it, and count nothing that is not an answer to their probes.
+@Suite(
+    .enabled(if: NamespaceLab.isAvailable && NamespaceLab.hasTun, "needs root, ip(8) and /dev/net/tun"))
+struct HostileNetworkTests {
+    static let pings: [[String]] = [
+        ["10.0.9.9", "fd00:9::9"], ["--rung", "ping", "10.0.9.9", "fd00:9::9"],
+        ["--rung", "udp", "10.0.9.9", "fd00:9::9"], ["--udp", "10.0.9.9", "fd00:9::9"],
+        ["-s", "0", "10.0.9.9", "fd00:9::9"],
+    ]
+
+    static let traces: [[String]] = ["10.0.9.9", "fd00:9::9"].flatMap { target in
+        [["-I"], ["-T"], [], ["--rung", "udp"], ["-I", "--rung", "ping"]].map { $0 + [target] }
+    }
+
+    private func ping(_ arguments: [String], json: Bool = true) -> ToolCommand {
+        var command = ToolCommand("swping", "-n", "-c", "4", "-i", "0.02", "-W", "0.2")
+        command.arguments += (json ? ["--json"] : ["-v"]) + arguments
+        return command
+    }
+
+    private func trace(_ arguments: [String], json: Bool = true) -> ToolCommand {
+        var command = ToolCommand("swtrace", "-n", "-m", "6", "-q", "1", "-w", "0.15")
+        command.arguments += (json ? ["--json"] : ["-e"]) + arguments
+        return command
+    }
+
+    @Test("Any answers", arguments: 0..<2 as Range<UInt64>)
+    func anything(seed: UInt64) throws {
+        let network = try HostileNetwork(Liar(Liar.Lie.allCases, seed: seed))
+        let isJSON = seed % 2 == 0
+        for arguments in Self.pings {
+            let command = ping(arguments, json: isJSON)
+            let lines = try check(try network.run(command), command)
+            guard isJSON, let total = lines.last else { continue }
+            #expect(total["transmitted"].integer == 8, "\(arguments)")
+            let received = total["received"].integer ?? .max
+            #expect(received + (total["late"].integer ?? .max) + (total["lost"].integer ?? .max) == 8)
+        }
+        for arguments in Self.traces {
+            let command = trace(arguments, json: isJSON)
+            _ = try check(try network.run(command), command)
+        }
+    }
+
+    @Test("Forged answers are nobody's", arguments: Liar.Lie.forgeries)
+    func forgeries(lie: Liar.Lie) throws {
+        let network = try HostileNetwork(Liar([lie], seed: 1))
+        for arguments in Self.pings where arguments.first != "-s" {
+            let command = ping(arguments)
+            let (result, kilobytes) = try network.run(command)
+            let total = try #require(try check((result, kilobytes), command).last)
+            #expect(result.status == 1 && total["received"].integer == 0 && total["late"].integer == 0, "\(arguments)")
+        }
+        for arguments in Self.traces {
+            let command = trace(arguments)
+            let (result, kilobytes) = try network.run(command)
+            let summary = try #require(try check((result, kilobytes), command).last)
+            #expect(result.status == 1 && summary["reached"] == .boolean(false), "\(arguments)")
+        }
+    }
+
+    @Test("A flood of answers")
+    func flood() throws {
+        let network = try HostileNetwork(Liar([.copies], seed: 1, copies: 300))
+        for arguments in Self.pings {
+            let command = ping(arguments)
+            let (result, kilobytes) = try network.run(command)
+            let total = try #require(try check((result, kilobytes), command).last)
+            #expect(result.status == 0 && total["received"].integer == 8, "\(arguments)")
+        }
+        for arguments in Self.traces {
+            let command = trace(arguments)
+            let (result, kilobytes) = try network.run(command)
+            _ = try check((result, kilobytes), command)
+            #expect(result.status == 0, "\(arguments)")
+        }
+    }
+
+    /// What holds for every run, whatever came. Returns the lines of JSON.
+    private func check(
+        _ run: (result: CommandResult, kilobytes: Int), _ command: ToolCommand
+    ) throws -> [JSONValue] {
+        let words = command.arguments.joined(separator: " ")
+        #expect(run.result.status == 0 || run.result.status == 1, "\(words): \(run.result)")
+        #expect(run.kilobytes < 200_000, "\(words)")
+        for text in [run.result.output, run.result.errors] {
+            #expect(text.unicodeScalars.allSatisfy { $0 == "\n" || (" "..."~").contains($0) }, "\(words): \(text)")
+        }
+        for line in run.result.errors.split(separator: "\n") { #expect(line.hasPrefix("sw"), "\(words)") }
+        #expect(run.result.output.hasSuffix("\n"))
+        guard command.arguments.contains("--json") else { return [] }
+        return try run.result.output.split(separator: "\n").map { try JSONValue(parsing: String($0)) }
+    }
+}
