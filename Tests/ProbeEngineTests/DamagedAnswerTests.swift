@@ -14,7 +14,8 @@ import Testing
     func trace(kind: String) throws {
         for target in ["10.0.9.9", "fd00:9::9"] {
             var driver = Driver(
-                try Ours.scenario("router r1 10.0.1.1 fd00:1::1\nlink source r1\ntarget \(target) via r1 hostile \(kind)"))
+                try Ours.scenario(
+                    "router r1 10.0.1.1 fd00:1::1\nlink source r1\ntarget \(target) via r1 hostile \(kind)"))
             var configuration = PathTrace.Configuration(destination: Ours.address(target))
             configuration.method = .icmpEcho
             configuration.maximumHop = 4
