@@ -4,8 +4,7 @@ import CLinuxSockets
 public enum CommandLineArguments {
     /// What stands behind the program's name, repaired where it is not UTF-8. O(length).
     ///
-    /// `CommandLine.arguments` finds the same by reading `/proc/self/maps`: where `/proc` is hidden it is empty, and
-    /// elsewhere it takes a twentieth of a short run.
+    /// `CommandLine.arguments` finds the same by reading `/proc/self/maps`, and is empty where `/proc` is hidden.
     public static var operandsAndOptions: [String] {
         let count = Int(np_argument_count())
         guard count > 1 else { return [] }
