@@ -243,11 +243,16 @@ public struct EchoSweep: Measurement, Sendable {
         }
         var state = record.state
         let disposition: EchoReply.Disposition
+        let isElsewhere = response.responder.withoutZone != destination.withoutZone && !destination.isGroup
         if integrity != .intact {
+            // A damaged reply proves nothing, not even who sent it: the whole one is still waited for.
+            guard !isElsewhere else {
+                unsolicited += 1
+                return
+            }
             disposition = .corrupted(integrity)
             statistics[target].corrupted += 1
-            if state == .outstanding { state = .failed }
-        } else if response.responder.withoutZone != destination.withoutZone, !destination.isGroup {
+        } else if isElsewhere {
             disposition = .wrongSource
             statistics[target].wrongSource += 1
         } else if state == .answered {

@@ -52,4 +52,29 @@ import Testing
         #expect(sweep.statistics[0].errors == 1 && sweep.statistics[0].lost == 1)
         #expect(sweep.statistics[0].received == 1)
     }
+
+    @Test("A damaged reply, which needs no cookie, keeps nobody from waiting for the whole one")
+    func damagedFirst() {
+        let (target, stranger) = (Ours.address("192.0.2.7"), Ours.address("192.0.2.66"))
+        var configuration = EchoSweep.Configuration(targets: [target])
+        configuration.count = 1
+        configuration.wantsKernelStamps = false
+        var sweep = EchoSweep(configuration, start: .ms(0))
+        func receive(_ integrity: Response.Integrity, from responder: IPAddress, at time: Int64) {
+            sweep.receive(
+                Response(
+                    probe: ProbeID(rawValue: 1), kind: .echoReply, responder: responder, byteCount: 64,
+                    integrity: integrity, stamp: Stamp(nanoseconds: 0, clock: .user), arrival: .ms(time)))
+        }
+        if let transmit = sweep.nextTransmit(at: .ms(0)) {
+            sweep.didSend(transmit.id, at: Stamp(nanoseconds: 0, clock: .user))
+        }
+        receive(.wrongChecksum, from: stranger, at: 1)
+        #expect(sweep.unsolicited == 1 && sweep.statistics[0].corrupted == 0)
+        receive(.wrongChecksum, from: target, at: 2)
+        #expect(sweep.statistics[0].corrupted == 1 && sweep.statistics[0].inFlight == 1)
+        #expect(sweep.schedule == .at(.ms(2_000)))
+        receive(.intact, from: target, at: 3)
+        #expect(sweep.statistics[0].received == 1 && sweep.schedule == .finished)
+    }
 }
