@@ -73,7 +73,7 @@ public struct ProbeCodec: Sendable {
                 var header = IPv4Header(
                     destination: destination, proto: probe.method.ipProtocol(for: .v4), hopLimit: probe.hopLimit,
                     totalLength: UInt16(length + IPv4Header.minimumLength), trafficClass: probe.trafficClass,
-                    identification: UInt16(truncatingIfNeeded: transmit.id.rawValue),
+                    identification: Self.identification(of: transmit),
                     dontFragment: probe.dontFragment)
                 if case .v4(let source) = source { header.source = source }
                 try header.write(to: &output)
@@ -89,6 +89,13 @@ public struct ProbeCodec: Sendable {
             }
             try writeTransport(of: transmit, source: source, to: &output)
         }
+    }
+
+    /// The end of the probe's number, by which short quotes of UDP are told apart. Echo requests have their own number,
+    /// and avoid 0, which the kernel replaces, in each fragment by another one.
+    private static func identification(of transmit: Transmit) -> UInt16 {
+        let number = UInt16(truncatingIfNeeded: transmit.id.rawValue)
+        return number == 0 && transmit.probe.method == .icmpEcho ? 1 : number
     }
 
     /// Octets of the ICMP message, UDP datagram or TCP segment of a probe.

@@ -594,3 +594,13 @@ struct Wire {
         }
     }
 }
+
+@Suite struct IdentificationTests {
+    /// The kernel replaces 0, in each fragment by another number.
+    @Test(arguments: [1, 65_535, 65_536, 65_537, 1 << 32] as [UInt64])
+    func ipv4IdentificationIsNeverZero(number: UInt64) throws {
+        let way = Way(method: .icmpEcho, version: .v4, payload: 56)
+        let packet = Wire().packet(way, number)
+        #expect(try IPv4Header(parsing: packet.bytes).identification != 0)
+    }
+}
