@@ -132,6 +132,7 @@ public struct EchoSweep: Measurement, Sendable {
 
     public mutating func didSend(_ id: ProbeID, at stamp: Stamp) {
         guard var record = inFlight[id] else { return }
+        record.take(stamp)
         if record.state == .pending {
             record.state = .outstanding
             pending -= 1
@@ -141,7 +142,6 @@ public struct EchoSweep: Measurement, Sendable {
             if !newest.isEmpty { newest[Int(record.subject)] = id }
             if !refused.isEmpty { refused[id] = nil }
         }
-        if stamp.clock == .kernel || record.stamp.clock == .user { record.stamp = stamp }
         inFlight[id] = record
         guard stamp.clock == .kernel, !held.isEmpty else { return }
         release(id)

@@ -23,6 +23,14 @@ public struct InFlightRecord: Sendable, BitwiseCopyable {
     /// The best stamp of the same moment so far.
     public var stamp: Stamp
 
+    /// Takes a stamp of sending if it is no worse than the one there. A kernel's may be told long after, and belongs to
+    /// the clock epoch of the sending.
+    mutating func take(_ stamp: Stamp) {
+        guard stamp.clock == .kernel || self.stamp.clock == .user else { return }
+        let epoch = state == .pending ? stamp.epoch : self.stamp.epoch
+        self.stamp = Stamp(nanoseconds: stamp.nanoseconds, clock: stamp.clock, epoch: epoch)
+    }
+
     public init(subject: UInt32, sequence: UInt32, sentAt: Timestamp) {
         self.subject = subject
         self.sequence = sequence

@@ -160,13 +160,13 @@ public struct PathTrace: Measurement, Sendable {
 
     public mutating func didSend(_ id: ProbeID, at stamp: Stamp) {
         guard var record = table[id] else { return }
+        record.take(stamp)
         if record.state == .pending {
             record.state = .outstanding
             statistics.transmitted += 1
             if isAskingAlone { statistics.askedAlone += 1 }
             fullSince = nil
         }
-        if stamp.clock == .kernel || record.stamp.clock == .user { record.stamp = stamp }
         table[id] = record
         let (hop, query) = (Int(record.subject) - 1, Int(record.sequence))
         guard stamp.clock == .kernel, let answer = rows[hop][query].answer, answer.id == id else { return }

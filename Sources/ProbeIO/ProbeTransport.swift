@@ -33,6 +33,7 @@ public struct ProbeTransport: ~Copyable {
     private var incoming: ReceiveBatch
     private var routes = Routes()
     private var responses: [Response] = []
+    private var epoch = ClockEpoch()
     private let dontFragment: Bool
     /// The address that packets leave from, nil for the one that the routing table says.
     private let source: IPAddress?
@@ -58,6 +59,7 @@ public struct ProbeTransport: ~Copyable {
     ///
     /// Returns when nothing more is due or after `budget` probes, so that receiving gets its turn.
     mutating func send<Subject: Measurement & ~Copyable>(for measurement: inout Subject, at now: Timestamp) {
+        epoch.look()
         var budget = Self.sendBudget
         while budget > 0, let transmit = measurement.nextTransmit(at: now) {
             budget -= 1
@@ -91,7 +93,6 @@ public struct ProbeTransport: ~Copyable {
         let version = probe.destination.version
         return channels.first { channel in
             guard channel.version == version, let encapsulation = channel.encapsulation else { return false }
-            if let flow = channel.flow, flow != probe.flow { return false }
             // With IPV6_HDRINCL the kernel fragments nothing, so that long packets go by the ICMPv6 or UDP socket.
             return version == .v4 || encapsulation != .ipPacket
                 || ProbeCodec.transportLength(of: probe) + IPv6Header.length <= Self.minimumIPv6MTU
@@ -129,7 +130,7 @@ public struct ProbeTransport: ~Copyable {
         while !outgoing.isDone {
             let first = outgoing.next
             let (sent, failure) = outgoing.send(on: channel.socket)
-            let stamp = Stamp(nanoseconds: SystemClock.realtime.now, clock: .user)
+            let stamp = stamp(nil)
             for transmit in outgoingProbes[first..<first + sent] { didSend(transmit.id, stamp, channel, &measurement) }
             if sent > 0 { attempts = 0 }
             guard let failure else { break }
@@ -218,13 +219,11 @@ public struct ProbeTransport: ~Copyable {
         guard probe.destination.version == .v4, let route = try? routes.route(to: probe.destination) else {
             return false
         }
-        // The kernel would set a missing source and identification only after the pieces were made.
-        var identified = transmit
-        identified.probe.dontFragment = false
         let size = ProbeCodec.transportLength(of: probe) + IPv4Header.minimumLength
         do {
             let packet = try [UInt8](capacity: size) { output throws(PacketError) in
-                try channel.codec.write(identified, source: source ?? route.source, as: .ipPacket, to: &output)
+                // The kernel would set a missing source only after the pieces were made.
+                try channel.codec.write(transmit, source: source ?? route.source, as: .ipPacket, to: &output)
             }
             let fragments = try IPv4Fragmentation(of: packet.bytes, mtu: route.mtu)
             var batch = SendBatch(capacity: fragments.count, slotSize: route.mtu)
@@ -247,9 +246,8 @@ public struct ProbeTransport: ~Copyable {
     /// Takes everything that waits on every socket and gives it to the measurement: first the times of sending, then
     /// the answers.
     mutating func receive<Subject: Measurement & ~Copyable>(for measurement: inout Subject) {
-        for channel in channels {
-            receiveAnswers(on: channel)
-        }
+        epoch.look()
+        for channel in channels { receiveAnswers(on: channel) }
         for channel in channels where channel.encapsulation != nil {
             receiveErrors(on: channel, for: &measurement)
         }
@@ -286,7 +284,7 @@ public struct ProbeTransport: ~Copyable {
         guard let source = incoming.ipAddress(at: index) else { return }
         let arrival = Arrival(
             source: source, hopLimit: control.hopLimit, trafficClass: control.trafficClass,
-            stamp: Self.stamp(control.kernelTimestamp), time: now)
+            stamp: stamp(control.kernelTimestamp), time: now)
         count(match(index, on: channel, arrival))
     }
 
@@ -324,7 +322,7 @@ public struct ProbeTransport: ~Copyable {
                     guard error.sendStage == .sent, let time = control.kernelTimestamp,
                         let id = probe(of: key, on: channel)
                     else { continue }
-                    measurement.didSend(id, at: Stamp(nanoseconds: time, clock: .kernel))
+                    measurement.didSend(id, at: stamp(time))
                 } else if channel.readsErrors {
                     takeError(error, control, index, on: channel, at: now)
                 }
@@ -347,7 +345,7 @@ public struct ProbeTransport: ~Copyable {
             extensionOffset: error.extensionIsInvalid ? nil : error.extensionOffset)
         let arrival = Arrival(
             source: offender, hopLimit: control.hopLimit, trafficClass: control.trafficClass,
-            stamp: Self.stamp(control.kernelTimestamp), time: now)
+            stamp: stamp(control.kernelTimestamp), time: now)
         count(matchError(index, queued, on: channel, arrival))
     }
 
@@ -359,9 +357,11 @@ public struct ProbeTransport: ~Copyable {
             latest: latest)
     }
 
-    private static func stamp(_ kernel: Int64?) -> Stamp {
-        kernel.map { Stamp(nanoseconds: $0, clock: .kernel) }
-            ?? Stamp(nanoseconds: SystemClock.realtime.now, clock: .user)
+    /// The kernel's stamp where there is one, else this moment.
+    private func stamp(_ kernel: Int64?) -> Stamp {
+        Stamp(
+            nanoseconds: kernel ?? SystemClock.realtime.now, clock: kernel == nil ? .user : .kernel,
+            epoch: epoch.number)
     }
 
     // MARK: Keys of sending times

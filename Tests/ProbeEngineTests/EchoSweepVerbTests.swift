@@ -412,6 +412,24 @@ private struct Hand {
         #expect(hand.sweep.statistics.reduce(0) { $0 + $1.userTimed } == UInt64(count / 2))
     }
 
+    @Test("A time of sending that is told after a step belongs to the epoch of the sending")
+    func stampAfterStep() {
+        var hand = stamped()
+        let sent = hand.send(at: 0)
+        // Told after the clock was set back by 40 ms, together with a reply that the new clock has stamped.
+        var told = hand.stamp(0, .kernel)
+        told.epoch = 1
+        hand.sweep.didSend(ProbeID(rawValue: sent[0]), at: told)
+        var stamp = hand.stamp(20, .kernel)
+        stamp.epoch = 1
+        hand.sweep.receive(
+            Response(
+                probe: ProbeID(rawValue: 1), kind: .echoReply, responder: Hand.target, byteCount: 64, stamp: stamp,
+                arrival: .ms(60)))
+        hand.drain()
+        #expect(hand.statistics.roundTrips.last == .ms(60) && hand.statistics.userTimed == 1)
+    }
+
     @Test("A step of the wall clock is never part of a round trip", arguments: [-40, -5, 5, 40] as [Int64])
     func step(milliseconds: Int64) {
         var hand = stamped()
