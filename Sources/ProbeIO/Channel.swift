@@ -29,8 +29,6 @@ final class Channel {
     let readsErrors: Bool
     /// Tells our messages from others' on this socket.
     let codec: ProbeCodec
-    /// The flow of a socket whose port is one flow's; nil for every other.
-    let flow: UInt16?
 
     /// Datagrams that the kernel dropped for lack of room.
     var dropped: UInt32 = 0
@@ -39,7 +37,7 @@ final class Channel {
 
     init(
         _ socket: consuming Socket, _ version: IPVersion, incoming: Incoming, encapsulation: Encapsulation? = nil,
-        readsErrors: Bool = false, codec: ProbeCodec, flow: UInt16? = nil
+        readsErrors: Bool = false, codec: ProbeCodec
     ) {
         self.socket = socket
         self.version = version
@@ -47,7 +45,6 @@ final class Channel {
         self.encapsulation = encapsulation
         self.readsErrors = readsErrors
         self.codec = codec
-        self.flow = flow
     }
 
     /// Since Linux 6.13 a send call may name the key of its timestamp; before, the kernel counts the calls.

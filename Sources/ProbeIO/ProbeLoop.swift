@@ -45,7 +45,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
     public mutating func run<Other: DescriptorOwner & ~Copyable>(
         signals: borrowing SignalDescriptor, other: borrowing Other,
         onEvent: (Subject.Event, borrowing Subject) -> Void,
-        onSignal: (Signal, inout Subject, ProbeTransport.Counters) -> Void,
+        onSignal: (Signal, inout Subject) -> Void,
         onOther: () -> Void,
         afterBatch: () -> Bool
     ) throws(Errno) {
@@ -78,7 +78,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
                     _ = try timer.acknowledge()
                     timerIsSet = nil
                 case Token.signal:
-                    while let signal = try signals.next() { onSignal(signal, &measurement, transport.counters) }
+                    while let signal = try signals.next() { onSignal(signal, &measurement) }
                 case Token.other: onOther()
                 default: break
                 }

@@ -86,7 +86,7 @@ final class EchoSession {
         try loop.run(
             signals: signals, other: resolver,
             onEvent: { event, _ in take(event) },
-            onSignal: { signal, sweep, _ in
+            onSignal: { signal, sweep in
                 if signal == .quit {
                     tellInterim(sweep)
                 } else {

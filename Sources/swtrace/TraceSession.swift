@@ -91,7 +91,7 @@ final class TraceSession {
         try loop.run(
             signals: signals, other: resolver,
             onEvent: { event, trace in take(event, hasSent: trace.statistics.transmitted > 0) },
-            onSignal: { _, trace, _ in trace.stop(at: ProbeLoop<PathTrace>.now) },
+            onSignal: { _, trace in trace.stop(at: ProbeLoop<PathTrace>.now) },
             onOther: { takeNames() },
             afterBatch: {
                 reportWaiting(until: ProbeLoop<PathTrace>.now + TimeSpan(nanoseconds: -Self.patience))

@@ -190,7 +190,7 @@ struct TransportTests {
         let signals = try SignalDescriptor([])
         let nothing = try WakeDescriptor()
         try loop.run(
-            signals: signals, other: nothing, onEvent: { event, _ in take(event) }, onSignal: { _, _, _ in },
+            signals: signals, other: nothing, onEvent: { event, _ in take(event) }, onSignal: { _, _ in },
             onOther: {}, afterBatch: { true })
     }
 }
