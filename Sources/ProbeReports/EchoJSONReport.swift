@@ -2,11 +2,13 @@ import PacketFormats
 import ProbeEngine
 
 /// The events of an `EchoSweep` as NDJSON, one object per line; `Schemas/swping.schema.json` describes it.
-public struct EchoJSONReport: Sendable {
+public struct EchoJSONReport: EchoReport {
     public var targets: [ReportTarget]
     public var method: ProbeMethod
     /// The names of interfaces by index, for link-local addresses.
     public var zones: [UInt32: SafeText] = [:]
+    /// Makes instants of the events' times.
+    public var clock = WallClock(offset: 0)
 
     public init(targets: [ReportTarget], method: ProbeMethod = .icmpEcho) {
         self.targets = targets
@@ -14,17 +16,10 @@ public struct EchoJSONReport: Sendable {
     }
 
     /// A `start` line for each target: what is going to be asked and by which means.
-    ///
-    /// - Parameters:
-    ///   - rung: the means, `raw`, `ping` or `udp`.
-    ///   - note: how to get a better one, in words of our own.
-    ///   - time: nanoseconds since 1970.
-    public func appendStart(
-        _ configuration: EchoSweep.Configuration, rung: String, note: String? = nil, time: Int64,
-        to buffer: inout ReportBuffer
-    ) {
+    public func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer) {
+        let configuration = start.configuration
         for target in targets {
-            var line = line("start", target, time)
+            var line = line("start", target, start.time)
             line.add("count", optional: configuration.count)
             line.add("interval_ns", configuration.interval.nanoseconds)
             line.add("timeout_ns", configuration.timeout.nanoseconds)
@@ -33,21 +28,16 @@ public struct EchoJSONReport: Sendable {
             line.add("hop_limit", configuration.hopLimit)
             line.add("traffic_class", configuration.trafficClass)
             if let port = method.port { line.add("port", port) }
-            line.add("rung", rung)
-            if let note { line.add("note", note) }
+            line.add("rung", start.rung)
+            if let note = start.note { line.add("note", note) }
             line.finish()
             buffer.append(line)
         }
     }
 
     /// The line of an event.
-    ///
-    /// - Parameters:
-    ///   - name: the responder's, where names are wanted and it is known.
-    ///   - now: when the event was taken, the time of those that came with no packet.
     public func append(
-        _ event: EchoEvent, name: SafeText? = nil, at now: Timestamp, by clock: WallClock,
-        to buffer: inout ReportBuffer
+        _ event: EchoEvent, name: SafeText? = nil, at now: Timestamp, to buffer: inout ReportBuffer
     ) {
         var line: JSONLine
         switch event {
@@ -117,33 +107,29 @@ public struct EchoJSONReport: Sendable {
     }
 
     /// A `summary` line for each target, then one `total` line.
-    ///
-    /// - Parameter time: nanoseconds since 1970.
-    public func appendSummary(
-        _ statistics: [EchoStatistics], run: EchoRun, time: Int64, to buffer: inout ReportBuffer
-    ) {
+    public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
         var total = EchoCounts()
         for (target, counts) in zip(targets, statistics) {
             var sum = EchoCounts()
             sum.add(counts)
             total.add(counts)
-            var line = line("summary", target, time)
+            var line = line("summary", target, run.time)
             add(sum, to: &line)
             add(counts.roundTrips, sum, to: &line)
             line.add("elapsed_ns", run.elapsed.nanoseconds)
             line.finish()
             buffer.append(line)
         }
-        appendTotal(total, run, time, to: &buffer)
+        appendTotal(total, run, to: &buffer)
     }
 
     /// What holds for the run as a whole; it has a target only where there is just one.
-    private func appendTotal(_ total: EchoCounts, _ run: EchoRun, _ time: Int64, to buffer: inout ReportBuffer) {
+    private func appendTotal(_ total: EchoCounts, _ run: EchoRun, to buffer: inout ReportBuffer) {
         var line: JSONLine
         if targets.count == 1 {
-            line = self.line("total", targets[0], time)
+            line = self.line("total", targets[0], run.time)
         } else {
-            line = JSONLine(typeWithoutTarget: "total", time: time, method: method)
+            line = JSONLine(typeWithoutTarget: "total", time: run.time, method: method)
         }
         line.add("targets", targets.count)
         line.add("answering", total.answering)

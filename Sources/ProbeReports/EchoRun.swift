@@ -4,6 +4,8 @@ import ProbeEngine
 public struct EchoRun: Hashable, Sendable {
     /// From the first probe to the end.
     public var elapsed: TimeSpan
+    /// When it ended, in nanoseconds since 1970.
+    public var time: Int64
     /// Answers with our mark that belong to no probe that is known, or that carry other bytes than ours.
     public var unsolicited: UInt64
     /// Probes that were due and left out, because this process did not run.
@@ -11,8 +13,11 @@ public struct EchoRun: Hashable, Sendable {
     /// Packets that this host received and dropped, because a socket's queue was full.
     public var droppedHere: UInt64
 
-    public init(elapsed: TimeSpan, unsolicited: UInt64 = 0, missed: UInt64 = 0, droppedHere: UInt64 = 0) {
+    public init(
+        elapsed: TimeSpan, time: Int64, unsolicited: UInt64 = 0, missed: UInt64 = 0, droppedHere: UInt64 = 0
+    ) {
         self.elapsed = elapsed
+        self.time = time
         self.unsolicited = unsolicited
         self.missed = missed
         self.droppedHere = droppedHere

@@ -5,7 +5,7 @@ import ProbeEngine
 ///
 /// Bytes go to a buffer, nothing is printed. Every line ends with a line feed, but for the interim line's carriage
 /// return in front all is printable text.
-public struct EchoTextReport: Sendable {
+public struct EchoTextReport: EchoReport {
     public var targets: [ReportTarget]
     public var method: ProbeMethod
     /// Octets behind the header of ICMP, UDP or TCP.
@@ -24,7 +24,7 @@ public struct EchoTextReport: Sendable {
     // MARK: Before the first reply
 
     /// A line for each target: `PING example.net (192.0.2.1) 56(84) bytes of data.`
-    public func appendHeaders(to buffer: inout ReportBuffer) {
+    public func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer) {
         for target in targets {
             buffer.append("PING ")
             buffer.append(target.name)
@@ -66,9 +66,9 @@ public struct EchoTextReport: Sendable {
     // MARK: Events
 
     /// The line of an event; none for a timeout unless they are asked for.
-    ///
-    /// - Parameter name: the responder's, where names are wanted and it is known.
-    public func append(_ event: EchoEvent, name: SafeText? = nil, to buffer: inout ReportBuffer) {
+    public func append(
+        _ event: EchoEvent, name: SafeText? = nil, at now: Timestamp, to buffer: inout ReportBuffer
+    ) {
         switch event {
         case .reply(let reply): append(reply, name, to: &buffer)
         case .timeout(let target, let sequence):
@@ -202,7 +202,7 @@ public struct EchoTextReport: Sendable {
             sum.add(counts)
             append(sum, run, to: &buffer)
             append(counts.roundTrips, sum, to: &buffer)
-            appendOddities(sum, targets.count == 1 ? run : EchoRun(elapsed: run.elapsed), to: &buffer)
+            appendOddities(sum, targets.count == 1 ? run : EchoRun(elapsed: run.elapsed, time: run.time), to: &buffer)
             if case .udp = method, sum.transmitted > 0, sum.isSilent {
                 buffer.append("no answer; a firewall may drop UDP\n")
             }

@@ -4,15 +4,16 @@ import ProbeEngine
 import ProbeIO
 import ProbeReports
 
-/// One run of `EchoSweep` with its report: text or JSON.
+/// One run of `EchoSweep` with its report.
 final class EchoSession {
     private let options: Options
     private let configuration: EchoSweep.Configuration
     private let rung: Rung
     private let note: String?
+    /// What standard output gets.
+    private var report: any EchoReport
+    /// What standard error gets: ping's lines, whatever the report.
     private let text: EchoTextReport
-    private let json: EchoJSONReport
-    private let clock: WallClock
     private var buffer = ReportBuffer()
     /// Names of responders, as far as they are known.
     private var names: [IPAddress: SafeText] = [:]
@@ -43,15 +44,19 @@ final class EchoSession {
         configuration.payloadLength = options.payloadLength
         configuration.hopLimit = options.hopLimit
         self.configuration = configuration
+        let zones = Resolver.zoneNames(of: addresses).mapValues { SafeText(name: $0) }
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
         text.reportsTimeouts = options.isVerbose
-        var json = EchoJSONReport(targets: reported, method: method)
-        let zones = Resolver.zoneNames(of: addresses).mapValues { SafeText(name: $0) }
         text.zones = zones
-        json.zones = zones
         self.text = text
-        self.json = json
-        clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<EchoSweep>.now)
+        if options.isJSON {
+            var json = EchoJSONReport(targets: reported, method: method)
+            json.zones = zones
+            json.clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<EchoSweep>.now)
+            report = json
+        } else {
+            report = text
+        }
         do throws(Errno) {
             resolver = try ReverseResolver()
         } catch {
@@ -75,12 +80,8 @@ final class EchoSession {
     private func measure(over transport: consuming ProbeTransport, _ output: inout OutputWriter) throws(Errno) -> Int32
     {
         let signals = try SignalDescriptor([.interrupt, .terminate, .quit])
-        if options.isJSON {
-            json.appendStart(
-                configuration, rung: rung.rawValue, note: note, time: SystemClock.realtime.now, to: &buffer)
-        } else {
-            text.appendHeaders(to: &buffer)
-        }
+        report.appendStart(
+            EchoStart(configuration, rung: rung.rawValue, note: note, time: SystemClock.realtime.now), to: &buffer)
         let start = ProbeLoop<EchoSweep>.now
         var loop = try ProbeLoop(EchoSweep(configuration, start: start), over: transport)
         try loop.run(
@@ -101,33 +102,27 @@ final class EchoSession {
             })
         let sweep = loop.measurement
         let run = EchoRun(
-            elapsed: ProbeLoop<EchoSweep>.now - start,
+            elapsed: ProbeLoop<EchoSweep>.now - start, time: SystemClock.realtime.now,
             unsolicited: sweep.unsolicited + loop.transport.counters.foreign, missed: sweep.missed,
             droppedHere: loop.transport.counters.droppedHere)
-        if options.isJSON {
-            json.appendSummary(sweep.statistics, run: run, time: SystemClock.realtime.now, to: &buffer)
-        } else {
-            text.appendSummary(sweep.statistics, run: run, to: &buffer)
-        }
+        report.appendSummary(sweep.statistics, run: run, to: &buffer)
         output.write(buffer.bytes)
         return exitStatus(of: sweep.statistics)
     }
 
     private func take(_ event: EchoEvent) {
-        if options.isJSON {
-            guard !options.isQuiet else { return }
-            json.append(
-                event, name: name(of: event), at: ProbeLoop<EchoSweep>.now, by: clock, to: &buffer)
-        } else if case .unsent(let target, _, let failure) = event {
+        let now = ProbeLoop<EchoSweep>.now
+        // A local failure is told apart from what the network did.
+        if case .unsent(let target, _, let failure) = event, !options.isJSON {
             guard toldFailures.updateValue(failure, forKey: target) != failure else { return }
             var line = ReportBuffer()
-            text.append(event, to: &line)
+            text.append(event, at: now, to: &line)
             var errors = OutputWriter(descriptor: 2)
             errors.write("\(Tool.name): ")
             errors.write(line.bytes)
             errors.flush()
         } else if !options.isQuiet {
-            text.append(event, name: name(of: event), to: &buffer)
+            report.append(event, name: name(of: event), at: now, to: &buffer)
         }
     }
 

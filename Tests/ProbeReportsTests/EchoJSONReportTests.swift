@@ -37,16 +37,24 @@ let everyEchoEvent: [EchoEvent] =
     ]
 
 @Suite struct EchoJSONReportTests {
-    private let report = EchoJSONReport(targets: [target("example.net", "10.91.2.2")])
-    private let pair = EchoJSONReport(
-        targets: [target("a.example", "10.91.2.2"), target("b.example", "fd91:2::2")],
-        method: .udp(destinationPort: 33_434))
+    private let report: EchoJSONReport = {
+        var report = EchoJSONReport(targets: [target("example.net", "10.91.2.2")])
+        report.clock = clock
+        return report
+    }()
+    private let pair: EchoJSONReport = {
+        var report = EchoJSONReport(
+            targets: [target("a.example", "10.91.2.2"), target("b.example", "fd91:2::2")],
+            method: .udp(destinationPort: 33_434))
+        report.clock = clock
+        return report
+    }()
     private let start = "\"v\":1,\"type\":\"TYPE\",\"time\":\"1970-01-01T00:00:01.000000007Z\","
-    private let clock = WallClock(offset: 1_000_000_000)
+    private static let clock = WallClock(offset: 1_000_000_000)
     private let now = Timestamp(nanoseconds: 7)
 
     private func line(_ event: EchoEvent, name: SafeText? = nil) -> String {
-        written { report.append(event, name: name, at: now, by: clock, to: &$0) }
+        written { report.append(event, name: name, at: now, to: &$0) }
     }
 
     private func head(_ type: String) -> String {
@@ -125,7 +133,7 @@ let everyEchoEvent: [EchoEvent] =
         let hostile = "\"},{\u{1b}[2J\u{7f}\n\\ \u{202e}"
         let named = EchoJSONReport(targets: [target(hostile, "10.91.2.2")])
         let text = written {
-            named.append(reply(), name: SafeText(name: hostile), at: now, by: clock, to: &$0)
+            named.append(reply(), name: SafeText(name: hostile), at: now, to: &$0)
         }
         #expect(lines(text).count == 1)
         #expect(text.unicodeScalars.allSatisfy { $0 == "\n" || (" "..."~").contains($0) })
@@ -139,7 +147,8 @@ let everyEchoEvent: [EchoEvent] =
         var configuration = EchoSweep.Configuration(targets: pair.targets.map(\.address))
         configuration.count = 3
         let text = written {
-            pair.appendStart(configuration, rung: "udp", note: "setcap would help", time: 5, to: &$0)
+            pair.appendStart(
+                EchoStart(configuration, rung: "udp", note: "setcap would help", time: 5), to: &$0)
         }
         let values = try lines(text).map { try JSONValue(parsing: $0) }
         #expect(values.map { $0["target"].text } == ["a.example", "b.example"])
@@ -153,7 +162,7 @@ let everyEchoEvent: [EchoEvent] =
             #expect(value["note"] == .string("setcap would help"))
         }
         configuration.count = nil
-        let endless = written { pair.appendStart(configuration, rung: "raw", time: 5, to: &$0) }
+        let endless = written { pair.appendStart(EchoStart(configuration, rung: "raw", time: 5), to: &$0) }
         #expect(try JSONValue(parsing: lines(endless)[0])["count"] == .null)
     }
 
@@ -166,7 +175,7 @@ let everyEchoEvent: [EchoEvent] =
         }
         let text = written {
             report.appendSummary(
-                [counts], run: EchoRun(elapsed: .milliseconds(5), unsolicited: 6, missed: 7, droppedHere: 8), time: 0,
+                [counts], run: EchoRun(elapsed: .milliseconds(5), time: 0, unsolicited: 6, missed: 7, droppedHere: 8),
                 to: &$0)
         }
         let values = try lines(text).map { try JSONValue(parsing: $0) }
@@ -197,7 +206,7 @@ let everyEchoEvent: [EchoEvent] =
 
     @Test func sumsUpSilence() throws {
         let counts = [statistics([], transmitted: 3), statistics([])]
-        let text = written { pair.appendSummary(counts, run: EchoRun(elapsed: .zero), time: 0, to: &$0) }
+        let text = written { pair.appendSummary(counts, run: EchoRun(elapsed: .zero, time: 0), to: &$0) }
         let values = try lines(text).map { try JSONValue(parsing: $0) }
         #expect(values.map { $0["type"].text } == ["summary", "summary", "total"])
         #expect(values.map { $0["loss_percent"].double } == [100, 0, 100])
@@ -217,14 +226,17 @@ let everyEchoEvent: [EchoEvent] =
                 for rung in ["raw", "ping", "udp"] {
                     text += written {
                         report.appendStart(
-                            configuration, rung: rung, note: count.map { _ in "a note" }, time: .min, to: &$0)
+                            EchoStart(configuration, rung: rung, note: count.map { _ in "a note" }, time: .min), to: &$0
+                        )
                     }
                 }
             }
             for event in everyEchoEvent {
                 text += written {
-                    report.append(event, at: now, by: clock, to: &$0)
-                    report.append(event, name: SafeText("n"), at: now, by: WallClock(offset: .max), to: &$0)
+                    report.append(event, at: now, to: &$0)
+                    var report = report
+                    report.clock = WallClock(offset: .max)
+                    report.append(event, name: SafeText("n"), at: now, to: &$0)
                 }
             }
             let runs = [
@@ -234,7 +246,7 @@ let everyEchoEvent: [EchoEvent] =
             for counts in runs {
                 text += written {
                     report.appendSummary(
-                        report.targets.map { _ in counts }, run: EchoRun(elapsed: .seconds(1)), time: .max, to: &$0)
+                        report.targets.map { _ in counts }, run: EchoRun(elapsed: .seconds(1), time: .max), to: &$0)
                 }
             }
         }
@@ -264,7 +276,7 @@ let everyEchoEvent: [EchoEvent] =
         configuration.wantsKernelStamps = false
         var sweep = EchoSweep(configuration, start: Timestamp(nanoseconds: 0))
         var buffer = ReportBuffer()
-        report.appendStart(configuration, rung: "raw", time: 0, to: &buffer)
+        report.appendStart(EchoStart(configuration, rung: "raw", time: 0), to: &buffer)
         for round in 0..<3 {
             let sent = Timestamp(nanoseconds: Int64(round) * 10_000_000)
             let due = sweep.nextTransmit(at: sent)
@@ -279,9 +291,10 @@ let everyEchoEvent: [EchoEvent] =
         }
         let end = Timestamp(nanoseconds: 10_000_000_000)
         sweep.advance(to: end)
-        while let event = sweep.nextEvent() { report.append(event, at: end, by: clock, to: &buffer) }
+        while let event = sweep.nextEvent() { report.append(event, at: end, to: &buffer) }
         report.appendSummary(
-            sweep.statistics, run: EchoRun(elapsed: end - sweep.start), time: clock.nanoseconds(at: end), to: &buffer)
+            sweep.statistics, run: EchoRun(elapsed: end - sweep.start, time: report.clock.nanoseconds(at: end)),
+            to: &buffer)
 
         let text = String(decoding: buffer.bytes, as: UTF8.self)
         #expect(try problems(text, by: JSONSchema("swping")) == [])

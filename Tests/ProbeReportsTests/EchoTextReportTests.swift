@@ -8,6 +8,7 @@ import Testing
     private let report = EchoTextReport(targets: [target("example.net", "10.91.2.2")])
     private let udp = EchoTextReport(
         targets: [target("h", "10.91.2.2")], method: .udp(destinationPort: 33_434))
+    private let start = EchoStart(EchoSweep.Configuration(targets: []), rung: "raw", time: 0)
     private let pair = EchoTextReport(targets: [target("a.example", "10.91.2.2"), target("b.example", "fd91:2::2")])
 
     @Test(
@@ -31,12 +32,12 @@ import Testing
         ] as [(String, String, ProbeMethod, Int, String)])
     func saysWhatIsSent(name: String, address: String, method: ProbeMethod, length: Int, expected: String) {
         let report = EchoTextReport(targets: [target(name, address)], method: method, payloadLength: length)
-        #expect(written { report.appendHeaders(to: &$0) } == expected)
+        #expect(written { report.appendStart(start, to: &$0) } == expected)
     }
 
     @Test func saysWhatIsSentToEach() {
         #expect(
-            written { pair.appendHeaders(to: &$0) } == """
+            written { pair.appendStart(start, to: &$0) } == """
                 PING a.example (10.91.2.2) 56(84) bytes of data.
                 PING b.example (fd91:2::2) 56 data bytes
 
@@ -46,7 +47,7 @@ import Testing
     @Test func namesZones() {
         var report = EchoTextReport(targets: [target("fe80::1%3", "fe80::1%3")])
         report.zones = [3: SafeText("veth\u{7}0")]
-        #expect(written { report.appendHeaders(to: &$0) } == "PING fe80::1%3 (fe80::1%veth\\x070) 56 data bytes\n")
+        #expect(written { report.appendStart(start, to: &$0) } == "PING fe80::1%3 (fe80::1%veth\\x070) 56 data bytes\n")
         #expect(
             written { report.append(reply(from: "fe80::1%4"), to: &$0) }
                 == "64 bytes from fe80::1%4: icmp_seq=1 ttl=63 time=0.127 ms\n")
@@ -203,7 +204,9 @@ import Testing
 
     // MARK: Summaries
 
-    private func summary(_ statistics: EchoStatistics, run: EchoRun = EchoRun(elapsed: .milliseconds(2003))) -> String {
+    private func summary(_ statistics: EchoStatistics, run: EchoRun = EchoRun(elapsed: .milliseconds(2003), time: 0))
+        -> String
+    {
         written { report.appendSummary([statistics], run: run, to: &$0) }
     }
 
@@ -232,7 +235,7 @@ import Testing
             $0.lastSendFailure = .failed(code: 101, name: "ENETUNREACH")
             $0.userTimed = 1
         }
-        let run = EchoRun(elapsed: .milliseconds(5004), unsolicited: 6, missed: 7, droppedHere: 8)
+        let run = EchoRun(elapsed: .milliseconds(5004), time: 0, unsolicited: 6, missed: 7, droppedHere: 8)
         #expect(
             summary(counts, run: run) == """
 
@@ -270,7 +273,7 @@ import Testing
 
                 """)
         #expect(
-            written { udp.appendSummary([counts], run: EchoRun(elapsed: .zero), to: &$0) } == """
+            written { udp.appendSummary([counts], run: EchoRun(elapsed: .zero, time: 0), to: &$0) } == """
 
                 --- h ping statistics ---
                 3 packets transmitted, 0 received, 100% packet loss, time 0ms
@@ -287,7 +290,8 @@ import Testing
     func blamesNoFirewallWhereSomethingCameBack(change: @Sendable (inout EchoStatistics) -> Void) {
         let counts = statistics([], transmitted: 3, change)
         #expect(
-            !written { udp.appendSummary([counts], run: EchoRun(elapsed: .zero), to: &$0) }.contains("firewall"))
+            !written { udp.appendSummary([counts], run: EchoRun(elapsed: .zero, time: 0), to: &$0) }.contains(
+                "firewall"))
     }
 
     @Test func sumsUpNothing() {
@@ -331,7 +335,7 @@ import Testing
                 $0.lastSendFailure = .failed(code: 101, name: "ENETUNREACH")
             },
         ]
-        let run = EchoRun(elapsed: .milliseconds(1001), droppedHere: 1)
+        let run = EchoRun(elapsed: .milliseconds(1001), time: 0, droppedHere: 1)
         #expect(
             written { pair.appendSummary(counts, run: run, to: &$0) } == """
 
@@ -364,5 +368,11 @@ import Testing
                 \rb.example: 0/0 packets, 0% loss
 
                 """)
+    }
+}
+
+extension EchoTextReport {
+    fileprivate func append(_ event: EchoEvent, name: SafeText? = nil, to buffer: inout ReportBuffer) {
+        append(event, name: name, at: Timestamp(nanoseconds: 0), to: &buffer)
     }
 }

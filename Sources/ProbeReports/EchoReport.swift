@@ -1,0 +1,33 @@
+import ProbeEngine
+
+/// Makes the output of an `EchoSweep` out of its events: lines of text or JSON. Bytes go to a buffer, nothing is printed.
+public protocol EchoReport: Sendable {
+    /// What is told before the first probe.
+    mutating func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer)
+    /// What an event is worth telling; may be nothing.
+    ///
+    /// - Parameters:
+    ///   - name: the responder's, where names are wanted and it is known.
+    ///   - now: when the event was taken, the time of those that came with no packet.
+    mutating func append(_ event: EchoEvent, name: SafeText?, at now: Timestamp, to buffer: inout ReportBuffer)
+    /// What is told at the end: of each target in their order, then of all.
+    mutating func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer)
+}
+
+/// What an `EchoSweep` is about to do, and by which means.
+public struct EchoStart: Sendable {
+    public var configuration: EchoSweep.Configuration
+    /// The means: `raw`, `ping` or `udp`.
+    public var rung: String
+    /// How to get a better one, in words of our own.
+    public var note: String?
+    /// Nanoseconds since 1970.
+    public var time: Int64
+
+    public init(_ configuration: EchoSweep.Configuration, rung: String, note: String? = nil, time: Int64) {
+        self.configuration = configuration
+        self.rung = rung
+        self.note = note
+        self.time = time
+    }
+}
