@@ -6,6 +6,8 @@ public enum EchoEvent: Sendable {
     case reply(EchoReply)
     /// No reply within the timeout; one may still come and is late then.
     case timeout(target: Int, sequence: UInt32)
+    /// The next probe to this target is due and nothing is known of this one; only where the configuration asks for it.
+    case outstanding(target: Int, sequence: UInt32)
     /// An ICMP error that concerns the probe.
     case error(EchoError)
     /// The probe did not leave this host.

@@ -25,6 +25,10 @@ public struct EchoStatistics: Sendable {
     /// The longest round trip of all, late ones too.
     public internal(set) var longest = TimeSpan.zero
     var highestSequence: UInt32 = 0
+    /// ICMP errors about probes that had theirs already, or an answer and an error: told of no more.
+    public internal(set) var repeatedErrors: UInt64 = 0
+    /// The most probes that were under way, counted when something came back for the first of them.
+    public internal(set) var pipe: UInt64 = 0
 
     init(withPercentiles: Bool) { roundTrips = RoundTripStatistics(withPercentiles: withPercentiles) }
 

@@ -22,6 +22,8 @@ public struct EchoSweep: Measurement, Sendable {
         public var dontFragment = false
         /// Wait for the kernel's send stamps before a reply is reported.
         public var wantsKernelStamps = true
+        /// Tell, when the next probe to a target is due, that nothing is known of the one before.
+        public var reportsOutstanding = false
 
         public init(targets: [IPAddress]) { self.targets = targets }
     }
@@ -50,7 +52,10 @@ public struct EchoSweep: Measurement, Sendable {
     private var retries = Queue<(id: ProbeID, due: Timestamp)>()
     /// Since when each of those has been tried, and whether it waits for its next turn.
     private var refused: [ProbeID: (since: Timestamp, isWaiting: Bool)] = [:]
-    /// The last probe that went to each target; kept for UDP only, whose errors may not say which probe they quote.
+    /// When the last probe was taken from here, `start` before the first.
+    public private(set) var lastTransmit: Timestamp
+    /// The last probe that went to each target; kept for UDP, whose errors may not say which probe they quote, and for
+    /// `reportsOutstanding`.
     private var newest: [ProbeID] = []
     /// Replies that wait for the kernel's stamp of their probe.
     private var held: [ProbeID: [Response]] = [:]
@@ -71,13 +76,16 @@ public struct EchoSweep: Measurement, Sendable {
         self.configuration = configuration
         self.start = start
         origin = start
+        lastTransmit = start
         let count = configuration.targets.count
         statistics = Array(
             repeating: EchoStatistics(withPercentiles: count <= Self.maximumHistograms), count: count)
         inFlight = InFlightTable(maximumCapacity: tableCapacity)
         stagger = min(
             TimeSpan(nanoseconds: configuration.interval.nanoseconds / Int64(max(1, count))), Self.maximumStagger)
-        if case .udp = configuration.method { newest = Array(repeating: ProbeID(rawValue: 0), count: count) }
+        if configuration.isUDP || configuration.reportsOutstanding {
+            newest = Array(repeating: ProbeID(rawValue: 0), count: count)
+        }
         isOver = count == 0 || configuration.count == 0
     }
 
@@ -102,6 +110,8 @@ public struct EchoSweep: Measurement, Sendable {
         }
         let target = nextTarget
         let sequence = UInt32(truncatingIfNeeded: round + 1)
+        if configuration.reportsOutstanding { tellIfOutstanding(target) }
+        lastTransmit = now
         let id = inFlight.insert(InFlightRecord(subject: UInt32(target), sequence: sequence, sentAt: now))
         pending += 1
         nextTarget += 1
@@ -110,6 +120,14 @@ public struct EchoSweep: Measurement, Sendable {
             round += 1
         }
         return Transmit(id: id, probe: probe(to: target))
+    }
+
+    /// Tells of the last probe to the target if nobody has answered it, nor said why nobody will.
+    private mutating func tellIfOutstanding(_ target: Int) {
+        guard let record = inFlight[newest[target]], record.state == .outstanding || record.state == .expired,
+            held[newest[target]] == nil
+        else { return }
+        events.append(.outstanding(target: target, sequence: record.sequence))
     }
 
     private func probe(to target: Int) -> Probe {
@@ -200,7 +218,7 @@ public struct EchoSweep: Measurement, Sendable {
     /// The probe of an ICMP error that does not name one, because its sender quotes no more than 28 octets. Nil unless
     /// just one probe is on its way to that target. O(targets).
     private func onlyCandidate(for response: Response) -> ProbeID? {
-        guard !newest.isEmpty, let address = response.quotedDestination?.withoutZone,
+        guard configuration.isUDP, let address = response.quotedDestination?.withoutZone,
             let target = configuration.targets.firstIndex(where: { $0.withoutZone == address }),
             statistics[target].inFlight == 1, inFlight[newest[target]]?.state == .outstanding
         else { return nil }
@@ -234,6 +252,7 @@ public struct EchoSweep: Measurement, Sendable {
     ) {
         let target = Int(record.subject)
         let destination = configuration.targets[target]
+        countPipe(record)
         let (roundTrip, clock) = RoundTrip.of(sentAt: record.sentAt, record.stamp, response)
         var integrity = response.integrity
         let expected = configuration.payloadLength + ICMPHeader.length
@@ -306,13 +325,27 @@ public struct EchoSweep: Measurement, Sendable {
             statistics[target].errors += 1
             settle(id, as: .failed)
             if lastExpired?.id == id { lastExpired = nil }
+        } else if record.wasReported {
+            // Anybody on the way can send thousands of them.
+            statistics[target].repeatedErrors += 1
+            return
         }
+        inFlight[id]?.wasReported = true
+        countPipe(record)
         events.append(
             .error(
                 EchoError(
                     target: target, sequence: record.sequence, type: type, code: code, info: info,
                     responder: response.responder, hopLimit: response.hopLimit, roundTrip: roundTrip, clock: clock,
                     detail: response.detail, arrival: response.arrival, isConclusive: isConclusive)))
+    }
+
+    /// Notes how many probes to the target were under way when something came back for this one.
+    private mutating func countPipe(_ record: InFlightRecord) {
+        let target = Int(record.subject)
+        let newest = statistics[target].transmitted + statistics[target].unsent
+        let depth = newest + 1 - min(newest, UInt64(record.sequence))
+        if depth > statistics[target].pipe { statistics[target].pipe = depth }
     }
 
     private mutating func settle(_ id: ProbeID, as state: InFlightRecord.State) {
@@ -420,6 +453,12 @@ public struct EchoSweep: Measurement, Sendable {
     /// A queue that stays full for so long counts as a failure.
     private static let retryLimit = TimeSpan.milliseconds(500)
     private static let stampPatience = TimeSpan.milliseconds(1)
+}
+
+extension EchoSweep.Configuration {
+    fileprivate var isUDP: Bool {
+        if case .udp = method { true } else { false }
+    }
 }
 
 extension IPAddress {

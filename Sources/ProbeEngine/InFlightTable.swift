@@ -18,6 +18,8 @@ public struct InFlightRecord: Sendable, BitwiseCopyable {
     /// The measurement's own count under that subject.
     public var sequence: UInt32
     public var state: State
+    /// Whether an ICMP error about it was told of.
+    var wasReported = false
     /// When it was handed to the kernel, by the monotonic clock.
     public var sentAt: Timestamp
     /// The best stamp of the same moment so far.

@@ -10,6 +10,8 @@ public struct RoundTripStatistics: Sendable {
     public private(set) var mean = 0.0
     /// The interarrival jitter of RFC 3550 section 6.4.1 over round-trip times, in nanoseconds.
     public private(set) var jitter = 0.0
+    /// The moving average with weights of 1/8 that ping calls ewma, in nanoseconds (RFC 6298 section 2: SRTT).
+    public private(set) var smoothed = 0.0
     /// The sum of squared distances from the mean (Welford's method).
     private var squares = 0.0
     /// The values themselves, as long as they are few.
@@ -27,10 +29,12 @@ public struct RoundTripStatistics: Sendable {
         if count == 0 {
             minimum = roundTrip
             maximum = roundTrip
+            smoothed = value
         } else {
             minimum = min(minimum, roundTrip)
             maximum = max(maximum, roundTrip)
             jitter += (Double((roundTrip.nanoseconds - last.nanoseconds).magnitude) - jitter) / 16
+            smoothed += (value - smoothed) / 8
         }
         last = roundTrip
         count += 1
