@@ -15,7 +15,7 @@ public enum EchoEvent: Sendable {
 }
 
 /// A reply and what it counts as.
-public struct EchoReply: Hashable, Sendable {
+public struct EchoReply: Sendable {
     public enum Disposition: Hashable, Sendable, BitwiseCopyable {
         case inTime
         case late
@@ -47,6 +47,8 @@ public struct EchoReply: Hashable, Sendable {
     public var clock: Stamp.Clock
     /// When this process read it.
     public var arrival: Timestamp
+    /// Options of the reply's IPv4 header, and the payload of a damaged one; nil where there are none.
+    public var detail: ResponseDetail?
 }
 
 /// An ICMP error for a probe.
@@ -61,7 +63,7 @@ public struct EchoError: Sendable {
     public var hopLimit: UInt8?
     public var roundTrip: TimeSpan
     public var clock: Stamp.Clock
-    public var detail: ErrorDetail?
+    public var detail: ResponseDetail?
     public var arrival: Timestamp
     /// False for a hint that leaves the probe outstanding: redirect and source quench.
     public var isConclusive: Bool

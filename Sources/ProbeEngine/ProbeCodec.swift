@@ -218,7 +218,7 @@ public struct ProbeCodec: Sendable {
             probe: id, kind: .icmpError(type: header.type, code: header.code, info: header.rest),
             responder: arrival.source, quotedDestination: quoted.destination, hopLimit: arrival.hopLimit,
             trafficClass: arrival.trafficClass, byteCount: message.byteCount, stamp: arrival.stamp,
-            arrival: arrival.time, detail: ErrorDetail(quoted: quoted, extensions: error.extensions))
+            arrival: arrival.time, detail: ResponseDetail(quoted: quoted, extensions: error.extensions))
     }
 
     /// A TCP segment that answers a SYN. Nil when it is not ours.
@@ -269,7 +269,7 @@ public struct ProbeCodec: Sendable {
             responder: arrival.source, quotedDestination: error.destination, hopLimit: arrival.hopLimit,
             trafficClass: arrival.trafficClass, byteCount: quoted.byteCount, stamp: arrival.stamp,
             arrival: arrival.time,
-            detail: extensions.map { ErrorDetail(quoted: nil, extensions: $0) })
+            detail: extensions.map { ResponseDetail(quoted: nil, extensions: $0) })
     }
 
     private func reply(

@@ -46,7 +46,7 @@ extension JSONLine {
     }
 
     /// Adds what a router added to its error (RFC 4884), nothing where it added nothing.
-    mutating func add(extensionsOf detail: ErrorDetail?, zones: [UInt32: SafeText]) {
+    mutating func add(extensionsOf detail: ResponseDetail?, zones: [UInt32: SafeText]) {
         guard let objects = detail?.extensions?.objects, !objects.isEmpty else { return }
         add("extensions", objects: objects) { line, object in
             switch object {

@@ -41,7 +41,7 @@ func echoError(
             target: 0, sequence: sequence, type: type, code: code, info: info, responder: address(responder),
             hopLimit: 64, roundTrip: TimeSpan(nanoseconds: 51_000), clock: .kernel,
             detail: objects.isEmpty
-                ? nil : ErrorDetail(quoted: nil, extensions: ICMPExtensions(objects: objects)),
+                ? nil : ResponseDetail(quoted: nil, extensions: ICMPExtensions(objects: objects)),
             arrival: Timestamp(nanoseconds: 0), isConclusive: isConclusive))
 }
 
@@ -65,7 +65,7 @@ func answer(
     PathAnswer(
         kind: kind, responder: address(responder), roundTrip: TimeSpan(nanoseconds: roundTrip), clock: .kernel,
         hopLimit: 62, flags: flags,
-        detail: objects.isEmpty ? nil : ErrorDetail(quoted: nil, extensions: ICMPExtensions(objects: objects)),
+        detail: objects.isEmpty ? nil : ResponseDetail(quoted: nil, extensions: ICMPExtensions(objects: objects)),
         sentHopLimit: 3)
 }
 
