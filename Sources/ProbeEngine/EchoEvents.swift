@@ -49,6 +49,8 @@ public struct EchoReply: Sendable {
     public var arrival: Timestamp
     /// Options of the reply's IPv4 header, and the payload of a damaged one; nil where there are none.
     public var detail: ResponseDetail?
+    /// The number that the probe goes by.
+    public var probe = ProbeID(rawValue: 0)
 }
 
 /// An ICMP error for a probe.

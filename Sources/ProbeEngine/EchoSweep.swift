@@ -24,6 +24,8 @@ public struct EchoSweep: Measurement, Sendable {
         public var wantsKernelStamps = true
         /// Tell, when the next probe to a target is due, that nothing is known of the one before.
         public var reportsOutstanding = false
+        /// Time round trips by this process, whatever the kernel stamps.
+        public var timesInProcess = false
 
         public init(targets: [IPAddress]) { self.targets = targets }
     }
@@ -207,7 +209,9 @@ public struct EchoSweep: Measurement, Sendable {
             unsolicited += 1
             return
         }
-        if configuration.wantsKernelStamps, !isOver, record.stamp.clock == .user, response.stamp.clock == .kernel {
+        if configuration.wantsKernelStamps, !configuration.timesInProcess, !isOver, record.stamp.clock == .user,
+            response.stamp.clock == .kernel
+        {
             held[id, default: []].append(response)
             holds.append((id, response.arrival + Self.stampPatience))
         } else {
@@ -253,7 +257,7 @@ public struct EchoSweep: Measurement, Sendable {
         let target = Int(record.subject)
         let destination = configuration.targets[target]
         countPipe(record)
-        let (roundTrip, clock) = RoundTrip.of(sentAt: record.sentAt, record.stamp, response)
+        let (roundTrip, clock) = roundTrip(record, response)
         var integrity = response.integrity
         let expected = configuration.payloadLength + ICMPHeader.length
         if kind == .echo, integrity == .intact, response.byteCount != expected {
@@ -296,7 +300,7 @@ public struct EchoSweep: Measurement, Sendable {
                     target: target, sequence: record.sequence, kind: kind, disposition: disposition,
                     responder: response.responder, hopLimit: response.hopLimit, trafficClass: response.trafficClass,
                     byteCount: response.byteCount, roundTrip: roundTrip, clock: clock, arrival: response.arrival,
-                    detail: response.detail)))
+                    detail: response.detail, probe: id)))
     }
 
     private mutating func countInTime(
@@ -320,7 +324,7 @@ public struct EchoSweep: Measurement, Sendable {
         let isConclusive =
             configuration.targets[target].version == .v6
             || (type != ICMPType.V4.redirect && type != ICMPType.V4.sourceQuench)
-        let (roundTrip, clock) = RoundTrip.of(sentAt: record.sentAt, record.stamp, response)
+        let (roundTrip, clock) = roundTrip(record, response)
         // A probe has one error, however many packets tell of it, and none once it was answered.
         if isConclusive, record.state == .outstanding || record.state == .expired {
             statistics[target].errors += 1
@@ -339,6 +343,12 @@ public struct EchoSweep: Measurement, Sendable {
                     target: target, sequence: record.sequence, type: type, code: code, info: info,
                     responder: response.responder, hopLimit: response.hopLimit, roundTrip: roundTrip, clock: clock,
                     detail: response.detail, arrival: response.arrival, isConclusive: isConclusive)))
+    }
+
+    private func roundTrip(_ record: InFlightRecord, _ response: Response) -> (TimeSpan, Stamp.Clock) {
+        // A stamp of this process' own never makes a round trip of the kernel's.
+        let stamp = configuration.timesInProcess ? Stamp(nanoseconds: 0, clock: .user) : record.stamp
+        return RoundTrip.of(sentAt: record.sentAt, stamp, response)
     }
 
     /// Notes how many probes to the target were under way when something came back for this one.

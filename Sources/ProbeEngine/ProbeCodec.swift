@@ -21,6 +21,11 @@ public struct ProbeIdentity: Sendable {
         self.sourcePorts = sourcePorts
         self.cookies = cookies
     }
+
+    /// The ICMP identifier of a probe.
+    public func identifier(of id: ProbeID) -> UInt16 {
+        identifier | UInt16(truncatingIfNeeded: id.rawValue >> 16) & (identifierCount - 1)
+    }
 }
 
 /// What surrounds the bytes that a socket takes.
@@ -315,8 +320,7 @@ public struct ProbeCodec: Sendable {
     private var wireBits: Int { 16 + identity.identifierCount.trailingZeroBitCount }
 
     private func wireNumber(of id: ProbeID) -> (identifier: UInt16, sequenceNumber: UInt16) {
-        let upper = UInt16(truncatingIfNeeded: id.rawValue >> 16) & (identity.identifierCount - 1)
-        return (identity.identifier | upper, UInt16(truncatingIfNeeded: id.rawValue))
+        (identity.identifier(of: id), UInt16(truncatingIfNeeded: id.rawValue))
     }
 
     private func wireNumber(_ header: ICMPHeader) -> UInt32? {

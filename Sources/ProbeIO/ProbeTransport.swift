@@ -22,6 +22,10 @@ public struct ProbeTransport: ~Copyable {
     public var versions: [IPVersion] {
         [.v4, .v6].filter { version in channels.contains { $0.version == version && $0.encapsulation != nil } }
     }
+    /// What marks the probes over this version as ours, nil where none can be sent over it.
+    public func identity(_ version: IPVersion) -> ProbeIdentity? {
+        channels.first { $0.version == version && $0.encapsulation != nil }?.codec.identity
+    }
     /// The number of the probe that was sent last; answers can't carry a higher one.
     private var latest = ProbeID(rawValue: 0)
 

@@ -48,6 +48,9 @@ public struct EchoJSONReport: EchoReport {
         case .timeout(let target, let sequence):
             line = self.line("timeout", targets[target], clock.nanoseconds(at: now))
             line.add("seq", sequence)
+        case .outstanding(let target, let sequence):
+            line = self.line("outstanding", targets[target], clock.nanoseconds(at: now))
+            line.add("seq", sequence)
         case .error(let error):
             line = self.line("error", targets[error.target], clock.nanoseconds(at: error.arrival))
             add(error, name, to: &line)
@@ -150,6 +153,7 @@ public struct EchoJSONReport: EchoReport {
         line.add("loss_percent", percent: counts.lost, of: counts.transmitted)
         line.add("in_flight", counts.inFlight)
         line.add("errors", counts.errors)
+        line.add("repeated_errors", counts.repeatedErrors)
         line.add("duplicates", counts.duplicates)
         line.add("corrupted", counts.corrupted)
         line.add("wrong_source", counts.wrongSource)

@@ -4,6 +4,8 @@ import ProbeEngine
 public struct EchoRun: Hashable, Sendable {
     /// From the first probe to the end.
     public var elapsed: TimeSpan
+    /// From the first probe to the last one.
+    public var sending: TimeSpan
     /// When it ended, in nanoseconds since 1970.
     public var time: Int64
     /// Answers with our mark that belong to no probe that is known, or that carry other bytes than ours.
@@ -14,9 +16,11 @@ public struct EchoRun: Hashable, Sendable {
     public var droppedHere: UInt64
 
     public init(
-        elapsed: TimeSpan, time: Int64, unsolicited: UInt64 = 0, missed: UInt64 = 0, droppedHere: UInt64 = 0
+        elapsed: TimeSpan, sending: TimeSpan = .zero, time: Int64, unsolicited: UInt64 = 0, missed: UInt64 = 0,
+        droppedHere: UInt64 = 0
     ) {
         self.elapsed = elapsed
+        self.sending = sending
         self.time = time
         self.unsolicited = unsolicited
         self.missed = missed
@@ -38,6 +42,7 @@ struct EchoCounts {
     var reordered: UInt64 = 0
     var unsent: UInt64 = 0
     var userTimed: UInt64 = 0
+    var repeatedErrors: UInt64 = 0
     var lastSendFailure: SendFailure?
     /// Targets that answered in time.
     var answering: UInt64 = 0
@@ -55,6 +60,7 @@ struct EchoCounts {
         reordered += target.reordered
         unsent += target.unsent
         userTimed += target.userTimed
+        repeatedErrors += target.repeatedErrors
         lastSendFailure = target.lastSendFailure ?? lastSendFailure
         if target.received > 0 { answering += 1 }
     }

@@ -14,6 +14,10 @@ public struct EchoTextReport: EchoReport {
     public var reportsTimeouts = false
     /// The names of interfaces by index, for link-local addresses.
     public var zones: [UInt32: SafeText] = [:]
+    /// What only some options of ping ask for.
+    public var style = PingStyle()
+    /// The route that replies of each target recorded last.
+    var routes: [Int: [IPv4Address]] = [:]
 
     public init(targets: [ReportTarget], method: ProbeMethod = .icmpEcho, payloadLength: Int = 56) {
         self.targets = targets
@@ -25,12 +29,14 @@ public struct EchoTextReport: EchoReport {
 
     /// A line for each target: `PING example.net (192.0.2.1) 56(84) bytes of data.`
     public func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer) {
-        for target in targets {
+        appendPattern(to: &buffer)
+        for (index, target) in targets.enumerated() {
             buffer.append("PING ")
             buffer.append(target.name)
             buffer.append(" (")
             buffer.append(target.address, zones: zones)
             buffer.append(") ")
+            appendWay(target, index, to: &buffer)
             switch method {
             case .icmpEcho: break
             case .udp(let port): appendPort("UDP", port, to: &buffer)
@@ -40,7 +46,7 @@ public struct EchoTextReport: EchoReport {
             switch target.address.version {
             case .v4:
                 buffer.append("(")
-                buffer.append(decimal: payloadLength + headerLengthV4)
+                buffer.append(decimal: payloadLength + headerLengthV4 + style.optionsLength)
                 buffer.append(") bytes of data.\n")
             case .v6: buffer.append(" data bytes\n")
             }
@@ -65,20 +71,25 @@ public struct EchoTextReport: EchoReport {
 
     // MARK: Events
 
-    /// The line of an event; none for a timeout unless they are asked for.
-    public func append(
+    /// The line of an event; none for a timeout unless they are asked for. In a flood most are a mark without a line.
+    public mutating func append(
         _ event: EchoEvent, name: SafeText? = nil, at now: Timestamp, to buffer: inout ReportBuffer
     ) {
+        if style.isFlood, appendMark(event, to: &buffer) { return }
         switch event {
-        case .reply(let reply): append(reply, name, to: &buffer)
+        case .reply(let reply):
+            appendTime(at: reply.arrival, to: &buffer)
+            append(reply, name, to: &buffer)
         case .timeout(let target, let sequence):
             guard reportsTimeouts else { return }
-            buffer.append("no answer yet ")
-            appendTarget("from ", target, to: &buffer)
-            buffer.append("for ")
-            append(sequence: sequence, to: &buffer)
-            buffer.append("\n")
-        case .error(let error): append(error, name, to: &buffer)
+            appendTime(at: now, to: &buffer)
+            append("no answer in time ", target, sequence, to: &buffer)
+        case .outstanding(let target, let sequence):
+            appendTime(at: now, to: &buffer)
+            append("no answer yet ", target, sequence, to: &buffer)
+        case .error(let error):
+            appendTime(at: error.arrival, to: &buffer)
+            append(error, name, to: &buffer)
         case .unsent(let target, let sequence, let failure):
             buffer.append("not sent: ")
             append(sequence: sequence, to: &buffer)
@@ -90,7 +101,15 @@ public struct EchoTextReport: EchoReport {
         }
     }
 
-    private func append(_ reply: EchoReply, _ name: SafeText?, to buffer: inout ReportBuffer) {
+    private func append(_ words: String, _ target: Int, _ sequence: UInt32, to buffer: inout ReportBuffer) {
+        buffer.append(words)
+        appendTarget("from ", target, to: &buffer)
+        buffer.append("for ")
+        append(sequence: sequence, to: &buffer)
+        buffer.append("\n")
+    }
+
+    private mutating func append(_ reply: EchoReply, _ name: SafeText?, to buffer: inout ReportBuffer) {
         switch reply.kind {
         case .echo:
             buffer.append(decimal: reply.byteCount)
@@ -103,14 +122,24 @@ public struct EchoTextReport: EchoReport {
         append(reply.responder, name, to: &buffer)
         buffer.append(": ")
         append(sequence: reply.sequence, to: &buffer)
+        appendIdentifier(of: reply, to: &buffer)
         if let hopLimit = reply.hopLimit {
             buffer.append(" ttl=")
             buffer.append(decimal: hopLimit)
         }
         buffer.append(" time=")
-        buffer.append(shortMilliseconds: reply.roundTrip)
+        if style.alwaysHasDecimals {
+            buffer.append(milliseconds: reply.roundTrip)
+        } else {
+            buffer.append(shortMilliseconds: reply.roundTrip)
+        }
         buffer.append(" ms")
         append(reply.disposition, to: &buffer)
+        if case .corrupted(.wrongOctet) = reply.disposition, let payload = reply.detail?.payload {
+            appendDump(payload, to: &buffer)
+        }
+        appendBell(reply, to: &buffer)
+        if let options = reply.detail?.ipv4Options { append(options, of: reply.target, to: &buffer) }
         buffer.append("\n")
     }
 
@@ -184,8 +213,12 @@ public struct EchoTextReport: EchoReport {
             buffer.append("% loss")
             if counts.received > 0 {
                 let trips = counts.roundTrips
-                buffer.append(", min/avg/max = ")
-                append([trips.minimum, TimeSpan(rounding: trips.mean), trips.maximum], to: &buffer)
+                buffer.append(", min/avg/ewma/max = ")
+                append(
+                    [
+                        trips.minimum, TimeSpan(rounding: trips.mean), TimeSpan(rounding: trips.smoothed),
+                        trips.maximum,
+                    ], to: &buffer)
                 buffer.append(" ms")
             }
             buffer.append("\n")
@@ -194,6 +227,7 @@ public struct EchoTextReport: EchoReport {
 
     /// The statistics of each target in their order, then, of several, the total.
     public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
+        // Behind the marks of a flood this ends their line, as in ping.
         for (target, counts) in zip(targets, statistics) {
             buffer.append("\n--- ")
             buffer.append(target.name)
@@ -201,7 +235,7 @@ public struct EchoTextReport: EchoReport {
             var sum = EchoCounts()
             sum.add(counts)
             append(sum, run, to: &buffer)
-            append(counts.roundTrips, sum, to: &buffer)
+            append(counts, sum, run, to: &buffer)
             appendOddities(sum, targets.count == 1 ? run : EchoRun(elapsed: run.elapsed, time: run.time), to: &buffer)
             if case .udp = method, sum.transmitted > 0, sum.isSilent {
                 buffer.append("no answer; a firewall may drop UDP\n")
@@ -246,13 +280,27 @@ public struct EchoTextReport: EchoReport {
     }
 
     /// ping's line of round trips, then what it does not tell of them.
-    private func append(_ trips: RoundTripStatistics, _ counts: EchoCounts, to buffer: inout ReportBuffer) {
-        guard trips.count > 0 else { return }
+    private func append(
+        _ target: EchoStatistics, _ counts: EchoCounts, _ run: EchoRun, to buffer: inout ReportBuffer
+    ) {
+        let trips = target.roundTrips
+        guard trips.count > 0 else {
+            if target.pipe > 1 { buffer.append("pipe \(target.pipe)\n") }
+            return
+        }
         buffer.append("rtt min/avg/max/mdev = ")
         append(
             [trips.minimum, TimeSpan(rounding: trips.mean), trips.maximum, TimeSpan(rounding: trips.deviation)],
             to: &buffer)
-        buffer.append(" ms\n")
+        buffer.append(" ms")
+        if target.pipe > 1 { buffer.append(", pipe \(target.pipe)") }
+        if style.showsGap, target.transmitted > 1 {
+            buffer.append(", ipg/ewma ")
+            let gap = max(0, run.sending.nanoseconds) / Int64(clamping: target.transmitted - 1)
+            append([TimeSpan(nanoseconds: gap), TimeSpan(rounding: trips.smoothed)], to: &buffer)
+            buffer.append(" ms")
+        }
+        buffer.append("\n")
 
         let percentiles = trips.carriedPercentiles
         if !percentiles.isEmpty {
@@ -271,6 +319,7 @@ public struct EchoTextReport: EchoReport {
             buffer.append(" ms, ")
         }
         buffer.append(counts.userTimed < counts.received ? "clock kernel" : "clock user")
+        if style.isUserToUser { buffer.append(" (user-to-user latency)") }
         if counts.userTimed > 0, counts.userTimed < counts.received {
             buffer.append(" (")
             buffer.append(decimal: counts.userTimed)
@@ -287,6 +336,7 @@ public struct EchoTextReport: EchoReport {
         let oddities = [
             (counts.late, "late"), (counts.wrongSource, "from a wrong source"), (counts.reordered, "reordered"),
             (counts.unsent, "not sent" + failure), (counts.inFlight, "still in flight"),
+            (counts.repeatedErrors, "repeated errors"),
             (run.missed, "missed slots"), (run.unsolicited, "unsolicited"), (run.droppedHere, "dropped here"),
         ]
         var separator = ""

@@ -33,6 +33,12 @@ public struct ReportBuffer: Hashable, Sendable {
         bytes[start...].reverse()
     }
 
+    /// Appends an octet in hexadecimal.
+    mutating func append(hexadecimal octet: UInt8, minimumDigits: Int = 1) {
+        if octet < 16, minimumDigits > 1 { append("0") }
+        append(String(octet, radix: 16))
+    }
+
     /// Appends milliseconds with three decimals, halves away from zero: `0.127`.
     public mutating func append(milliseconds span: TimeSpan) {
         let microseconds = (span.nanoseconds.magnitude + 500) / 1000

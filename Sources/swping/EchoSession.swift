@@ -13,7 +13,7 @@ final class EchoSession {
     /// What standard output gets.
     private var report: any EchoReport
     /// What standard error gets: ping's lines, whatever the report.
-    private let text: EchoTextReport
+    private var text: EchoTextReport
     private var buffer = ReportBuffer()
     /// Names of responders, as far as they are known.
     private var names: [IPAddress: SafeText] = [:]
@@ -43,10 +43,13 @@ final class EchoSession {
         configuration.method = method
         configuration.payloadLength = options.payloadLength
         configuration.hopLimit = options.hopLimit
+        configuration.reportsOutstanding = options.reportsOutstanding
+        configuration.timesInProcess = options.isUserToUser
         self.configuration = configuration
         let zones = Resolver.zoneNames(of: addresses).mapValues { SafeText(name: $0) }
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
         text.reportsTimeouts = options.isVerbose
+        text.style = Self.style(options)
         text.zones = zones
         self.text = text
         if options.isJSON {
@@ -63,9 +66,19 @@ final class EchoSession {
             throw ToolFailure("cannot ask for names: \(error)")
         }
         guard !options.isNumeric else { return }
-        for target in targets where !target.isNumeric {
+        for target in targets where !target.isNumeric || options.forcesNames {
             if case .success(let address) = target.address { resolver.lookUp(address) }
         }
+    }
+
+    private static func style(_ options: Options) -> PingStyle {
+        var style = PingStyle()
+        if options.showsTimes { style.clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<EchoSweep>.now) }
+        style.isAudible = options.isAudible
+        style.alwaysHasDecimals = options.alwaysHasDecimals
+        style.isUserToUser = options.isUserToUser
+        style.isQuiet = options.isQuiet
+        return style
     }
 
     /// Runs to the end and returns the exit status.
@@ -83,6 +96,10 @@ final class EchoSession {
         report.appendStart(
             EchoStart(configuration, rung: rung.rawValue, note: note, time: SystemClock.realtime.now), to: &buffer)
         let start = ProbeLoop<EchoSweep>.now
+        if options.isVerbose, var text = report as? EchoTextReport {
+            for version in transport.versions { text.style.identifiers[version] = transport.identity(version) }
+            report = text
+        }
         var loop = try ProbeLoop(EchoSweep(configuration, start: start), over: transport)
         try loop.run(
             signals: signals, other: resolver,
@@ -102,7 +119,8 @@ final class EchoSession {
             })
         let sweep = loop.measurement
         let run = EchoRun(
-            elapsed: ProbeLoop<EchoSweep>.now - start, time: SystemClock.realtime.now,
+            elapsed: ProbeLoop<EchoSweep>.now - start, sending: sweep.lastTransmit - start,
+            time: SystemClock.realtime.now,
             unsolicited: sweep.unsolicited + loop.transport.counters.foreign, missed: sweep.missed,
             droppedHere: loop.transport.counters.droppedHere)
         report.appendSummary(sweep.statistics, run: run, to: &buffer)
@@ -117,20 +135,29 @@ final class EchoSession {
             guard toldFailures.updateValue(failure, forKey: target) != failure else { return }
             var line = ReportBuffer()
             text.append(event, at: now, to: &line)
-            var errors = OutputWriter(descriptor: 2)
-            errors.write("\(Tool.name): ")
-            errors.write(line.bytes)
-            errors.flush()
-        } else if !options.isQuiet {
-            report.append(event, name: name(of: event), at: now, to: &buffer)
+            reportLine(line.bytes, from: Tool.name)
+            return
         }
+        if options.isQuiet {
+            // What was asked for by a letter of its own is told nevertheless, as ping does.
+            guard case .outstanding = event else { return ring(event) }
+        } else if !(report is EchoTextReport) {
+            ring(event)
+        }
+        report.append(event, name: name(of: event), at: now, to: &buffer)
+    }
+
+    /// Rings where no line of text has the bell in it.
+    private func ring(_ event: EchoEvent) {
+        guard options.isAudible, case .reply(let reply) = event, reply.disposition == .inTime else { return }
+        reportErrors([7])
     }
 
     private func name(of event: EchoEvent) -> SafeText? {
         switch event {
         case .reply(let reply): names[reply.responder]
         case .error(let error): names[error.responder]
-        case .timeout, .unsent: nil
+        case .timeout, .outstanding, .unsent: nil
         }
     }
 
@@ -143,9 +170,7 @@ final class EchoSession {
     private func tellInterim(_ sweep: EchoSweep) {
         var interim = ReportBuffer()
         text.appendInterim(sweep.statistics, to: &interim)
-        var errors = OutputWriter(descriptor: 2)
-        errors.write(interim.bytes)
-        errors.flush()
+        reportErrors(interim.bytes)
     }
 
     /// 0 when every target answered (with a count and a deadline: that often), 2 when one could not be sent to at all.

@@ -21,6 +21,13 @@ struct Options: Sendable {
     var port: UInt16?
     var highestRung = Rung.raw
 
+    var isAudible = false
+    var showsTimes = false
+    var reportsOutstanding = false
+    var alwaysHasDecimals = false
+    var isUserToUser = false
+    var forcesNames = false
+
     static let maximumIPv4Payload = 65_507
     static let echoPort: UInt16 = 7
     /// The first port of traceroute, where hardly anybody listens.

@@ -4,11 +4,40 @@ extension Options {
     static let outputSection = OptionSection<Options>(
         "Output",
         [
-            Option("n", "numeric", "print addresses, ask for no names") { options, _ in options.isNumeric = true
+            Option(
+                "a", "audible", "ring the bell with every answer in time",
+                detail:
+                    "The bell is a character in the answer's line; where there is no such line it goes to standard error."
+            ) { options, _ in options.isAudible = true },
+            Option("D", "timestamps", "print the time of day in front of each line") { options, _ in
+                options.showsTimes = true
             },
+            Option(
+                "O", "outstanding", "say so when the next probe is due and the last one is not answered",
+                detail: "With -q too."
+            ) { options, _ in options.reportsOutstanding = true },
             Option("q", "quiet", "print the summary only") { options, _ in options.isQuiet = true },
-            Option("v", "verbose", "print timeouts too, and which sockets are used") { options, _ in
-                options.isVerbose = true
+            Option(
+                "v", "verbose", "print timeouts and identifiers too, and which sockets are used",
+                detail: "The identifier is the one in the header of ICMP."
+            ) { options, _ in options.isVerbose = true },
+            Option("3", "decimals", "print three decimals of a millisecond from 100 ms on too") { options, _ in
+                options.alwaysHasDecimals = true
+            },
+            Option(
+                "U", "user-latency", "print round trips as this process sees them, waking up included",
+                detail: "By default they are the kernel's, from one time stamp of a packet to the other."
+            ) { options, _ in options.isUserToUser = true },
+            Option(
+                "n", "numeric", "print addresses, ask for no names",
+                detail: "The last one of -n and -H holds."
+            ) { options, _ in
+                options.isNumeric = true
+                options.forcesNames = false
+            },
+            Option("H", "names", "ask for the names of hosts that were given as addresses too") { options, _ in
+                options.forcesNames = true
+                options.isNumeric = false
             },
             Option(
                 "j", "json", "print one JSON object a line",

@@ -136,10 +136,7 @@ final class TraceSession {
                 toldFailure = failure
                 var line = ReportBuffer()
                 text.append(event, name: { _ in nil }, to: &line)
-                var errors = OutputWriter(descriptor: 2)
-                errors.write("\(Tool.name): ")
-                errors.write(line.bytes)
-                errors.flush()
+                reportLine(line.bytes, from: Tool.name)
             }
         }
     }

@@ -195,11 +195,11 @@ import Testing
         #expect(written { report.append(event, to: &$0) }.isEmpty)
         var talkative = report
         talkative.reportsTimeouts = true
-        #expect(written { talkative.append(event, to: &$0) } == "no answer yet for icmp_seq=3\n")
+        #expect(written { talkative.append(event, to: &$0) } == "no answer in time for icmp_seq=3\n")
         talkative.targets = pair.targets
         #expect(
             written { talkative.append(.timeout(target: 1, sequence: 3), to: &$0) }
-                == "no answer yet from fd91:2::2 for icmp_seq=3\n")
+                == "no answer in time from fd91:2::2 for icmp_seq=3\n")
     }
 
     // MARK: Summaries
@@ -359,12 +359,12 @@ import Testing
     @Test func givesAnInterimLine() {
         #expect(
             written { report.appendInterim([statistics([40_000, 65_000])], to: &$0) }
-                == "\r2/2 packets, 0% loss, min/avg/max = 0.040/0.053/0.065 ms\n")
+                == "\r2/2 packets, 0% loss, min/avg/ewma/max = 0.040/0.053/0.043/0.065 ms\n")
         #expect(
             written { report.appendInterim([statistics([], transmitted: 2)], to: &$0) } == "\r0/2 packets, 100% loss\n")
         #expect(
             written { pair.appendInterim([statistics([40_000]), statistics([])], to: &$0) } == """
-                \ra.example: 1/1 packets, 0% loss, min/avg/max = 0.040/0.040/0.040 ms
+                \ra.example: 1/1 packets, 0% loss, min/avg/ewma/max = 0.040/0.040/0.040/0.040 ms
                 \rb.example: 0/0 packets, 0% loss
 
                 """)
@@ -373,6 +373,7 @@ import Testing
 
 extension EchoTextReport {
     fileprivate func append(_ event: EchoEvent, name: SafeText? = nil, to buffer: inout ReportBuffer) {
-        append(event, name: name, at: Timestamp(nanoseconds: 0), to: &buffer)
+        var report = self
+        report.append(event, name: name, at: Timestamp(nanoseconds: 0), to: &buffer)
     }
 }

@@ -70,7 +70,7 @@ import Testing
         try child.waitForErrors { $0.contains("\n") }
         let line = String(decoding: child.errors, as: UTF8.self)
         #expect(
-            line.wholeMatch(of: /\r[0-9]+\/[0-9]+ packets, 0% loss, min\/avg\/max = [0-9.\/]+ ms\n/) != nil,
+            line.wholeMatch(of: /\r[0-9]+\/[0-9]+ packets, 0% loss, min\/avg\/ewma\/max = [0-9.\/]+ ms\n/) != nil,
             "\(line.debugDescription)")
         let seen = child.output.count
         try child.wait(forOutput: { $0.utf8.count > seen })
