@@ -12,6 +12,12 @@ public enum EchoEvent: Sendable {
     case error(EchoError)
     /// The probe did not leave this host.
     case unsent(target: Int, sequence: UInt32, failure: SendFailure)
+    /// A target's replies come with another hop limit or traffic class than before.
+    case changed(EchoChange)
+    /// Several probes in a row were lost, and then one was answered.
+    case outage(EchoOutage)
+    /// One of the intervals that are summed up is over.
+    case interval(EchoInterval)
 }
 
 /// A reply and what it counts as.
@@ -45,12 +51,85 @@ public struct EchoReply: Sendable {
     public var roundTrip: TimeSpan
     /// Both ends of the round trip were stamped by this clock.
     public var clock: Stamp.Clock
+    /// From handing the probe to the kernel until this process read the reply, by the monotonic clock.
+    public var userRoundTrip: TimeSpan
     /// When this process read it.
     public var arrival: Timestamp
     /// Options of the reply's IPv4 header, and the payload of a damaged one; nil where there are none.
     public var detail: ResponseDetail?
     /// The number that the probe goes by.
     public var probe = ProbeID(rawValue: 0)
+
+    /// What this host added to the time on the wire: queues, wake-ups, address resolution. Nil where only this process
+    /// timed the round trip.
+    public var hostDelay: TimeSpan? {
+        clock == .kernel ? max(.zero, TimeSpan(nanoseconds: userRoundTrip.nanoseconds &- roundTrip.nanoseconds)) : nil
+    }
+}
+
+/// Replies of a target differ from the one before: perhaps they come another way.
+public struct EchoChange: Hashable, Sendable {
+    public enum Field: Hashable, Sendable, BitwiseCopyable {
+        case hopLimit
+        case trafficClass
+    }
+
+    public var target: Int
+    /// Of the first reply that differs.
+    public var sequence: UInt32
+    public var field: Field
+    public var from: UInt8
+    public var to: UInt8
+    /// When this process read that reply.
+    public var arrival: Timestamp
+}
+
+/// Two or more probes in a row, in the order of sending, that were all lost.
+public struct EchoOutage: Hashable, Sendable {
+    public var target: Int
+    public var firstSequence: UInt32
+    public var lastSequence: UInt32
+    /// Lost probes; those between that this host did not send are not in it.
+    public var lost: UInt64
+    /// When the first of them was sent.
+    public var start: Timestamp
+    /// When the first probe behind them was sent that was answered; of an outage without an end, when the next probe
+    /// behind the last lost one was due.
+    public var end: Timestamp
+    /// Whether no probe behind them was answered.
+    public var isOpen: Bool
+
+    public var duration: TimeSpan { end - start }
+}
+
+/// What happened in one of the intervals that a run is summed up in, to one target.
+///
+/// Everything counts in the interval in which it happened: a probe where it was sent, a reply where it came, a loss
+/// where the probe was given up. So each counter summed over all intervals is exactly the one of the final summary.
+public struct EchoInterval: Sendable {
+    public var target: Int
+    /// From 1. Intervals in which this process did not run are part of the one before.
+    public var index: UInt64
+    public var start: Timestamp
+    public var end: Timestamp
+    public var transmitted: UInt64
+    public var received: UInt64
+    public var late: UInt64
+    /// Probes given up, less those given up in earlier intervals and answered in this one: may be negative.
+    public var lost: Int64
+    /// At the end of the interval.
+    public var inFlight: UInt64
+    public var errors: UInt64
+    public var duplicates: UInt64
+    public var corrupted: UInt64
+    public var wrongSource: UInt64
+    public var reordered: UInt64
+    public var unsent: UInt64
+    /// Of the replies received in the interval.
+    public var roundTrips: RoundTripStatistics
+
+    /// Probes whose fate was decided in the interval, none where late replies only took back losses.
+    public var concluded: UInt64 { UInt64(max(0, Int64(clamping: received) + Int64(clamping: late) + lost)) }
 }
 
 /// An ICMP error for a probe.

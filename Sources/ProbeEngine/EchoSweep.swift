@@ -299,7 +299,8 @@ public struct EchoSweep: Measurement, Sendable {
                 EchoReply(
                     target: target, sequence: record.sequence, kind: kind, disposition: disposition,
                     responder: response.responder, hopLimit: response.hopLimit, trafficClass: response.trafficClass,
-                    byteCount: response.byteCount, roundTrip: roundTrip, clock: clock, arrival: response.arrival,
+                    byteCount: response.byteCount, roundTrip: roundTrip, clock: clock,
+                    userRoundTrip: max(.zero, response.arrival - record.sentAt), arrival: response.arrival,
                     detail: response.detail, probe: id)))
     }
 

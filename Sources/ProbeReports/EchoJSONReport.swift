@@ -58,6 +58,18 @@ public struct EchoJSONReport: EchoReport {
             line = self.line("unsent", targets[target], clock.nanoseconds(at: now))
             line.add("seq", sequence)
             line.add(failure)
+        case .changed(let change):
+            line = self.line("change", targets[change.target], clock.nanoseconds(at: change.arrival))
+            line.add("seq", change.sequence)
+            line.add("field", change.field.word)
+            line.add("from", change.from)
+            line.add("to", change.to)
+        case .outage(let outage):
+            line = self.line("outage", targets[outage.target], clock.nanoseconds(at: now))
+            add(outage, to: &line)
+        case .interval(let interval):
+            line = self.line("interval", targets[interval.target], clock.nanoseconds(at: interval.end))
+            add(interval, to: &line)
         }
         line.finish()
         buffer.append(line)
@@ -82,6 +94,7 @@ public struct EchoJSONReport: EchoReport {
         line.add("traffic_class", optional: reply.trafficClass)
         line.add("rtt_ns", reply.roundTrip.nanoseconds)
         line.add("clock", reply.clock.word)
+        line.add("user_rtt_ns", reply.userRoundTrip.nanoseconds)
         guard case .corrupted(let integrity) = reply.disposition else { return }
         switch integrity {
         case .intact, .wrongChecksum: line.add("fault", "checksum")
@@ -109,6 +122,35 @@ public struct EchoJSONReport: EchoReport {
         line.add(extensionsOf: error.detail, zones: zones)
     }
 
+    private func add(_ outage: EchoOutage, to line: inout JSONLine) {
+        line.add("first_seq", outage.firstSequence)
+        line.add("last_seq", outage.lastSequence)
+        line.add("lost", outage.lost)
+        line.add("start", instant: clock.nanoseconds(at: outage.start))
+        line.add("end", instant: clock.nanoseconds(at: outage.end))
+        line.add("duration_ns", outage.duration.nanoseconds)
+        line.add("open", outage.isOpen)
+    }
+
+    private func add(_ interval: EchoInterval, to line: inout JSONLine) {
+        line.add("index", interval.index)
+        line.add("start", instant: clock.nanoseconds(at: interval.start))
+        line.add("duration_ns", (interval.end - interval.start).nanoseconds)
+        line.add("transmitted", interval.transmitted)
+        line.add("received", interval.received)
+        line.add("late", interval.late)
+        line.add("lost", interval.lost)
+        line.add("loss_percent", percent: UInt64(max(0, interval.lost)), of: interval.concluded)
+        line.add("in_flight", interval.inFlight)
+        line.add("errors", interval.errors)
+        line.add("duplicates", interval.duplicates)
+        line.add("corrupted", interval.corrupted)
+        line.add("wrong_source", interval.wrongSource)
+        line.add("reordered", interval.reordered)
+        line.add("unsent", interval.unsent)
+        add(interval.roundTrips, to: &line)
+    }
+
     /// A `summary` line for each target, then one `total` line.
     public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
         var total = EchoCounts()
@@ -118,7 +160,8 @@ public struct EchoJSONReport: EchoReport {
             total.add(counts)
             var line = line("summary", target, run.time)
             add(sum, to: &line)
-            add(counts.roundTrips, sum, to: &line)
+            line.add("user_timed", sum.userTimed)
+            add(counts.roundTrips, to: &line)
             line.add("elapsed_ns", run.elapsed.nanoseconds)
             line.finish()
             buffer.append(line)
@@ -162,8 +205,7 @@ public struct EchoJSONReport: EchoReport {
         if let failure = counts.lastSendFailure { line.add("last_errno", failure.errorNumber.name) }
     }
 
-    private func add(_ trips: RoundTripStatistics, _ counts: EchoCounts, to line: inout JSONLine) {
-        line.add("user_timed", counts.userTimed)
+    private func add(_ trips: RoundTripStatistics, to line: inout JSONLine) {
         guard trips.count > 0 else { return line.addNull("rtt") }
         line.add(
             "rtt",
@@ -189,6 +231,16 @@ extension EchoReply.Kind {
         case .echo: "echo"
         case .portUnreachable: "port_unreachable"
         case .datagram: "datagram"
+        }
+    }
+}
+
+extension EchoChange.Field {
+    /// The member of a reply's line that changed.
+    var word: String {
+        switch self {
+        case .hopLimit: "hop_limit"
+        case .trafficClass: "traffic_class"
         }
     }
 }

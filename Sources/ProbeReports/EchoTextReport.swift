@@ -98,6 +98,9 @@ public struct EchoTextReport: EchoReport {
             buffer.append("(")
             buffer.append(failure.text)
             buffer.append(")\n")
+        case .changed(let change): append(change, to: &buffer)
+        case .outage(let outage): append(outage, to: &buffer)
+        case .interval(let interval): append(interval, to: &buffer)
         }
     }
 
@@ -106,6 +109,63 @@ public struct EchoTextReport: EchoReport {
         appendTarget("from ", target, to: &buffer)
         buffer.append("for ")
         append(sequence: sequence, to: &buffer)
+        buffer.append("\n")
+    }
+
+    /// `hop limit of replies changed from 63 to 61 at icmp_seq=12`
+    private func append(_ change: EchoChange, to buffer: inout ReportBuffer) {
+        switch change.field {
+        case .hopLimit: buffer.append("hop limit of replies ")
+        case .trafficClass: buffer.append("traffic class of replies ")
+        }
+        appendTarget("from ", change.target, to: &buffer)
+        buffer.append("changed from ")
+        buffer.append(decimal: change.from)
+        buffer.append(" to ")
+        buffer.append(decimal: change.to)
+        buffer.append(" at ")
+        append(sequence: change.sequence, to: &buffer)
+        buffer.append("\n")
+    }
+
+    /// `outage over: 5 probes lost in 5.002 s, icmp_seq=10 to 14`
+    private func append(_ outage: EchoOutage, to buffer: inout ReportBuffer) {
+        buffer.append("outage ")
+        appendTarget("of ", outage.target, to: &buffer)
+        buffer.append("over: ")
+        buffer.append(decimal: outage.lost)
+        buffer.append(" probes lost in ")
+        buffer.append(seconds: outage.duration)
+        buffer.append(" s, ")
+        append(sequence: outage.firstSequence, to: &buffer)
+        buffer.append(" to ")
+        buffer.append(decimal: outage.lastSequence)
+        buffer.append("\n")
+    }
+
+    /// `interval 3 (10.000 s): 10/10 packets, 0% loss, min/avg/max = 0.040/0.052/0.065 ms`
+    private func append(_ interval: EchoInterval, to buffer: inout ReportBuffer) {
+        if targets.count > 1 {
+            buffer.append(targets[interval.target].name)
+            buffer.append(": ")
+        }
+        buffer.append("interval ")
+        buffer.append(decimal: interval.index)
+        buffer.append(" (")
+        buffer.append(seconds: interval.end - interval.start)
+        buffer.append(" s): ")
+        buffer.append(decimal: interval.received)
+        buffer.append("/")
+        buffer.append(decimal: interval.transmitted)
+        buffer.append(" packets, ")
+        buffer.append(percent: UInt64(max(0, interval.lost)), of: interval.concluded)
+        buffer.append("% loss")
+        let trips = interval.roundTrips
+        if trips.count > 0 {
+            buffer.append(", min/avg/max = ")
+            append([trips.minimum, TimeSpan(rounding: trips.mean), trips.maximum], to: &buffer)
+            buffer.append(" ms")
+        }
         buffer.append("\n")
     }
 

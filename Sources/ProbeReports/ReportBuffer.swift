@@ -48,6 +48,15 @@ public struct ReportBuffer: Hashable, Sendable {
         append(decimal: microseconds % 1000, minimumDigits: 3)
     }
 
+    /// Appends seconds with three decimals, halves away from zero: `5.002`.
+    mutating func append(seconds span: TimeSpan) {
+        let milliseconds = (span.nanoseconds.magnitude + 500_000) / 1_000_000
+        if span.nanoseconds < 0, milliseconds > 0 { append("-") }
+        append(decimal: milliseconds / 1000)
+        append(".")
+        append(decimal: milliseconds % 1000, minimumDigits: 3)
+    }
+
     /// Appends milliseconds as ping does in its lines: without decimals from 100 on, where they mean nothing.
     mutating func append(shortMilliseconds span: TimeSpan) {
         guard span.nanoseconds.magnitude + 500 >= 100_000_000 else { return append(milliseconds: span) }

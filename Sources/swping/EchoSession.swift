@@ -157,7 +157,7 @@ final class EchoSession {
         switch event {
         case .reply(let reply): names[reply.responder]
         case .error(let error): names[error.responder]
-        case .timeout, .outstanding, .unsent: nil
+        default: nil
         }
     }
 

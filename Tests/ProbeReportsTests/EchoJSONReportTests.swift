@@ -34,6 +34,8 @@ let everyEchoEvent: [EchoEvent] =
         echoError(from: "10.91.1.1", ICMPType.V4.redirect, 1, info: 0x0a5b_0109, isConclusive: false),
         echoError(from: "fd91::1", ICMPType.V6.packetTooBig, 0, info: 1280),
         echoError(from: "10.91.1.1", ICMPType.V4.timeExceeded, 0, objects: everyObject),
+        change(.hopLimit, from: 63, to: 61), change(.trafficClass, from: 0, to: 184), .outage(outage()),
+        interval([40_000, 65_000], lost: 8), interval([], transmitted: 0, lost: -1),
     ]
 
 @Suite struct EchoJSONReportTests {
@@ -66,7 +68,8 @@ let everyEchoEvent: [EchoEvent] =
         #expect(
             line(reply(arrival: 7), name: SafeText(name: "r.example")) == "{" + head("reply")
                 + "\"seq\":1,\"kind\":\"echo\",\"responder\":\"10.91.2.2\",\"name\":\"r.example\",\"bytes\":64,"
-                + "\"hop_limit\":63,\"traffic_class\":0,\"rtt_ns\":127000,\"clock\":\"kernel\"}\n")
+                + "\"hop_limit\":63,\"traffic_class\":0,\"rtt_ns\":127000,\"clock\":\"kernel\",\"user_rtt_ns\":200000}\n"
+        )
     }
 
     @Test(

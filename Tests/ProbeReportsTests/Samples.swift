@@ -23,13 +23,39 @@ func target(_ name: String, _ text: String) -> ReportTarget {
 func reply(
     from responder: String = "10.91.2.2", target: Int = 0, sequence: UInt32 = 1, kind: EchoReply.Kind = .echo,
     _ disposition: EchoReply.Disposition = .inTime, bytes: Int = 64, hopLimit: UInt8? = 63, roundTrip: Int64 = 127_000,
-    clock: Stamp.Clock = .kernel, arrival: Int64 = 0
+    clock: Stamp.Clock = .kernel, userRoundTrip: Int64 = 200_000, arrival: Int64 = 0
 ) -> EchoEvent {
     .reply(
         EchoReply(
             target: target, sequence: sequence, kind: kind, disposition: disposition, responder: address(responder),
             hopLimit: hopLimit, trafficClass: 0, byteCount: bytes, roundTrip: TimeSpan(nanoseconds: roundTrip),
-            clock: clock, arrival: Timestamp(nanoseconds: arrival)))
+            clock: clock, userRoundTrip: TimeSpan(nanoseconds: userRoundTrip),
+            arrival: Timestamp(nanoseconds: arrival)))
+}
+
+func change(_ field: EchoChange.Field, from: UInt8, to: UInt8, target: Int = 0) -> EchoEvent {
+    .changed(
+        EchoChange(
+            target: target, sequence: 12, field: field, from: from, to: to, arrival: Timestamp(nanoseconds: 0)))
+}
+
+/// Five probes at one a second.
+func outage(target: Int = 0, isOpen: Bool = false) -> EchoOutage {
+    EchoOutage(
+        target: target, firstSequence: 10, lastSequence: 14, lost: 5, start: Timestamp(nanoseconds: 9_000_000_000),
+        end: Timestamp(nanoseconds: 14_002_000_000), isOpen: isOpen)
+}
+
+/// An interval of ten seconds in which these round trips were received, in nanoseconds.
+func interval(_ roundTrips: [Int64], target: Int = 0, transmitted: UInt64 = 10, lost: Int64 = 0) -> EchoEvent {
+    var trips = RoundTripStatistics(withPercentiles: true)
+    for roundTrip in roundTrips { trips.record(TimeSpan(nanoseconds: roundTrip)) }
+    return .interval(
+        EchoInterval(
+            target: target, index: 3, start: Timestamp(nanoseconds: 20_000_000_000),
+            end: Timestamp(nanoseconds: 30_000_000_000), transmitted: transmitted,
+            received: UInt64(roundTrips.count), late: 0, lost: lost, inFlight: 0, errors: 0, duplicates: 0,
+            corrupted: 0, wrongSource: 0, reordered: 0, unsent: 0, roundTrips: trips))
 }
 
 func echoError(
