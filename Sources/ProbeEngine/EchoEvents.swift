@@ -10,6 +10,8 @@ public enum EchoEvent: Sendable {
     case error(EchoError)
     /// The probe did not leave this host.
     case unsent(target: Int, sequence: UInt32, failure: SendFailure)
+    /// The probe was handed to the kernel; only where the configuration's `reportsSends` is set.
+    case sent(target: Int, sequence: UInt32)
 }
 
 /// A reply and what it counts as.

@@ -55,6 +55,9 @@ public struct EchoJSONReport: EchoReport {
             line = self.line("unsent", targets[target], clock.nanoseconds(at: now))
             line.add("seq", sequence)
             line.add(failure)
+        case .sent(let target, let sequence):
+            line = self.line("sent", targets[target], clock.nanoseconds(at: now))
+            line.add("seq", sequence)
         }
         line.finish()
         buffer.append(line)

@@ -87,6 +87,7 @@ public struct EchoTextReport: EchoReport {
             buffer.append("(")
             buffer.append(failure.text)
             buffer.append(")\n")
+        case .sent: return
         }
     }
 

@@ -130,7 +130,7 @@ final class EchoSession {
         switch event {
         case .reply(let reply): names[reply.responder]
         case .error(let error): names[error.responder]
-        case .timeout, .unsent: nil
+        case .timeout, .unsent, .sent: nil
         }
     }
 
