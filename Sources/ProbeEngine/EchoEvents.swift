@@ -18,6 +18,8 @@ public enum EchoEvent: Sendable {
     case outage(EchoOutage)
     /// One of the intervals that are summed up is over.
     case interval(EchoInterval)
+    /// The probe was handed to the kernel; only where the configuration's `reportsSends` is set.
+    case sent(target: Int, sequence: UInt32)
 }
 
 /// A reply and what it counts as.

@@ -26,6 +26,15 @@ public struct EchoSweep: Measurement, Sendable {
         public var reportsOutstanding = false
         /// Time round trips by this process, whatever the kernel stamps.
         public var timesInProcess = false
+        /// When the probes go; `interval` means what the pacing says.
+        public var pacing = Pacing.periodic
+        /// So many probes to each target go at once at the start; in adaptive and flood pacing as many may be on their
+        /// way before an answer is needed.
+        public var preload: UInt32 = 1
+        /// The least time between two probes to the same target, whatever the pacing; preloaded ones excepted.
+        public var shortestGap = TimeSpan.zero
+        /// Tell of every probe that was handed to the kernel.
+        public var reportsSends = false
 
         public init(targets: [IPAddress]) { self.targets = targets }
     }
@@ -159,6 +168,9 @@ public struct EchoSweep: Measurement, Sendable {
             outstanding += 1
             statistics[Int(record.subject)].transmitted += 1
             statistics[Int(record.subject)].inFlight += 1
+            if configuration.reportsSends {
+                events.append(.sent(target: Int(record.subject), sequence: record.sequence))
+            }
             if !newest.isEmpty { newest[Int(record.subject)] = id }
             if !refused.isEmpty { refused[id] = nil }
         }

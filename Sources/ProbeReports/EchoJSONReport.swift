@@ -70,6 +70,9 @@ public struct EchoJSONReport: EchoReport {
         case .interval(let interval):
             line = self.line("interval", targets[interval.target], clock.nanoseconds(at: interval.end))
             add(interval, to: &line)
+        case .sent(let target, let sequence):
+            line = self.line("sent", targets[target], clock.nanoseconds(at: now))
+            line.add("seq", sequence)
         }
         line.finish()
         buffer.append(line)

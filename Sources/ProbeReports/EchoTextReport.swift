@@ -101,6 +101,7 @@ public struct EchoTextReport: EchoReport {
         case .changed(let change): append(change, to: &buffer)
         case .outage(let outage): append(outage, to: &buffer)
         case .interval(let interval): append(interval, to: &buffer)
+        case .sent: return
         }
     }
 

@@ -105,6 +105,7 @@ extension EchoTextReport {
     /// all there is to tell.
     func appendMark(_ event: EchoEvent, to buffer: inout ReportBuffer) -> Bool {
         switch event {
+        case .sent: buffer.append(".")
         case .reply(let reply):
             if case .corrupted = reply.disposition {
                 buffer.append("\u{8}C")

@@ -45,11 +45,13 @@ final class EchoSession {
         configuration.hopLimit = options.hopLimit
         configuration.reportsOutstanding = options.reportsOutstanding
         configuration.timesInProcess = options.isUserToUser
+        // Marks are lines of text; in other reports every event has its own.
+        configuration.reportsSends = configuration.pacing == .flood && !options.isJSON && !options.isQuiet
         self.configuration = configuration
         let zones = Resolver.zoneNames(of: addresses).mapValues { SafeText(name: $0) }
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
         text.reportsTimeouts = options.isVerbose
-        text.style = Self.style(options)
+        text.style = Self.style(options, configuration)
         text.zones = zones
         self.text = text
         if options.isJSON {
@@ -71,9 +73,11 @@ final class EchoSession {
         }
     }
 
-    private static func style(_ options: Options) -> PingStyle {
+    private static func style(_ options: Options, _ configuration: EchoSweep.Configuration) -> PingStyle {
         var style = PingStyle()
         if options.showsTimes { style.clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<EchoSweep>.now) }
+        style.isFlood = configuration.pacing == .flood
+        style.showsGap = configuration.pacing == .flood || configuration.pacing == .adaptive
         style.isAudible = options.isAudible
         style.alwaysHasDecimals = options.alwaysHasDecimals
         style.isUserToUser = options.isUserToUser
@@ -140,7 +144,10 @@ final class EchoSession {
         }
         if options.isQuiet {
             // What was asked for by a letter of its own is told nevertheless, as ping does.
-            guard case .outstanding = event else { return ring(event) }
+            switch event {
+            case .outstanding, .interval: break
+            default: return ring(event)
+            }
         } else if !(report is EchoTextReport) {
             ring(event)
         }
