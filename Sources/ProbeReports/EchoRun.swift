@@ -4,7 +4,7 @@ import ProbeEngine
 public struct EchoRun: Hashable, Sendable {
     /// From the first probe to the end.
     public var elapsed: TimeSpan
-    /// From the first probe to the last one.
+    /// From the first probe to the last one, what ping calls the time.
     public var sending: TimeSpan
     /// When it ended, in nanoseconds since 1970.
     public var time: Int64
@@ -16,11 +16,11 @@ public struct EchoRun: Hashable, Sendable {
     public var droppedHere: UInt64
 
     public init(
-        elapsed: TimeSpan, sending: TimeSpan = .zero, time: Int64, unsolicited: UInt64 = 0, missed: UInt64 = 0,
+        elapsed: TimeSpan, sending: TimeSpan? = nil, time: Int64, unsolicited: UInt64 = 0, missed: UInt64 = 0,
         droppedHere: UInt64 = 0
     ) {
         self.elapsed = elapsed
-        self.sending = sending
+        self.sending = sending ?? elapsed
         self.time = time
         self.unsolicited = unsolicited
         self.missed = missed

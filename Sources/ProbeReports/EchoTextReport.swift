@@ -297,7 +297,9 @@ public struct EchoTextReport: EchoReport {
             sum.add(counts)
             append(sum, run, to: &buffer)
             append(counts, sum, run, to: &buffer)
-            appendOddities(sum, targets.count == 1 ? run : EchoRun(elapsed: run.elapsed, time: run.time), to: &buffer)
+            appendOddities(
+                sum, targets.count == 1 ? run : EchoRun(elapsed: run.elapsed, sending: run.sending, time: run.time),
+                to: &buffer)
             if case .udp = method, sum.transmitted > 0, sum.isSilent {
                 buffer.append("no answer; a firewall may drop UDP\n")
             }
@@ -334,7 +336,7 @@ public struct EchoTextReport: EchoReport {
             buffer.append(", ")
             buffer.append(percent: counts.lost, of: counts.transmitted)
             buffer.append("% packet loss, time ")
-            buffer.append(decimal: max(0, run.elapsed.nanoseconds) / 1_000_000)
+            buffer.append(decimal: max(0, run.sending.nanoseconds) / 1_000_000)
             buffer.append("ms")
         }
         buffer.append("\n")

@@ -28,6 +28,7 @@ let everyEchoEvent: [EchoEvent] =
         reply(kind: .portUnreachable), reply(kind: .datagram, hopLimit: nil, clock: .user),
         .timeout(target: 0, sequence: 2),
         .sent(target: 0, sequence: 2),
+        .outstanding(target: 0, sequence: 2),
         .unsent(target: 0, sequence: .max, failure: .failed(code: 101, name: "ENETUNREACH")),
         .unsent(target: 0, sequence: 1, failure: .retryLater),
         echoError(from: "10.91.1.1", ICMPType.V4.destinationUnreachable, 4, info: 1400),

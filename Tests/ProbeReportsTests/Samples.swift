@@ -23,14 +23,15 @@ func target(_ name: String, _ text: String) -> ReportTarget {
 func reply(
     from responder: String = "10.91.2.2", target: Int = 0, sequence: UInt32 = 1, kind: EchoReply.Kind = .echo,
     _ disposition: EchoReply.Disposition = .inTime, bytes: Int = 64, hopLimit: UInt8? = 63, roundTrip: Int64 = 127_000,
-    clock: Stamp.Clock = .kernel, userRoundTrip: Int64 = 200_000, arrival: Int64 = 0
+    clock: Stamp.Clock = .kernel, userRoundTrip: Int64 = 200_000, arrival: Int64 = 0,
+    detail: ResponseDetail? = nil, probe: UInt64 = 1
 ) -> EchoEvent {
     .reply(
         EchoReply(
             target: target, sequence: sequence, kind: kind, disposition: disposition, responder: address(responder),
             hopLimit: hopLimit, trafficClass: 0, byteCount: bytes, roundTrip: TimeSpan(nanoseconds: roundTrip),
             clock: clock, userRoundTrip: TimeSpan(nanoseconds: userRoundTrip),
-            arrival: Timestamp(nanoseconds: arrival)))
+            arrival: Timestamp(nanoseconds: arrival), detail: detail, probe: ProbeID(rawValue: probe)))
 }
 
 func change(_ field: EchoChange.Field, from: UInt8, to: UInt8, target: Int = 0) -> EchoEvent {
