@@ -196,9 +196,7 @@ public struct EchoTextReport: EchoReport {
         }
         buffer.append(" ms")
         append(reply.disposition, to: &buffer)
-        if case .corrupted(.wrongOctet) = reply.disposition, let payload = reply.detail?.payload {
-            appendDump(payload, to: &buffer)
-        }
+        appendDump(reply, to: &buffer)
         appendBell(reply, to: &buffer)
         if let options = reply.detail?.ipv4Options { append(options, of: reply.target, to: &buffer) }
         buffer.append("\n")
@@ -214,9 +212,7 @@ public struct EchoTextReport: EchoReport {
         case .corrupted(.wrongLength(let sent, let received)):
             buffer.append(received < sent ? " (truncated)" : " (longer than sent)")
         case .corrupted(.wrongOctet(let offset, let expected, let found)):
-            buffer.append("\nwrong data byte #")
-            buffer.append(decimal: offset)
-            buffer.append(" should be 0x\(String(expected, radix: 16)) but was 0x\(String(found, radix: 16))")
+            appendOctet(offset, expected, found, to: &buffer)
         }
     }
 

@@ -125,6 +125,9 @@ extension SendFailure {
         }
     }
 
+    /// Whether the packet was too long for the first link, or for a link on the way that the kernel knows of.
+    public var isTooLong: Bool { errorNumber.name == "EMSGSIZE" }
+
     /// The symbol with its meaning, where a send is known to fail with it: `ENETUNREACH: Network is unreachable`.
     public var text: String {
         let name = errorNumber.name

@@ -83,8 +83,27 @@ extension EchoTextReport {
         if style.isAudible, reply.disposition == .inTime { buffer.append("\u{7}") }
     }
 
-    /// Rows of 32 octets from the 16th on, before which ping has its time of sending.
-    func appendDump(_ payload: [UInt8], to buffer: inout ReportBuffer) {
+    func appendOctet(_ offset: Int, _ expected: UInt8, _ found: UInt8, to buffer: inout ReportBuffer) {
+        buffer.append("\nwrong data byte #")
+        buffer.append(decimal: offset)
+        buffer.append(" should be 0x")
+        buffer.append(hexadecimal: expected)
+        buffer.append(" but was 0x")
+        buffer.append(hexadecimal: found)
+    }
+
+    /// The payload of a reply with a wrong octet, in rows of 32 octets from the 16th on, before which ping has its time of
+    /// sending. Of a wrong checksum the octet is looked for there.
+    func appendDump(_ reply: EchoReply, to buffer: inout ReportBuffer) {
+        guard let payload = reply.detail?.payload else { return }
+        switch reply.disposition {
+        case .corrupted(.wrongOctet): break
+        case .corrupted(.wrongChecksum):
+            let wrong = payload.indices.dropFirst(Self.dumpStart).first { payload[$0] != expectedOctet(at: $0) }
+            guard let wrong else { return }
+            appendOctet(wrong, expectedOctet(at: wrong), payload[wrong], to: &buffer)
+        default: return
+        }
         for (offset, octet) in payload.enumerated().dropFirst(Self.dumpStart) {
             if offset % Self.dumpWidth == Self.dumpStart {
                 buffer.append("\n#")
@@ -96,8 +115,22 @@ extension EchoTextReport {
         }
     }
 
+    /// What stands in a payload behind cookie, index and balance.
+    private func expectedOctet(at offset: Int) -> UInt8 {
+        style.pattern.isEmpty
+            ? UInt8(truncatingIfNeeded: offset) : style.pattern[offset % style.pattern.count]
+    }
+
     private static let dumpStart = 16
     private static let dumpWidth = 32
+
+    /// `local error: message too long, mtu=1500`
+    public func appendTooLong(_ target: Int, mtu: Int, to buffer: inout ReportBuffer) {
+        buffer.append("local error: message too long, mtu")
+        buffer.append(targets[target].address.version == .v4 ? "=" : ": ")
+        buffer.append(decimal: mtu)
+        buffer.append("\n")
+    }
 
     // MARK: Marks
 

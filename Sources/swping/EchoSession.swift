@@ -17,6 +17,14 @@ final class EchoSession {
     private var buffer = ReportBuffer()
     /// Names of responders, as far as they are known.
     private var names: [IPAddress: SafeText] = [:]
+    /// Responders whose name was asked for.
+    private var asked: Set<IPAddress> = []
+    /// Those of them whose name lines wait for.
+    private var awaited: Set<IPAddress> = []
+    /// Events whose lines wait for a name, and all behind them, since when.
+    private var waiting: [(event: EchoEvent, since: Timestamp)] = []
+    /// Whether names are wanted for what comes from each target, or for the errors of routers on the way there.
+    private var wantsNames: [Bool] = []
     /// The last failure that was told for each target: told again only when it changes.
     private var toldFailures: [Int: SendFailure] = [:]
     private let resolver: ReverseResolver
@@ -67,9 +75,10 @@ final class EchoSession {
         } catch {
             throw ToolFailure("cannot ask for names: \(error)")
         }
-        guard !options.isNumeric else { return }
-        for target in targets where !target.isNumeric || options.forcesNames {
-            if case .success(let address) = target.address { resolver.lookUp(address) }
+        for target in targets {
+            guard case .success(let address) = target.address else { continue }
+            wantsNames.append(!options.isNumeric && (!target.isNumeric || options.forcesNames))
+            if wantsNames.last == true { askForName(of: address) }
         }
     }
 
@@ -97,13 +106,13 @@ final class EchoSession {
     private func measure(over transport: consuming ProbeTransport, _ output: inout OutputWriter) throws(Errno) -> Int32
     {
         let signals = try SignalDescriptor([.interrupt, .terminate, .quit])
+        if var text = report as? EchoTextReport {
+            describe(transport, in: &text.style)
+            report = text
+        }
         report.appendStart(
             EchoStart(configuration, rung: rung.rawValue, note: note, time: SystemClock.realtime.now), to: &buffer)
         let start = ProbeLoop<EchoSweep>.now
-        if options.isVerbose, var text = report as? EchoTextReport {
-            for version in transport.versions { text.style.identifiers[version] = transport.identity(version) }
-            report = text
-        }
         var loop = try ProbeLoop(EchoSweep(configuration, start: start), over: transport)
         try loop.run(
             signals: signals, other: resolver,
@@ -117,13 +126,17 @@ final class EchoSession {
             },
             onOther: { takeNames() },
             afterBatch: {
+                tellWaiting(since: ProbeLoop<EchoSweep>.now + TimeSpan(nanoseconds: -Self.patience))
                 output.write(buffer.bytes)
                 buffer.removeAll()
                 return output.flush()
             })
+        let end = ProbeLoop<EchoSweep>.now
+        try waitForNames(until: end.nanoseconds + Self.patience)
+        tellWaiting(since: Timestamp(nanoseconds: .max))
         let sweep = loop.measurement
         let run = EchoRun(
-            elapsed: ProbeLoop<EchoSweep>.now - start, sending: sweep.lastTransmit - start,
+            elapsed: end - start, sending: sweep.lastTransmit - start,
             time: SystemClock.realtime.now,
             unsolicited: sweep.unsolicited + loop.transport.counters.foreign, missed: sweep.missed,
             droppedHere: loop.transport.counters.droppedHere)
@@ -133,12 +146,25 @@ final class EchoSession {
     }
 
     private func take(_ event: EchoEvent) {
+        if case .error(let error) = event, wantsNames[error.target], asked.count < Self.maximumNames {
+            askForName(of: error.responder)
+        }
         let now = ProbeLoop<EchoSweep>.now
+        guard !awaited.isEmpty || !waiting.isEmpty else { return tell(event, at: now) }
+        waiting.append((event, now))
+        tellWaiting(since: now + TimeSpan(nanoseconds: -Self.patience))
+    }
+
+    private func tell(_ event: EchoEvent, at now: Timestamp) {
         // A local failure is told apart from what the network did.
         if case .unsent(let target, _, let failure) = event, !options.isJSON {
             guard toldFailures.updateValue(failure, forKey: target) != failure else { return }
             var line = ReportBuffer()
-            text.append(event, at: now, to: &line)
+            if failure.isTooLong, let mtu = Self.mtu(to: text.targets[target].address) {
+                text.appendTooLong(target, mtu: mtu, to: &line)
+            } else {
+                text.append(event, at: now, to: &line)
+            }
             reportLine(line.bytes, from: Tool.name)
             return
         }
@@ -160,18 +186,74 @@ final class EchoSession {
         reportErrors([7])
     }
 
-    private func name(of event: EchoEvent) -> SafeText? {
+    // MARK: Names
+
+    private func name(of event: EchoEvent) -> SafeText? { responder(of: event).flatMap { names[$0] } }
+
+    private func responder(of event: EchoEvent) -> IPAddress? {
         switch event {
-        case .reply(let reply): names[reply.responder]
-        case .error(let error): names[error.responder]
+        case .reply(let reply): reply.responder
+        case .error(let error): error.responder
         default: nil
         }
     }
 
+    private func askForName(of address: IPAddress) {
+        guard asked.insert(address).inserted, resolver.lookUp(address) else { return }
+        awaited.insert(address)
+    }
+
     private func takeNames() {
         while let (address, name) = resolver.nextAnswer() {
+            awaited.remove(address)
             if let name { names[address] = SafeText(name: name) }
         }
+    }
+
+    /// Tells of events in their order, as long as their names are known or they have waited since `instant` or longer.
+    private func tellWaiting(since instant: Timestamp) {
+        var count = 0
+        while count < waiting.count {
+            let (event, since) = waiting[count]
+            if let responder = responder(of: event), awaited.contains(responder) {
+                guard since <= instant else { break }
+                // A name service that does not answer keeps one line waiting, not each.
+                awaited.remove(responder)
+            }
+            tell(event, at: since)
+            count += 1
+        }
+        waiting.removeFirst(count)
+    }
+
+    /// Waits for the names that lines wait for, but not past `instant`.
+    private func waitForNames(until instant: Int64) throws(Errno) {
+        guard !waiting.isEmpty else { return }
+        var poller = try Poller()
+        try poller.add(resolver, token: 0)
+        while waiting.contains(where: { responder(of: $0.event).map(awaited.contains) ?? false }) {
+            let left = (instant - ProbeLoop<EchoSweep>.now.nanoseconds) / 1_000_000
+            guard left > 0 else { return }
+            try poller.wait(timeoutMilliseconds: Int32(left))
+            takeNames()
+        }
+    }
+
+    // MARK: Means
+
+    /// What lines tell of the sockets that probes go by.
+    private func describe(_ transport: borrowing ProbeTransport, in style: inout PingStyle) {
+        guard options.isVerbose else { return }
+        for version in transport.versions { style.identifiers[version] = transport.identity(version) }
+    }
+
+    /// What fits through the first link to an address, and through all as far as the kernel has learnt; nil without a
+    /// route.
+    private static func mtu(to address: IPAddress) -> Int? {
+        guard let socket = try? Socket(family: address.version == .v4 ? .inet : .inet6, type: .datagram),
+            (try? socket.connect(to: SocketAddress(address, port: discardPort))) != nil
+        else { return nil }
+        return try? socket.value(of: .routeMTU)
     }
 
     private func tellInterim(_ sweep: EchoSweep) {
@@ -186,4 +268,11 @@ final class EchoSession {
         let needed = options.deadline == nil ? 1 : options.count ?? 1
         return statistics.allSatisfy { $0.received >= needed } ? 0 : 1
     }
+
+    /// How long printed names may keep lines waiting, in nanoseconds.
+    private static let patience: Int64 = 250_000_000
+    /// Errors may come from any number of forged addresses.
+    private static let maximumNames = 1_024
+    /// RFC 863; nothing is sent to it.
+    private static let discardPort: UInt16 = 9
 }

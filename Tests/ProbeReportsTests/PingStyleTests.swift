@@ -142,6 +142,22 @@ import Testing
                 + "\n#48\t30 31 32 33 34 35 36 37 \n")
     }
 
+    @Test(arguments: [([], "should be 0x1e"), ([0xde, 0xad], "should be 0xde")] as [([UInt8], String)])
+    func looksForTheOctetBehindAWrongChecksum(pattern: [UInt8], expected: String) {
+        var payload = (0..<32).map { pattern.isEmpty ? UInt8($0) : pattern[$0 % 2] }
+        func line() -> String {
+            lines(
+                report { $0.pattern = pattern },
+                reply(.corrupted(.wrongChecksum), detail: ResponseDetail(payload: payload)))
+        }
+        let head = "64 bytes from 10.91.2.2: icmp_seq=1 ttl=63 time=0.127 ms (BAD CHECKSUM!)\n"
+        // Ours is what stands before the pattern.
+        payload[13] = 0xff
+        #expect(line() == head)
+        payload[30] = 0xe1
+        #expect(line().hasPrefix(head + "wrong data byte #30 \(expected) but was 0xe1\n#16\t"))
+    }
+
     @Test(arguments: [(16, 0), (17, 1), (48, 1), (49, 2)])
     func dumpsRowsOf32(length: Int, rows: Int) {
         let event = reply(
