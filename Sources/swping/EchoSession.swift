@@ -23,7 +23,8 @@ final class EchoSession {
 
     /// Throws when the kernel refuses a descriptor.
     init(
-        targets: [ResolvedHost], options: Options, rung: Rung, note: String?, method: ProbeMethod
+        targets: [ResolvedHost], options: Options, rung: Rung, note: String?, method: ProbeMethod,
+        broadcasts: [IPAddress]
     ) throws(ToolFailure) {
         self.options = options
         self.rung = rung
@@ -43,6 +44,9 @@ final class EchoSession {
         configuration.method = method
         configuration.payloadLength = options.payloadLength
         configuration.hopLimit = options.hopLimit
+        configuration.multicastHopLimit = options.multicastHopLimit
+        configuration.trafficClass = options.trafficClass
+        configuration.broadcasts = broadcasts
         self.configuration = configuration
         let zones = Resolver.zoneNames(of: addresses).mapValues { SafeText(name: $0) }
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
