@@ -18,8 +18,12 @@ public struct EchoSweep: Measurement, Sendable {
         public var method = ProbeMethod.icmpEcho
         public var payloadLength = 56
         public var hopLimit: UInt8 = 64
+        /// Of probes to multicast addresses, which stay on the link unless somebody wants more.
+        public var multicastHopLimit: UInt8 = 1
         public var trafficClass: UInt8 = 0
         public var dontFragment = false
+        /// Targets that are broadcast addresses of a network: any host may answer for them, as for multicast addresses.
+        public var broadcasts: [IPAddress] = []
         /// Wait for the kernel's send stamps before a reply is reported.
         public var wantsKernelStamps = true
         /// Tell, when the next probe to a target is due, that nothing is known of the one before.
@@ -142,9 +146,11 @@ public struct EchoSweep: Measurement, Sendable {
     }
 
     private func probe(to target: Int) -> Probe {
-        Probe(
-            destination: configuration.targets[target], method: configuration.method,
-            hopLimit: configuration.hopLimit, trafficClass: configuration.trafficClass,
+        let destination = configuration.targets[target]
+        return Probe(
+            destination: destination, method: configuration.method,
+            hopLimit: destination.isMulticast ? configuration.multicastHopLimit : configuration.hopLimit,
+            trafficClass: configuration.trafficClass,
             payloadLength: configuration.payloadLength, dontFragment: configuration.dontFragment)
     }
 
@@ -278,7 +284,9 @@ public struct EchoSweep: Measurement, Sendable {
         }
         var state = record.state
         let disposition: EchoReply.Disposition
-        let isElsewhere = response.responder.withoutZone != destination.withoutZone && !destination.isGroup
+        let isElsewhere =
+            response.responder.withoutZone != destination.withoutZone && !destination.isGroup
+            && !configuration.broadcasts.contains(destination)
         if integrity != .intact {
             // A damaged reply proves nothing, not even who sent it: the whole one is still waited for.
             guard !isElsewhere else {

@@ -31,7 +31,8 @@ final class EchoSession {
 
     /// Throws when the kernel refuses a descriptor.
     init(
-        targets: [ResolvedHost], options: Options, rung: Rung, note: String?, method: ProbeMethod
+        targets: [ResolvedHost], options: Options, rung: Rung, note: String?, method: ProbeMethod,
+        broadcasts: [IPAddress]
     ) throws(ToolFailure) {
         self.options = options
         self.rung = rung
@@ -55,6 +56,9 @@ final class EchoSession {
         configuration.timesInProcess = options.isUserToUser
         // Marks are lines of text; in other reports every event has its own.
         configuration.reportsSends = configuration.pacing == .flood && !options.isJSON && !options.isQuiet
+        configuration.multicastHopLimit = options.multicastHopLimit
+        configuration.trafficClass = options.trafficClass
+        configuration.broadcasts = broadcasts
         self.configuration = configuration
         let zones = Resolver.zoneNames(of: addresses).mapValues { SafeText(name: $0) }
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)

@@ -1,4 +1,5 @@
 import CommandLineOptions
+import LinuxSockets
 import PacketFormats
 import ProbeIO
 
@@ -27,6 +28,23 @@ struct Options: Sendable {
     var alwaysHasDecimals = false
     var isUserToUser = false
     var forcesNames = false
+    var multicastHopLimit: UInt8 = 1
+    var pattern: [UInt8] = []
+    var identifier: UInt16?
+    var trafficClass: UInt8 = 0
+    var flowLabel: UInt32?
+    var pathMTUDiscovery: PathMTUDiscovery?
+    var source: IPAddress?
+    var device: String?
+    var mark: UInt32?
+    var sendBufferSize: Int?
+    var bypassesRouting = false
+    var isDebugging = false
+    var keepsSource = false
+    var isConnected = false
+    var allowsBroadcast = false
+    var loopsMulticast = true
+    var ipv4Options: IPv4Options = []
 
     static let maximumIPv4Payload = 65_507
     static let echoPort: UInt16 = 7

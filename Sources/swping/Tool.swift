@@ -29,10 +29,12 @@ struct Tool {
             throw ToolFailure(error.message, speaker: error.tool)
         }
         try check(options, hosts)
+        try options.settlePacketOptions(hosts)
 
         let selection = try TransportSelection.openAndDropRights(request(options, hosts))
         let notice = selection.notice(program: name)
         let rung = selection.transport.rung
+        try OptionRefusals.check(options, rung: rung, selection.refusedSettings)
         let method = selection.transport.method
         let versions = selection.transport.versions
         if let notice, !options.isQuiet || rung == .udp {
@@ -44,9 +46,13 @@ struct Tool {
 
         let (targets, failed) = try resolve(hosts, options, versions)
         guard !targets.isEmpty else { return 2 }
+        let addresses = targets.compactMap { try? $0.address.get() }
+        let broadcasts = try options.broadcasts(among: addresses, selection.transport)
         let session = try EchoSession(
-            targets: targets, options: options, rung: rung, note: notice, method: method)
-        let status = try session.run(over: selection.take(), &output)
+            targets: targets, options: options, rung: rung, note: notice, method: method, broadcasts: broadcasts)
+        var transport = selection.take()
+        if options.isConnected, let address = addresses.first { try connect(&transport, to: address) }
+        let status = try session.run(over: transport, &output)
         return failed ? 2 : status
     }
 
@@ -66,10 +72,20 @@ struct Tool {
         }
     }
 
+    private static func connect(_ transport: inout ProbeTransport, to host: IPAddress) throws(ToolFailure) {
+        do throws(Errno) {
+            try transport.connect(to: host)
+        } catch {
+            throw ToolFailure("option -C: cannot connect to \(host): \(error) (\(error.name))")
+        }
+    }
+
     private static func request(_ options: Options, _ hosts: [String]) -> TransportRequest {
         var request = TransportRequest(
             method: options.wantsUDP ? .udp(destinationPort: options.port ?? Options.echoPort) : .icmpEcho)
         request.payloadLength = options.payloadLength
+        request.source = options.source
+        request.settings = options.socketSettings
         // An echo over UDP is the same with every right, and a socket of one's own hears the answers.
         request.highestRung = options.wantsUDP ? .udp : options.highestRung
         if !options.wantsUDP, !options.wantsICMP {
@@ -103,10 +119,10 @@ struct Tool {
         for host in resolved {
             switch host.address {
             case .failure(let error): reportLine(SafeText("\(error)").description, from: name)
-            case .success(.v4) where options.payloadLength > Options.maximumIPv4Payload:
+            case .success(.v4) where options.payloadLength > options.maximumPayload:
                 reportLine(
                     "option -s: \(options.payloadLength) is too much for \(SafeText(host.name)): "
-                        + "IPv4 takes at most \(Options.maximumIPv4Payload)", from: name)
+                        + "IPv4 takes at most \(options.maximumPayload)", from: name)
             case .success: targets.append(host)
             }
         }
