@@ -2,8 +2,11 @@ import PacketFormats
 
 /// Which targets answer, how fast and how reliably: what ping measures, for one target or many.
 ///
-/// Each target gets a probe every `interval`; the targets' probes are spread over the first part of it. Deadlines are
-/// absolute: a late wake-up shortens the next wait.
+/// Each target gets a probe every `interval`, or as another `Pacing` says; the targets' probes are spread over the first
+/// part of it. Deadlines are absolute: a late wake-up shortens the next wait.
+///
+/// Time is that of a clock which stands still while the machine sleeps, and so does the schedule: nothing was due
+/// meanwhile. Nobody could hear the answers to what was on its way then (`awoke`).
 public struct EchoSweep: Measurement, Sendable {
     public struct Configuration: Sendable {
         public var targets: [IPAddress]
@@ -49,18 +52,14 @@ public struct EchoSweep: Measurement, Sendable {
     /// Answers that carry our mark but belong to no probe that is known.
     public private(set) var unsolicited: UInt64 = 0
     /// Probes that were due while this process did not run, and were left out instead of sent in a burst.
-    public private(set) var missed: UInt64 = 0
+    public var missed: UInt64 { pacer.missed }
     /// When the first probe was due.
     public let start: Timestamp
 
     private var inFlight: InFlightTable
     private var events = Queue<EchoEvent>()
 
-    /// When the first probe of round 0 is due, moved on by rounds that were missed.
-    private var origin: Timestamp
-    private var round: UInt64 = 0
-    private var nextTarget = 0
-    private let stagger: TimeSpan
+    private var pacer: Pacer
     private var satisfiedTargets = 0
 
     /// Probes that found the local queue full, and when to try them again: in batches several do at once.
@@ -90,14 +89,12 @@ public struct EchoSweep: Measurement, Sendable {
     public init(_ configuration: Configuration, start: Timestamp, tableCapacity: Int = 1 << 20) {
         self.configuration = configuration
         self.start = start
-        origin = start
         lastTransmit = start
+        pacer = Pacer(configuration, isCounted: configuration.deadline == nil, start: start)
         let count = configuration.targets.count
         statistics = Array(
             repeating: EchoStatistics(withPercentiles: count <= Self.maximumHistograms), count: count)
         inFlight = InFlightTable(maximumCapacity: tableCapacity)
-        stagger = min(
-            TimeSpan(nanoseconds: configuration.interval.nanoseconds / Int64(max(1, count))), Self.maximumStagger)
         if configuration.isUDP || configuration.reportsOutstanding {
             newest = Array(repeating: ProbeID(rawValue: 0), count: count)
         }
@@ -115,25 +112,11 @@ public struct EchoSweep: Measurement, Sendable {
             inFlight[waiting.id]?.sentAt = now
             return Transmit(id: waiting.id, probe: probe(to: Int(target)))
         }
-        guard !isDoneSending, !inFlight.isFull, due <= now else { return nil }
-        if configuration.interval > .zero {
-            let behind = (now - due).nanoseconds / configuration.interval.nanoseconds
-            if behind > 0 {
-                origin = origin + configuration.interval * behind
-                missed += UInt64(behind) * UInt64(configuration.targets.count)
-            }
-        }
-        let target = nextTarget
-        let sequence = UInt32(truncatingIfNeeded: round + 1)
+        guard !isDoneSending, !inFlight.isFull, let (target, sequence) = pacer.take(at: now) else { return nil }
         if configuration.reportsOutstanding { tellIfOutstanding(target) }
         lastTransmit = now
         let id = inFlight.insert(InFlightRecord(subject: UInt32(target), sequence: sequence, sentAt: now))
         pending += 1
-        nextTarget += 1
-        if nextTarget == configuration.targets.count {
-            nextTarget = 0
-            round += 1
-        }
         return Transmit(id: id, probe: probe(to: target))
     }
 
@@ -154,15 +137,10 @@ public struct EchoSweep: Measurement, Sendable {
             payloadLength: configuration.payloadLength, dontFragment: configuration.dontFragment)
     }
 
-    /// When the next probe is due.
-    private var due: Timestamp {
-        origin + configuration.interval * Int64(clamping: round) + stagger * Int64(nextTarget)
-    }
-
     private var isDoneSending: Bool {
-        guard let count = configuration.count else { return false }
+        guard configuration.count != nil else { return false }
         if configuration.deadline != nil { return satisfiedTargets == configuration.targets.count }
-        return round >= count
+        return pacer.due == nil
     }
 
     public mutating func didSend(_ id: ProbeID, at stamp: Stamp) {
@@ -226,6 +204,11 @@ public struct EchoSweep: Measurement, Sendable {
         else {
             unsolicited += 1
             return
+        }
+        // The pace does not wait for the stamp of sending.
+        if response.integrity == .intact, !response.kind.isError {
+            pacer.conclude(
+                Int(record.subject), record.sequence, roundTrip: response.arrival - record.sentAt, at: response.arrival)
         }
         if configuration.wantsKernelStamps, !configuration.timesInProcess, !isOver, record.stamp.clock == .user,
             response.stamp.clock == .kernel
@@ -346,6 +329,7 @@ public struct EchoSweep: Measurement, Sendable {
             configuration.targets[target].version == .v6
             || (type != ICMPType.V4.redirect && type != ICMPType.V4.sourceQuench)
         let (roundTrip, clock) = roundTrip(record, response)
+        if isConclusive { pacer.conclude(target, record.sequence, roundTrip: nil, at: response.arrival) }
         // A probe has one error, however many packets tell of it, and none once it was answered.
         if isConclusive, record.state == .outstanding || record.state == .expired {
             statistics[target].errors += 1
@@ -453,7 +437,7 @@ public struct EchoSweep: Measurement, Sendable {
         func consider(_ instant: Timestamp) { earliest = min(earliest ?? instant, instant) }
         if let waiting = retries.first {
             consider(waiting.due)
-        } else if !isDoneSending, !inFlight.isFull {
+        } else if !isDoneSending, !inFlight.isFull, let due = pacer.due {
             consider(due)
         }
         if let first = holds.first { consider(first.until) }
@@ -480,7 +464,6 @@ public struct EchoSweep: Measurement, Sendable {
 
     /// A histogram for each target up to this many.
     public static let maximumHistograms = 256
-    private static let maximumStagger = TimeSpan.milliseconds(10)
     private static let retryPause = TimeSpan.milliseconds(1)
     /// A queue that stays full for so long counts as a failure.
     private static let retryLimit = TimeSpan.milliseconds(500)

@@ -88,6 +88,8 @@ public final class ResponseDetail: Sendable {
 }
 
 extension Response.Kind {
+    var isError: Bool { if case .icmpError = self { true } else { false } }
+
     /// Whether a hop limit ran out on the way.
     @inlinable
     public func isTimeExceeded(_ version: IPVersion) -> Bool {

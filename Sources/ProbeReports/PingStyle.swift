@@ -17,8 +17,9 @@ public struct PingStyle: Sendable {
     public var isUserToUser = false
     /// The ICMP identifiers of the probes over IPv4 and IPv6, where replies shall show them (`-v`).
     public var identifiers: [IPVersion: ProbeIdentity] = [:]
-    /// Where probes leave from, where that was said (`-I`, `-B`): an address for each target, and an interface.
-    public var sources: [IPAddress] = []
+    /// Where probes leave from, where that was said (`-I`, `-B`): an address for each target that has a route, and an
+    /// interface.
+    public var sources: [IPAddress?] = []
     public var device: SafeText?
     /// What fills the payload (`-p`), where that was said.
     public var pattern: [UInt8] = []
@@ -49,9 +50,9 @@ extension EchoTextReport {
             let digits = String(label & 0xfffff, radix: 16)
             buffer.append(", flow 0x\(String(repeating: "0", count: 5 - digits.utf8.count))\(digits), ")
         }
-        guard style.sources.indices.contains(index) else { return }
+        guard style.sources.indices.contains(index), let source = style.sources[index] else { return }
         buffer.append("from ")
-        buffer.append(style.sources[index].withoutZone, zones: [:])
+        buffer.append(source.withoutZone, zones: [:])
         buffer.append(" ")
         if let device = style.device { buffer.append(device) }
         buffer.append(": ")

@@ -54,11 +54,11 @@ final class EchoSession {
         configuration.hopLimit = options.hopLimit
         configuration.reportsOutstanding = options.reportsOutstanding
         configuration.timesInProcess = options.isUserToUser
-        // Marks are lines of text; in other reports every event has its own.
-        configuration.reportsSends = configuration.pacing == .flood && !options.isJSON && !options.isQuiet
         configuration.multicastHopLimit = options.multicastHopLimit
         configuration.trafficClass = options.trafficClass
         configuration.broadcasts = broadcasts
+        // Marks are lines of text; in other reports every event has its own.
+        configuration.reportsSends = configuration.pacing == .flood && !options.isJSON && !options.isQuiet
         self.configuration = configuration
         let zones = Resolver.zoneNames(of: addresses).mapValues { SafeText(name: $0) }
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
@@ -111,7 +111,7 @@ final class EchoSession {
     {
         let signals = try SignalDescriptor([.interrupt, .terminate, .quit])
         if var text = report as? EchoTextReport {
-            describe(transport, in: &text.style)
+            describe(&transport, in: &text.style)
             report = text
         }
         report.appendStart(
@@ -246,7 +246,14 @@ final class EchoSession {
     // MARK: Means
 
     /// What lines tell of the sockets that probes go by.
-    private func describe(_ transport: borrowing ProbeTransport, in style: inout PingStyle) {
+    private func describe(_ transport: inout ProbeTransport, in style: inout PingStyle) {
+        style.pattern = options.pattern
+        style.flowLabel = options.flowLabel
+        style.optionsLength = (try? options.ipv4Options.encoded())?.count ?? 0
+        style.device = options.device.map { SafeText(name: $0) }
+        if options.source != nil || options.device != nil || options.keepsSource {
+            style.sources = configuration.targets.map { try? transport.source(to: $0) }
+        }
         guard options.isVerbose else { return }
         for version in transport.versions { style.identifiers[version] = transport.identity(version) }
     }
