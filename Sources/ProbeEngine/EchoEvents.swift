@@ -10,6 +10,8 @@ public enum EchoEvent: Sendable {
     case outstanding(target: Int, sequence: UInt32)
     /// An ICMP error that concerns the probe.
     case error(EchoError)
+    /// Something with our mark came that belongs to no probe; told at most once a second, only where asked for.
+    case unsolicited(EchoStray)
     /// The probe did not leave this host.
     case unsent(target: Int, sequence: UInt32, failure: SendFailure)
     /// A target's replies come with another hop limit or traffic class than before.
@@ -132,6 +134,18 @@ public struct EchoInterval: Sendable {
 
     /// Probes whose fate was decided in the interval, none where late replies only took back losses.
     public var concluded: UInt64 { UInt64(max(0, Int64(clamping: received) + Int64(clamping: late) + lost)) }
+}
+
+/// An answer with our mark that belongs to no probe.
+public struct EchoStray: Hashable, Sendable {
+    public var kind: Response.Kind
+    public var responder: IPAddress
+    /// Octets of the ICMP message or UDP datagram.
+    public var byteCount: Int
+    /// How many there were so far, with this one.
+    public var count: UInt64
+    /// When this process read it.
+    public var arrival: Timestamp
 }
 
 /// An ICMP error for a probe.

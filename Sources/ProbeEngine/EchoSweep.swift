@@ -33,6 +33,8 @@ public struct EchoSweep: Measurement, Sendable {
         public var reportsOutstanding = false
         /// Time round trips by this process, whatever the kernel stamps.
         public var timesInProcess = false
+        /// Tell of answers with our mark that belong to no probe.
+        public var reportsUnsolicited = false
         /// When the probes go; `interval` means what the pacing says.
         public var pacing = Pacing.periodic
         /// So many probes to each target go at once at the start; in adaptive and flood pacing as many may be on their
@@ -66,6 +68,7 @@ public struct EchoSweep: Measurement, Sendable {
     private var retries = Queue<(id: ProbeID, due: Timestamp)>()
     /// Since when each of those has been tried, and whether it waits for its next turn.
     private var refused: [ProbeID: (since: Timestamp, isWaiting: Bool)] = [:]
+    private var lastUnsolicited: Timestamp?
     /// When the last probe was taken from here, `start` before the first.
     public private(set) var lastTransmit: Timestamp
     /// The last probe that went to each target; kept for UDP, whose errors may not say which probe they quote, and for
@@ -202,7 +205,7 @@ public struct EchoSweep: Measurement, Sendable {
         if response.probe == nil { response.probe = onlyCandidate(for: response) }
         guard let id = response.probe, let record = inFlight[id], record.state != .pending, record.state != .unsent
         else {
-            unsolicited += 1
+            countUnsolicited(response)
             return
         }
         // The pace does not wait for the stamp of sending.
@@ -230,6 +233,19 @@ public struct EchoSweep: Measurement, Sendable {
         return newest[target]
     }
 
+    /// Counts what belongs to no probe, and tells of it at most once a second: anybody can send any number of them.
+    private mutating func countUnsolicited(_ response: Response) {
+        unsolicited += 1
+        guard configuration.reportsUnsolicited, lastUnsolicited.map({ response.arrival - $0 >= .seconds(1) }) ?? true
+        else { return }
+        lastUnsolicited = response.arrival
+        events.append(
+            .unsolicited(
+                EchoStray(
+                    kind: response.kind, responder: response.responder, byteCount: response.byteCount,
+                    count: unsolicited, arrival: response.arrival)))
+    }
+
     /// Counts a response whose probe is known.
     private mutating func conclude(_ response: Response) {
         guard let id = response.probe, let record = inFlight[id] else { return }
@@ -237,7 +253,7 @@ public struct EchoSweep: Measurement, Sendable {
         switch response.kind {
         case .icmpError(let type, let code, let info):
             guard response.quotedDestination?.withoutZone == destination.withoutZone else {
-                unsolicited += 1
+                countUnsolicited(response)
                 return
             }
             if case .udp = configuration.method, response.kind.isPortUnreachable(destination.version),
@@ -257,7 +273,6 @@ public struct EchoSweep: Measurement, Sendable {
     ) {
         let target = Int(record.subject)
         let destination = configuration.targets[target]
-        countPipe(record)
         let (roundTrip, clock) = roundTrip(record, response)
         var integrity = response.integrity
         let expected = configuration.payloadLength + ICMPHeader.length
@@ -273,7 +288,7 @@ public struct EchoSweep: Measurement, Sendable {
         if integrity != .intact {
             // A damaged reply proves nothing, not even who sent it: the whole one is still waited for.
             guard !isElsewhere else {
-                unsolicited += 1
+                countUnsolicited(response)
                 return
             }
             disposition = .corrupted(integrity)
@@ -297,6 +312,7 @@ public struct EchoSweep: Measurement, Sendable {
             }
         }
         settle(id, as: state)
+        countPipe(record)
         events.append(
             .reply(
                 EchoReply(

@@ -54,6 +54,15 @@ public struct EchoJSONReport: EchoReport {
         case .error(let error):
             line = self.line("error", targets[error.target], clock.nanoseconds(at: error.arrival))
             add(error, name, to: &line)
+        case .unsolicited(let stray):
+            line = JSONLine(
+                typeWithoutTarget: "unsolicited", time: clock.nanoseconds(at: stray.arrival), method: method)
+            line.add(responder: stray.responder, name: name, zones: zones)
+            line.add("bytes", stray.byteCount)
+            if case .icmpError(let type, let code, let info) = stray.kind {
+                line.add(icmpError: type, code: code, info: info, version: stray.responder.version)
+            }
+            line.add("count", stray.count)
         case .unsent(let target, let sequence, let failure):
             line = self.line("unsent", targets[target], clock.nanoseconds(at: now))
             line.add("seq", sequence)

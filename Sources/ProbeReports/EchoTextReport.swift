@@ -90,6 +90,9 @@ public struct EchoTextReport: EchoReport {
         case .error(let error):
             appendTime(at: error.arrival, to: &buffer)
             append(error, name, to: &buffer)
+        case .unsolicited(let stray):
+            appendTime(at: stray.arrival, to: &buffer)
+            append(stray, name, to: &buffer)
         case .unsent(let target, let sequence, let failure):
             buffer.append("not sent: ")
             append(sequence: sequence, to: &buffer)
@@ -195,7 +198,10 @@ public struct EchoTextReport: EchoReport {
             buffer.append(shortMilliseconds: reply.roundTrip)
         }
         buffer.append(" ms")
-        append(reply.disposition, to: &buffer)
+        // Several hosts of a group answer one probe; ping hides that they do, unless it is verbose.
+        if reply.disposition != .duplicate || reportsTimeouts || !targets[reply.target].address.isMulticast {
+            append(reply.disposition, to: &buffer)
+        }
         appendDump(reply, to: &buffer)
         appendBell(reply, to: &buffer)
         if let options = reply.detail?.ipv4Options { append(options, of: reply.target, to: &buffer) }
@@ -225,6 +231,23 @@ public struct EchoTextReport: EchoReport {
         buffer.append(" ")
         buffer.append(error.text)
         buffer.append("\n")
+    }
+
+    /// `From 192.0.2.9: Time to live exceeded, for no probe of ours (3 so far)`
+    private func append(_ stray: EchoStray, _ name: SafeText?, to buffer: inout ReportBuffer) {
+        buffer.append("From ")
+        append(stray.responder, name, to: &buffer)
+        buffer.append(": ")
+        switch stray.kind {
+        case .icmpError(let type, let code, let info):
+            buffer.append(EchoError.text(type, code: code, info: info, stray.responder.version))
+        default:
+            buffer.append(decimal: stray.byteCount)
+            buffer.append(" bytes")
+        }
+        buffer.append(", for no probe of ours (")
+        buffer.append(decimal: stray.count)
+        buffer.append(" so far)\n")
     }
 
     private func append(_ address: IPAddress, _ name: SafeText?, to buffer: inout ReportBuffer) {

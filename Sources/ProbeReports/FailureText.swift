@@ -3,10 +3,12 @@ import ProbeEngine
 
 extension EchoError {
     /// The words that ping has for the error, its code in place of words where it has none.
-    public var text: String {
-        switch responder.version {
-        case .v4: Self.textV4(type, code, info)
-        case .v6: Self.textV6(type, code, info)
+    public var text: String { Self.text(type, code: code, info: info, responder.version) }
+
+    static func text(_ type: ICMPType, code: UInt8, info: UInt32, _ version: IPVersion) -> String {
+        switch version {
+        case .v4: textV4(type, code, info)
+        case .v6: textV6(type, code, info)
         }
     }
 

@@ -54,13 +54,14 @@ final class EchoSession {
         configuration.hopLimit = options.hopLimit
         configuration.reportsOutstanding = options.reportsOutstanding
         configuration.timesInProcess = options.isUserToUser
+        configuration.reportsUnsolicited = options.isVerbose || options.isJSON
         configuration.multicastHopLimit = options.multicastHopLimit
         configuration.trafficClass = options.trafficClass
         configuration.broadcasts = broadcasts
         // Marks are lines of text; in other reports every event has its own.
         configuration.reportsSends = configuration.pacing == .flood && !options.isJSON && !options.isQuiet
         self.configuration = configuration
-        let zones = Resolver.zoneNames(of: addresses).mapValues { SafeText(name: $0) }
+        let zones = Self.zoneNames(of: addresses)
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
         text.reportsTimeouts = options.isVerbose
         text.style = Self.style(options, configuration)
@@ -84,6 +85,15 @@ final class EchoSession {
             wantsNames.append(!options.isNumeric && (!target.isNumeric || options.forcesNames))
             if wantsNames.last == true { askForName(of: address) }
         }
+    }
+
+    /// The zones that answers may come from: those of the targets, and for a group without one all.
+    private static func zoneNames(of addresses: [IPAddress]) -> [UInt32: SafeText] {
+        var names = Resolver.zoneNames(of: addresses)
+        if addresses.contains(where: { $0.version == .v6 && $0.isMulticast && $0.zone == 0 }) {
+            for interface in (try? Interface.all()) ?? [] { names[interface.index] = interface.name }
+        }
+        return names.mapValues { SafeText(name: $0) }
     }
 
     private static func style(_ options: Options, _ configuration: EchoSweep.Configuration) -> PingStyle {

@@ -691,6 +691,16 @@ private struct Hand {
         #expect(hand.events.count == 3 && hand.statistics.received == 1 && hand.statistics.repeatedErrors == 999)
     }
 
+    @Test("Of what belongs to no probe it tells once a second, where asked", arguments: [true, false])
+    func unsolicited(isAsked: Bool) {
+        var hand = Hand { $0.reportsUnsolicited = isAsked }
+        _ = hand.send(at: 0)
+        for time in 1...2_500 as ClosedRange<Int64> { hand.reply(to: 77, at: time) }
+        let counts = hand.events.compactMap { if case .unsolicited(let stray) = $0 { stray.count } else { nil } }
+        #expect(counts == (isAsked ? [1, 1_001, 2_001] : []))
+        #expect(hand.sweep.unsolicited == 2_500)
+    }
+
     @Test("The depth counts probes sent when something came back for the first of them")
     func pipe() {
         var hand = Hand { $0.interval = .ms(100) }

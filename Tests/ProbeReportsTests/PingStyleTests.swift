@@ -127,6 +127,31 @@ import Testing
         #expect(!lines(report(method: .udp(destinationPort: 7), change: style), reply()).contains("ident"))
     }
 
+    @Test func tellsOfWhatIsNobodys() {
+        #expect(
+            lines(report { _ in }, stray(.echoReply)) == "From 10.91.1.9: 64 bytes, for no probe of ours (3 so far)\n")
+        #expect(
+            lines(report { _ in }, stray(.icmpError(type: ICMPType.V4.timeExceeded, code: 0, info: 0)))
+                == "From 10.91.1.9: Time to live exceeded, for no probe of ours (3 so far)\n")
+    }
+
+    @Test func membersOfAGroupAreNoDuplicates() {
+        var group = report([target("all.example", "ff02::1%2")]) { _ in }
+        let line = "64 bytes from fe80::1%2: icmp_seq=1 ttl=63 time=0.127 ms"
+        #expect(lines(group, reply(from: "fe80::1%2", .duplicate)) == line + "\n")
+        group.reportsTimeouts = true
+        #expect(lines(group, reply(from: "fe80::1%2", .duplicate)) == line + " (DUP!)\n")
+    }
+
+    @Test func saysWhatWasTooLong() {
+        #expect(
+            written { report { _ in }.appendTooLong(0, mtu: 1500, to: &$0) }
+                == "local error: message too long, mtu=1500\n")
+        #expect(
+            written { report(v6) { _ in }.appendTooLong(0, mtu: 1280, to: &$0) }
+                == "local error: message too long, mtu: 1280\n")
+    }
+
     // MARK: Damage
 
     @Test func dumpsADamagedPayload() {

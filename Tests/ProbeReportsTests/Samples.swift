@@ -72,6 +72,12 @@ func echoError(
             arrival: Timestamp(nanoseconds: 0), isConclusive: isConclusive))
 }
 
+func stray(_ kind: Response.Kind) -> EchoEvent {
+    .unsolicited(
+        EchoStray(
+            kind: kind, responder: address("10.91.1.9"), byteCount: 64, count: 3, arrival: Timestamp(nanoseconds: 0)))
+}
+
 /// Counts as if these round trips had been received in time, in nanoseconds.
 func statistics(
     _ roundTrips: [Int64], transmitted: UInt64? = nil, withPercentiles: Bool = true,
