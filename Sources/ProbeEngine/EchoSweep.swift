@@ -23,7 +23,8 @@ public struct EchoSweep: Measurement, Sendable {
         public var hopLimit: UInt8 = 64
         public var trafficClass: UInt8 = 0
         public var dontFragment = false
-        /// Wait for the kernel's send stamps before a reply is reported.
+        /// Wait for the kernel's send stamps before a reply is reported. Otherwise round trips start at this process' own
+        /// time of sending.
         public var wantsKernelStamps = true
         /// When the probes go; `interval` means what the pacing says.
         public var pacing = Pacing.periodic
@@ -71,6 +72,8 @@ public struct EchoSweep: Measurement, Sendable {
     private var outstanding = 0
     private var lastExpired: (id: ProbeID, target: Int, sentAt: Timestamp)?
     private var isOver = false
+    /// The last probe that may have been on its way when the machine slept.
+    private var lastBeforeSleep = ProbeID(rawValue: 0)
 
     /// - Parameters:
     ///   - start: when the first probe is due.
@@ -180,7 +183,7 @@ public struct EchoSweep: Measurement, Sendable {
             return
         }
         // The pace does not wait for the stamp of sending.
-        if response.integrity == .intact, !response.kind.isError {
+        if response.integrity == .intact, response.kind.isConclusive(response.responder.version) {
             pacer.conclude(
                 Int(record.subject), record.sequence, roundTrip: response.arrival - record.sentAt, at: response.arrival)
         }
@@ -229,7 +232,8 @@ public struct EchoSweep: Measurement, Sendable {
     ) {
         let target = Int(record.subject)
         let destination = configuration.targets[target]
-        let (roundTrip, clock) = RoundTrip.of(sentAt: record.sentAt, record.stamp, response)
+        let (roundTrip, clock) = RoundTrip.of(
+            sentAt: record.sentAt, record.stamp, response, wantsKernelStamps: configuration.wantsKernelStamps)
         var integrity = response.integrity
         let expected = configuration.payloadLength + ICMPHeader.length
         if kind == .echo, integrity == .intact, response.byteCount != expected {
@@ -292,13 +296,11 @@ public struct EchoSweep: Measurement, Sendable {
         _ response: Response, _ id: ProbeID, _ record: InFlightRecord, type: ICMPType, code: UInt8, info: UInt32
     ) {
         let target = Int(record.subject)
-        let isConclusive =
-            configuration.targets[target].version == .v6
-            || (type != ICMPType.V4.redirect && type != ICMPType.V4.sourceQuench)
-        let (roundTrip, clock) = RoundTrip.of(sentAt: record.sentAt, record.stamp, response)
-        if isConclusive { pacer.conclude(target, record.sequence, roundTrip: nil, at: response.arrival) }
+        let isConclusive = response.kind.isConclusive(configuration.targets[target].version)
+        let (roundTrip, clock) = RoundTrip.of(
+            sentAt: record.sentAt, record.stamp, response, wantsKernelStamps: configuration.wantsKernelStamps)
         // A probe has one error, however many packets tell of it, and none once it was answered.
-        if isConclusive, record.state == .outstanding || record.state == .expired {
+        if isConclusive, [.outstanding, .expired, .unheard].contains(record.state) {
             statistics[target].errors += 1
             settle(id, as: .failed)
             if lastExpired?.id == id { lastExpired = nil }
@@ -313,10 +315,10 @@ public struct EchoSweep: Measurement, Sendable {
 
     private mutating func settle(_ id: ProbeID, as state: InFlightRecord.State) {
         guard let record = inFlight[id], record.state != state else { return }
-        if record.state == .outstanding {
-            outstanding -= 1
-            statistics[Int(record.subject)].inFlight -= 1
-        }
+        if record.state == .outstanding { outstanding -= 1 }
+        // Whether a probe was lost that nobody could have heard of is not known.
+        let wasOpen = record.state == .outstanding || record.state == .unheard
+        if wasOpen, state != .unheard { statistics[Int(record.subject)].inFlight -= 1 }
         inFlight[id]?.state = state
     }
 
@@ -345,6 +347,7 @@ public struct EchoSweep: Measurement, Sendable {
 
     private mutating func expire(_ id: ProbeID, _ record: InFlightRecord) {
         let target = Int(record.subject)
+        guard id > lastBeforeSleep else { return settle(id, as: .unheard) }
         settle(id, as: .expired)
         let end = lingerEnd
         if end.map({ $0 <= self.lingerEnd(target, record.sentAt) }) ?? true {
@@ -368,6 +371,10 @@ public struct EchoSweep: Measurement, Sendable {
     private func lingerEnd(_ target: Int, _ sentAt: Timestamp) -> Timestamp {
         sentAt + max(configuration.timeout, statistics[target].longest * 2)
     }
+
+    /// What was on its way when the machine went to sleep is not lost without an answer, but stays in `inFlight`. What was
+    /// due is not missed, because the schedule slept as well.
+    public mutating func awoke(at now: Timestamp) { lastBeforeSleep = inFlight.latest }
 
     public mutating func stop(at now: Timestamp) {
         guard !isOver else { return }
@@ -403,7 +410,7 @@ public struct EchoSweep: Measurement, Sendable {
             case .pending: return nil
             case .outstanding:
                 return held[ProbeID(rawValue: number)] == nil ? record.sentAt + configuration.timeout : nil
-            case .expired, .answered, .failed, .unsent: number += 1
+            case .expired, .answered, .failed, .unsent, .unheard: number += 1
             }
         }
         return nil

@@ -15,6 +15,9 @@ public struct EchoTextReport: EchoReport {
     /// The names of interfaces by index, for link-local addresses.
     public var zones: [UInt32: SafeText] = [:]
 
+    /// Whether the kernel is asked when each probe left.
+    public var hasKernelSendTimes = true
+
     public init(targets: [ReportTarget], method: ProbeMethod = .icmpEcho, payloadLength: Int = 56) {
         self.targets = targets
         self.method = method
@@ -271,7 +274,9 @@ public struct EchoTextReport: EchoReport {
             buffer.append(milliseconds: TimeSpan(rounding: trips.jitter))
             buffer.append(" ms, ")
         }
-        buffer.append(counts.userTimed < counts.received ? "clock kernel" : "clock user")
+        buffer.append("clock ")
+        buffer.append(
+            counts.userTimed == counts.received ? "user" : hasKernelSendTimes ? "kernel" : "user/kernel rx")
         if counts.userTimed > 0, counts.userTimed < counts.received {
             buffer.append(" (")
             buffer.append(decimal: counts.userTimed)

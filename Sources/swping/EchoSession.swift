@@ -37,16 +37,17 @@ final class EchoSession {
         }
         var configuration = EchoSweep.Configuration(targets: addresses)
         configuration.count = options.count
-        configuration.interval = TimeSpan(nanoseconds: options.interval)
         configuration.timeout = TimeSpan(nanoseconds: options.timeout)
         configuration.deadline = options.deadline.map(TimeSpan.init(nanoseconds:))
         configuration.method = method
         configuration.payloadLength = options.payloadLength
         configuration.hopLimit = options.hopLimit
+        try options.schedule(&configuration)
         self.configuration = configuration
         let zones = Resolver.zoneNames(of: addresses).mapValues { SafeText(name: $0) }
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
         text.reportsTimeouts = options.isVerbose
+        text.hasKernelSendTimes = configuration.wantsKernelStamps
         text.zones = zones
         self.text = text
         if options.isJSON {

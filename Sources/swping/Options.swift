@@ -21,6 +21,13 @@ struct Options: Sendable {
     var port: UInt16?
     var highestRung = Rung.raw
 
+    var isFlood = false
+    var isAdaptive = false
+    var isPoisson = false
+    var preload: UInt32 = 1
+    /// Whether an interval was asked for.
+    var hasInterval = false
+
     static let maximumIPv4Payload = 65_507
     static let echoPort: UInt16 = 7
     /// The first port of traceroute, where hardly anybody listens.

@@ -44,6 +44,7 @@ struct Tool {
 
         let (targets, failed) = try resolve(hosts, options, versions)
         guard !targets.isEmpty else { return 2 }
+        try options.checkFlood(of: targets.compactMap { try? $0.address.get() })
         let session = try EchoSession(
             targets: targets, options: options, rung: rung, note: notice, method: method)
         let status = try session.run(over: selection.take(), &output)
@@ -58,9 +59,7 @@ struct Tool {
         if options.wantsICMP, options.highestRung == .udp {
             throw ToolFailure("options --icmp and --rung udp exclude each other (see swping --help)")
         }
-        if getuid() != 0, options.interval < 2_000_000 {
-            throw ToolFailure("option -i: less than 0.002 seconds is only for root")
-        }
+        try options.checkSchedule()
         guard hosts.count <= maximumHosts else {
             throw ToolFailure("\(hosts.count) hosts are too many: at most \(maximumHosts) at once")
         }
@@ -70,6 +69,7 @@ struct Tool {
         var request = TransportRequest(
             method: options.wantsUDP ? .udp(destinationPort: options.port ?? Options.echoPort) : .icmpEcho)
         request.payloadLength = options.payloadLength
+        request.wantsKernelStamps = options.wantsKernelStamps(hosts: hosts.count)
         // An echo over UDP is the same with every right, and a socket of one's own hears the answers.
         request.highestRung = options.wantsUDP ? .udp : options.highestRung
         if !options.wantsUDP, !options.wantsICMP {
