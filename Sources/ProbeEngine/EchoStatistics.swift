@@ -6,7 +6,7 @@ public struct EchoStatistics: Sendable {
     public internal(set) var received: UInt64 = 0
     /// Answered after their timeout.
     public internal(set) var late: UInt64 = 0
-    /// Without an answer so far, their timeout not over.
+    /// Without an answer so far: their timeout is not over, or the machine slept within it.
     public internal(set) var inFlight: UInt64 = 0
     public internal(set) var errors: UInt64 = 0
     public internal(set) var duplicates: UInt64 = 0

@@ -27,7 +27,8 @@ public struct EchoSweep: Measurement, Sendable {
         public var dontFragment = false
         /// Targets that are broadcast addresses of a network: any host may answer for them, as for multicast addresses.
         public var broadcasts: [IPAddress] = []
-        /// Wait for the kernel's send stamps before a reply is reported.
+        /// Wait for the kernel's send stamps before a reply is reported. Otherwise round trips start at this process' own
+        /// time of sending.
         public var wantsKernelStamps = true
         /// Tell, when the next probe to a target is due, that nothing is known of the one before.
         public var reportsOutstanding = false
@@ -85,6 +86,8 @@ public struct EchoSweep: Measurement, Sendable {
     private var outstanding = 0
     private var lastExpired: (id: ProbeID, target: Int, sentAt: Timestamp)?
     private var isOver = false
+    /// The last probe that may have been on its way when the machine slept.
+    private var lastBeforeSleep = ProbeID(rawValue: 0)
 
     /// - Parameters:
     ///   - start: when the first probe is due.
@@ -209,7 +212,7 @@ public struct EchoSweep: Measurement, Sendable {
             return
         }
         // The pace does not wait for the stamp of sending.
-        if response.integrity == .intact, !response.kind.isError {
+        if response.integrity == .intact, response.kind.isConclusive(response.responder.version) {
             pacer.conclude(
                 Int(record.subject), record.sequence, roundTrip: response.arrival - record.sentAt, at: response.arrival)
         }
@@ -341,13 +344,10 @@ public struct EchoSweep: Measurement, Sendable {
         _ response: Response, _ id: ProbeID, _ record: InFlightRecord, type: ICMPType, code: UInt8, info: UInt32
     ) {
         let target = Int(record.subject)
-        let isConclusive =
-            configuration.targets[target].version == .v6
-            || (type != ICMPType.V4.redirect && type != ICMPType.V4.sourceQuench)
+        let isConclusive = response.kind.isConclusive(configuration.targets[target].version)
         let (roundTrip, clock) = roundTrip(record, response)
-        if isConclusive { pacer.conclude(target, record.sequence, roundTrip: nil, at: response.arrival) }
         // A probe has one error, however many packets tell of it, and none once it was answered.
-        if isConclusive, record.state == .outstanding || record.state == .expired {
+        if isConclusive, [.outstanding, .expired, .unheard].contains(record.state) {
             statistics[target].errors += 1
             settle(id, as: .failed)
             if lastExpired?.id == id { lastExpired = nil }
@@ -367,9 +367,9 @@ public struct EchoSweep: Measurement, Sendable {
     }
 
     private func roundTrip(_ record: InFlightRecord, _ response: Response) -> (TimeSpan, Stamp.Clock) {
-        // A stamp of this process' own never makes a round trip of the kernel's.
-        let stamp = configuration.timesInProcess ? Stamp(nanoseconds: 0, clock: .user) : record.stamp
-        return RoundTrip.of(sentAt: record.sentAt, stamp, response)
+        if configuration.timesInProcess { return (max(.zero, response.arrival - record.sentAt), .user) }
+        return RoundTrip.of(
+            sentAt: record.sentAt, record.stamp, response, wantsKernelStamps: configuration.wantsKernelStamps)
     }
 
     /// Notes how many probes to the target were under way when something came back for this one.
@@ -382,10 +382,10 @@ public struct EchoSweep: Measurement, Sendable {
 
     private mutating func settle(_ id: ProbeID, as state: InFlightRecord.State) {
         guard let record = inFlight[id], record.state != state else { return }
-        if record.state == .outstanding {
-            outstanding -= 1
-            statistics[Int(record.subject)].inFlight -= 1
-        }
+        if record.state == .outstanding { outstanding -= 1 }
+        // Whether a probe was lost that nobody could have heard of is not known.
+        let wasOpen = record.state == .outstanding || record.state == .unheard
+        if wasOpen, state != .unheard { statistics[Int(record.subject)].inFlight -= 1 }
         inFlight[id]?.state = state
     }
 
@@ -414,6 +414,7 @@ public struct EchoSweep: Measurement, Sendable {
 
     private mutating func expire(_ id: ProbeID, _ record: InFlightRecord) {
         let target = Int(record.subject)
+        guard id > lastBeforeSleep else { return settle(id, as: .unheard) }
         settle(id, as: .expired)
         let end = lingerEnd
         if end.map({ $0 <= self.lingerEnd(target, record.sentAt) }) ?? true {
@@ -437,6 +438,10 @@ public struct EchoSweep: Measurement, Sendable {
     private func lingerEnd(_ target: Int, _ sentAt: Timestamp) -> Timestamp {
         sentAt + max(configuration.timeout, statistics[target].longest * 2)
     }
+
+    /// What was on its way when the machine went to sleep is not lost without an answer, but stays in `inFlight`. What was
+    /// due is not missed, because the schedule slept as well.
+    public mutating func awoke(at now: Timestamp) { lastBeforeSleep = inFlight.latest }
 
     public mutating func stop(at now: Timestamp) {
         guard !isOver else { return }
@@ -472,7 +477,7 @@ public struct EchoSweep: Measurement, Sendable {
             case .pending: return nil
             case .outstanding:
                 return held[ProbeID(rawValue: number)] == nil ? record.sentAt + configuration.timeout : nil
-            case .expired, .answered, .failed, .unsent: number += 1
+            case .expired, .answered, .failed, .unsent, .unheard: number += 1
             }
         }
         return nil

@@ -11,6 +11,8 @@ public struct InFlightRecord: Sendable, BitwiseCopyable {
         /// An ICMP error concluded it.
         case failed
         case unsent
+        /// Its timeout passed, but the machine slept meanwhile and could not hear the answer.
+        case unheard
     }
 
     /// The index of the target, or the hop limit, that the measurement files it under.
@@ -78,7 +80,7 @@ public struct InFlightTable: Sendable {
         guard count == maximumCapacity else { return false }
         switch ring[slot(head)].state {
         case .pending, .outstanding: return true
-        case .expired, .answered, .failed, .unsent: return false
+        case .expired, .answered, .failed, .unsent, .unheard: return false
         }
     }
 

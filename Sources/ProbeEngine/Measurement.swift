@@ -29,6 +29,8 @@ public protocol Measurement: ~Copyable {
     mutating func receive(_ response: Response)
     /// Expires what is due.
     mutating func advance(to now: Timestamp)
+    /// The machine slept since the last verb, while the clock of these verbs stood still: nobody could hear what came.
+    mutating func awoke(at now: Timestamp)
     /// Changes a running measurement.
     mutating func apply(_ command: Command, at now: Timestamp)
     /// Sends nothing more; what is outstanding is no longer waited for.
@@ -41,6 +43,10 @@ public protocol Measurement: ~Copyable {
 
 extension Measurement where Self: ~Copyable, Command == Never {
     public mutating func apply(_ command: Never, at now: Timestamp) {}
+}
+
+extension Measurement where Self: ~Copyable {
+    public mutating func awoke(at now: Timestamp) {}
 }
 
 /// First in, first out. O(1) amortised.

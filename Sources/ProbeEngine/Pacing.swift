@@ -9,6 +9,8 @@ public enum Pacing: Hashable, Sendable, BitwiseCopyable {
     /// more than a round trip (RFC 6298), each time twice as long, the interval at most.
     case adaptive
     /// The next probe when the last one was answered, or after the interval if that is sooner.
+    ///
+    /// Without answers neither this nor adaptive pacing sends more often than every ten milliseconds.
     case flood
 }
 
@@ -47,7 +49,9 @@ struct Pacer: Sendable {
     /// - Parameter isCounted: whether `count` ends the sending.
     init(_ configuration: EchoSweep.Configuration, isCounted: Bool, start: Timestamp) {
         pacing = configuration.pacing
-        interval = max(.zero, configuration.interval)
+        // Without answers nothing else would bound the rate.
+        let waits = configuration.pacing == .adaptive || configuration.pacing == .flood
+        interval = max(waits ? Self.leastPatience : .zero, configuration.interval)
         shortestGap = configuration.shortestGap
         count = isCounted ? configuration.count : nil
         preload = UInt64(max(1, configuration.preload))

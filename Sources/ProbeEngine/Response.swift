@@ -88,7 +88,11 @@ public final class ResponseDetail: Sendable {
 }
 
 extension Response.Kind {
-    var isError: Bool { if case .icmpError = self { true } else { false } }
+    /// Whether nothing more is to be expected for the probe: false for redirect and source quench.
+    func isConclusive(_ version: IPVersion) -> Bool {
+        guard version == .v4, case .icmpError(let type, _, _) = self else { return true }
+        return type != ICMPType.V4.redirect && type != ICMPType.V4.sourceQuench
+    }
 
     /// Whether a hop limit ran out on the way.
     @inlinable

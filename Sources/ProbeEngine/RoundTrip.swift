@@ -4,15 +4,23 @@ enum RoundTrip {
     ///
     /// The kernel's must lie within what this process saw with a clock that is never set, so that neither a step of the
     /// wall clock nor a stamp that belongs to another packet can pass.
-    static func of(sentAt: Timestamp, _ sent: Stamp, _ response: Response) -> (TimeSpan, Stamp.Clock) {
+    ///
+    /// - Parameter wantsKernelStamps: false where the kernel was not asked when the probe left: then this process' time
+    ///   of sending goes with the kernel's of arrival.
+    static func of(
+        sentAt: Timestamp, _ sent: Stamp, _ response: Response, wantsKernelStamps: Bool = true
+    ) -> (TimeSpan, Stamp.Clock) {
         let seen = TimeSpan(nanoseconds: max(0, (response.arrival - sentAt).nanoseconds))
-        guard sent.clock == .kernel, response.stamp.clock == .kernel, sent.epoch == response.stamp.epoch else {
+        let clock: Stamp.Clock = wantsKernelStamps ? .kernel : .mixed
+        guard sent.clock == .kernel || clock == .mixed, response.stamp.clock == .kernel,
+            sent.epoch == response.stamp.epoch
+        else {
             return (seen, .user)
         }
         let stamped = response.stamp.nanoseconds &- sent.nanoseconds
         let tolerance = TimeSpan(nanoseconds: Self.clockTolerance + seen.nanoseconds / 1_000)
         guard stamped >= 0, stamped <= (seen + tolerance).nanoseconds else { return (seen, .user) }
-        return (TimeSpan(nanoseconds: stamped), .kernel)
+        return (TimeSpan(nanoseconds: stamped), clock)
     }
 
     /// Nanoseconds, besides the 500 parts in a million that the wall clock may be slewed by (adjtimex(2)).

@@ -68,6 +68,8 @@ public struct Stamp: Hashable, Sendable, BitwiseCopyable {
         case kernel
         /// This process, around the system call.
         case user
+        /// Of a round trip: this process before the system call that sent, the kernel at the arrival.
+        case mixed
     }
 
     /// Nanoseconds since 1970 in UTC.

@@ -100,7 +100,7 @@ public struct ProbeTransport: ~Copyable {
     ///
     /// Returns when nothing more is due or after `budget` probes, so that receiving gets its turn.
     mutating func send<Subject: Measurement & ~Copyable>(for measurement: inout Subject, at now: Timestamp) {
-        epoch.look()
+        lookAtClocks(for: &measurement)
         var budget = Self.sendBudget
         while budget > 0, let transmit = measurement.nextTransmit(at: now) {
             budget -= 1
@@ -213,8 +213,9 @@ public struct ProbeTransport: ~Copyable {
         var attempts = 0
         while !outgoing.isDone {
             let first = outgoing.next
-            let (sent, failure) = outgoing.send(on: channel.socket)
+            // Before the call: on loopback the answer is here when it returns.
             let stamp = stamp(nil)
+            let (sent, failure) = outgoing.send(on: channel.socket)
             for transmit in outgoingProbes[first..<first + sent] { didSend(transmit.id, stamp, channel, &measurement) }
             if sent > 0 { attempts = 0 }
             guard let failure else { break }
@@ -336,12 +337,16 @@ public struct ProbeTransport: ~Copyable {
     /// Takes everything that waits on every socket and gives it to the measurement: first the times of sending, then
     /// the answers.
     mutating func receive<Subject: Measurement & ~Copyable>(for measurement: inout Subject) {
-        epoch.look()
+        lookAtClocks(for: &measurement)
         for channel in channels { receiveAnswers(on: channel) }
         for channel in channels where channel.encapsulation != nil {
             receiveErrors(on: channel, for: &measurement)
         }
         deliver(to: &measurement)
+    }
+
+    private mutating func lookAtClocks<Subject: Measurement & ~Copyable>(for measurement: inout Subject) {
+        if epoch.look() { measurement.awoke(at: Timestamp(nanoseconds: SystemClock.monotonic.now)) }
     }
 
     private mutating func deliver<Subject: Measurement & ~Copyable>(to measurement: inout Subject) {

@@ -16,6 +16,8 @@ public struct TransportRequest: Sendable {
     public var fallback: ProbeMethod?
     /// The best rung that may be taken, so that the others can be asked for.
     public var highestRung = Rung.raw
+    /// Ask the kernel when each probe left. It tells in a packet of its own, which is to be read.
+    public var wantsKernelStamps = true
 
     public init(method: ProbeMethod) { self.method = method }
 
@@ -275,7 +277,7 @@ public struct TransportSelection: ~Copyable {
                 try channel.socket.set(.receiveIPv4Options, to: true)
             }
         }
-        guard channel.encapsulation != nil else {
+        guard channel.encapsulation != nil, request.wantsKernelStamps else {
             try channel.socket.set(.timestamping, to: [.receiveSoftware, .software])
             channel.keys = .none
             return

@@ -29,6 +29,7 @@ public struct EchoJSONReport: EchoReport {
             line.add("traffic_class", configuration.trafficClass)
             if let port = method.port { line.add("port", port) }
             line.add("rung", start.rung)
+            line.add("clock", (configuration.wantsKernelStamps ? Stamp.Clock.kernel : .mixed).word)
             if let note = start.note { line.add("note", note) }
             line.finish()
             buffer.append(line)

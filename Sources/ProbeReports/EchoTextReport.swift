@@ -19,6 +19,9 @@ public struct EchoTextReport: EchoReport {
     /// The route that replies of each target recorded last.
     var routes: [Int: [IPv4Address]] = [:]
 
+    /// Whether the kernel is asked when each probe left.
+    public var hasKernelSendTimes = true
+
     public init(targets: [ReportTarget], method: ProbeMethod = .icmpEcho, payloadLength: Int = 56) {
         self.targets = targets
         self.method = method
@@ -400,7 +403,9 @@ public struct EchoTextReport: EchoReport {
             buffer.append(milliseconds: TimeSpan(rounding: trips.jitter))
             buffer.append(" ms, ")
         }
-        buffer.append(counts.userTimed < counts.received ? "clock kernel" : "clock user")
+        buffer.append("clock ")
+        buffer.append(
+            counts.userTimed == counts.received ? "user" : hasKernelSendTimes ? "kernel" : "user/kernel rx")
         if style.isUserToUser { buffer.append(" (user-to-user latency)") }
         if counts.userTimed > 0, counts.userTimed < counts.received {
             buffer.append(" (")

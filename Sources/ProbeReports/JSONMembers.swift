@@ -128,6 +128,7 @@ extension Stamp.Clock {
         switch self {
         case .kernel: "kernel"
         case .user: "user"
+        case .mixed: "user_kernel"
         }
     }
 }

@@ -46,7 +46,6 @@ final class EchoSession {
         }
         var configuration = EchoSweep.Configuration(targets: addresses)
         configuration.count = options.count
-        configuration.interval = TimeSpan(nanoseconds: options.interval)
         configuration.timeout = TimeSpan(nanoseconds: options.timeout)
         configuration.deadline = options.deadline.map(TimeSpan.init(nanoseconds:))
         configuration.method = method
@@ -58,13 +57,15 @@ final class EchoSession {
         configuration.multicastHopLimit = options.multicastHopLimit
         configuration.trafficClass = options.trafficClass
         configuration.broadcasts = broadcasts
+        try options.schedule(&configuration)
         // Marks are lines of text; in other reports every event has its own.
-        configuration.reportsSends = configuration.pacing == .flood && !options.isJSON && !options.isQuiet
+        configuration.reportsSends = options.isFlood && !options.isJSON && !options.isQuiet
         self.configuration = configuration
         let zones = Self.zoneNames(of: addresses)
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
         text.reportsTimeouts = options.isVerbose
         text.style = Self.style(options, configuration)
+        text.hasKernelSendTimes = configuration.wantsKernelStamps
         text.zones = zones
         self.text = text
         if options.isJSON {
@@ -99,8 +100,8 @@ final class EchoSession {
     private static func style(_ options: Options, _ configuration: EchoSweep.Configuration) -> PingStyle {
         var style = PingStyle()
         if options.showsTimes { style.clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<EchoSweep>.now) }
-        style.isFlood = configuration.pacing == .flood
-        style.showsGap = configuration.pacing == .flood || configuration.pacing == .adaptive
+        style.isFlood = options.isFlood
+        style.showsGap = options.isFlood || options.isAdaptive || options.interval == 0
         style.isAudible = options.isAudible
         style.alwaysHasDecimals = options.alwaysHasDecimals
         style.isUserToUser = options.isUserToUser

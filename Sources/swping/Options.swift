@@ -45,6 +45,12 @@ struct Options: Sendable {
     var allowsBroadcast = false
     var loopsMulticast = true
     var ipv4Options: IPv4Options = []
+    var isFlood = false
+    var isAdaptive = false
+    var isPoisson = false
+    var preload: UInt32 = 1
+    /// Whether an interval was asked for.
+    var hasInterval = false
 
     static let maximumIPv4Payload = 65_507
     static let echoPort: UInt16 = 7

@@ -1,4 +1,9 @@
 import CommandLineOptions
+import Glibc
+import LinuxSockets
+import PacketFormats
+import ProbeEngine
+import ProbeIO
 
 extension Options {
     static let scheduleSection = OptionSection<Options>(
@@ -7,9 +12,39 @@ extension Options {
             Option("c", "count", .required("COUNT"), "stop after COUNT probes to each host") {
                 $0.count = try $1.wholeNumber(in: 1...UInt64(Int64.max))
             },
-            Option("i", "interval", .required("SECONDS"), "time between two probes to a host (1)") {
-                $0.interval = try $1.duration(in: 1_000_000...86_400_000_000_000)
+            Option(
+                "i", "interval", .required("SECONDS"), "time between two probes to a host (1)",
+                detail:
+                    "At least 0.002 for all but root, who may go down to 0.00001; 0 sends as -f does. Deadlines are "
+                    + "absolute; what was due and could not be sent in time counts as a missed slot. With -A the longest "
+                    + "wait for an answer."
+            ) {
+                let interval = try $1.duration(in: 0...86_400_000_000_000)
+                guard interval == 0 || interval >= shortestInterval else {
+                    throw $1.invalid("0 or a time from 0.00001 to 86400 seconds")
+                }
+                $0.interval = interval
+                $0.hasInterval = true
             },
+            Option(
+                nil, "poisson", "send at random, -i apart on average",
+                detail:
+                    "Gaps have an exponential distribution (RFC 2330), so that nothing periodic on the way is always "
+                    + "met or always missed."
+            ) { options, _ in options.isPoisson = true },
+            Option(
+                "A", "adaptive", "send the next probe when the answer came",
+                detail: "One probe is on its way, or as many as -l says. All but root wait 2 ms from probe to probe."
+            ) { options, _ in options.isAdaptive = true },
+            Option(
+                "f", "flood", "as -A, but at least 100 probes a second, and marks instead of lines",
+                detail: "All but root may flood loopback only; with -i it is no flood, only its marks. The times of "
+                    + "sending are the process' own, as in all runs of more than 1,000 probes a second."
+            ) { options, _ in options.isFlood = true },
+            Option(
+                "l", "preload", .required("COUNT"), "send so many at once at the start (1)",
+                detail: "With -A and -f as many may be on their way. At most 3 for all but root."
+            ) { $0.preload = try $1.wholeNumber(in: 1...65_536) },
             Option(
                 "w", "deadline", .required("SECONDS"),
                 "stop after so long; with -c wait for that many answers until then"
@@ -18,4 +53,67 @@ extension Options {
                 $0.timeout = try $1.duration(in: 1_000_000...3_600_000_000_000)
             },
         ])
+
+    /// Nanoseconds; a shorter one would not let a probe leave before the next is due.
+    private static let shortestInterval: Int64 = 10_000
+    /// The same for all but root, as in ping.
+    private static let shortestUserInterval: Int64 = 2_000_000
+    private static let largestUserPreload: UInt32 = 3
+    /// How often a flood sends without answers, as in ping.
+    private static let floodInterval: Int64 = 10_000_000
+    /// Probes a second from which on the kernel's times of sending are not asked for.
+    private static let stampedRate: Int64 = 1_000
+
+    /// Sends as fast as answers come: with an interval `-f` only changes what is shown.
+    private var isUnpaced: Bool { !isAdaptive && (isFlood && !hasInterval || hasInterval && interval == 0) }
+
+    private var pacing: Pacing {
+        get throws(ToolFailure) {
+            if isAdaptive { return .adaptive }
+            if isUnpaced { return .flood }
+            guard isPoisson else { return .periodic }
+            do throws(Errno) {
+                return .poisson(seed: try randomBytes(8).reduce(0) { $0 << 8 | UInt64($1) })
+            } catch {
+                throw ToolFailure("cannot get random numbers: \(error)")
+            }
+        }
+    }
+
+    /// Whether the kernel is asked when each probe left: it costs a system call a probe.
+    ///
+    /// - Parameter hosts: how many share the schedule.
+    func wantsKernelStamps(hosts: Int) -> Bool {
+        !isUnpaced && (isAdaptive || Int64(hosts) * 1_000_000_000 / Self.stampedRate <= interval)
+    }
+
+    /// Options that exclude each other, and limits for those who are not root.
+    func checkSchedule() throws(ToolFailure) {
+        if isPoisson, isAdaptive || isUnpaced {
+            throw ToolFailure("options --poisson and \(isAdaptive ? "-A" : isFlood ? "-f" : "-i 0") exclude each other")
+        }
+        guard getuid() != 0 else { return }
+        if interval < Self.shortestUserInterval {
+            throw ToolFailure("option -i: less than 0.002 seconds is only for root")
+        }
+        if preload > Self.largestUserPreload {
+            throw ToolFailure("option -l: more than \(Self.largestUserPreload) is only for root")
+        }
+    }
+
+    /// A flood of others is for root.
+    func checkFlood(of addresses: [IPAddress]) throws(ToolFailure) {
+        guard isUnpaced, getuid() != 0, !addresses.allSatisfy(\.isLoopback) else { return }
+        throw ToolFailure("option -f: flooding other hosts than this one is only for root (at least with -i 0.002)")
+    }
+
+    func schedule(_ configuration: inout EchoSweep.Configuration) throws(ToolFailure) {
+        configuration.pacing = try pacing
+        configuration.interval = TimeSpan(nanoseconds: isUnpaced ? Self.floodInterval : interval)
+        configuration.preload = preload
+        configuration.wantsKernelStamps = wantsKernelStamps(hosts: configuration.targets.count)
+        if isAdaptive, getuid() != 0 {
+            configuration.shortestGap = TimeSpan(nanoseconds: Self.shortestUserInterval)
+        }
+    }
 }

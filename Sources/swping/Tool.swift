@@ -47,6 +47,7 @@ struct Tool {
         let (targets, failed) = try resolve(hosts, options, versions)
         guard !targets.isEmpty else { return 2 }
         let addresses = targets.compactMap { try? $0.address.get() }
+        try options.checkFlood(of: addresses)
         let broadcasts = try options.broadcasts(among: addresses, selection.transport)
         let session = try EchoSession(
             targets: targets, options: options, rung: rung, note: notice, method: method, broadcasts: broadcasts)
@@ -64,9 +65,7 @@ struct Tool {
         if options.wantsICMP, options.highestRung == .udp {
             throw ToolFailure("options --icmp and --rung udp exclude each other (see swping --help)")
         }
-        if getuid() != 0, options.interval < 2_000_000 {
-            throw ToolFailure("option -i: less than 0.002 seconds is only for root")
-        }
+        try options.checkSchedule()
         guard hosts.count <= maximumHosts else {
             throw ToolFailure("\(hosts.count) hosts are too many: at most \(maximumHosts) at once")
         }
@@ -86,6 +85,7 @@ struct Tool {
         request.payloadLength = options.payloadLength
         request.source = options.source
         request.settings = options.socketSettings
+        request.wantsKernelStamps = options.wantsKernelStamps(hosts: hosts.count)
         // An echo over UDP is the same with every right, and a socket of one's own hears the answers.
         request.highestRung = options.wantsUDP ? .udp : options.highestRung
         if !options.wantsUDP, !options.wantsICMP {

@@ -9,16 +9,26 @@ import Testing
             as [(Int64, UInt32)])
     func steps(step: Int64, epochs: UInt32) {
         var epoch = ClockEpoch()
-        epoch.note(monotonic: 1_000, wall: 1_700_000_000_000_000_000)
-        epoch.note(monotonic: 2_000_001_000, wall: 1_700_000_002_000_000_000 + step)
-        epoch.note(monotonic: 3_000_001_000, wall: 1_700_000_003_000_000_000 + step)
+        #expect(!epoch.note(distance: 1_700_000_000_000_000_000))
+        #expect(epoch.note(distance: 1_700_000_000_000_000_000 + step) == (epochs > 0))
+        #expect(!epoch.note(distance: 1_700_000_000_000_000_000 + step))
         #expect(epoch.number == epochs)
+    }
+
+    @Test("A step is a sleep of the machine only when the clock of booting went on through it")
+    func sleeps() {
+        var epoch = ClockEpoch()
+        _ = epoch.note(slept: 5_000)
+        #expect(!epoch.note(slept: 5_100))
+        #expect(!epoch.note(slept: nil))
+        #expect(epoch.note(slept: 3_600_000_000_000))
+        #expect(!epoch.note(slept: 3_600_000_000_000))
     }
 
     @Test func twoLooksAreOneEpoch() {
         var epoch = ClockEpoch()
-        epoch.look()
-        epoch.look()
+        #expect(!epoch.look())
+        #expect(!epoch.look())
         #expect(epoch.number == 0)
     }
 }
