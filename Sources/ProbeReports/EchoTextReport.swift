@@ -18,6 +18,8 @@ public struct EchoTextReport: EchoReport {
     public var style = PingStyle()
     /// The route that replies of each target recorded last.
     var routes: [Int: [IPv4Address]] = [:]
+    /// The highest sequence number of each target of which a payload was dumped.
+    var dumped: [Int: UInt32] = [:]
 
     /// Whether the kernel is asked when each probe left.
     public var hasKernelSendTimes = true

@@ -95,8 +95,10 @@ extension EchoTextReport {
 
     /// The payload of a reply with a wrong octet, in rows of 32 octets from the 16th on, before which ping has its time of
     /// sending. Of a wrong checksum the octet is looked for there.
-    func appendDump(_ reply: EchoReply, to buffer: inout ReportBuffer) {
-        guard let payload = reply.detail?.payload else { return }
+    ///
+    /// At most once for each probe, because anybody on the way can send any number of them.
+    mutating func appendDump(_ reply: EchoReply, to buffer: inout ReportBuffer) {
+        guard let payload = reply.detail?.payload, reply.sequence > dumped[reply.target] ?? 0 else { return }
         switch reply.disposition {
         case .corrupted(.wrongOctet): break
         case .corrupted(.wrongChecksum):
@@ -105,6 +107,7 @@ extension EchoTextReport {
             appendOctet(wrong, expectedOctet(at: wrong), payload[wrong], to: &buffer)
         default: return
         }
+        dumped[reply.target] = reply.sequence
         for (offset, octet) in payload.enumerated().dropFirst(Self.dumpStart) {
             if offset % Self.dumpWidth == Self.dumpStart {
                 buffer.append("\n#")

@@ -64,7 +64,7 @@ final class EchoSession {
         let zones = Self.zoneNames(of: addresses)
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
         text.reportsTimeouts = options.isVerbose
-        text.style = Self.style(options, configuration)
+        text.style = Self.style(options)
         text.hasKernelSendTimes = configuration.wantsKernelStamps
         text.zones = zones
         self.text = text
@@ -97,7 +97,7 @@ final class EchoSession {
         return names.mapValues { SafeText(name: $0) }
     }
 
-    private static func style(_ options: Options, _ configuration: EchoSweep.Configuration) -> PingStyle {
+    private static func style(_ options: Options) -> PingStyle {
         var style = PingStyle()
         if options.showsTimes { style.clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<EchoSweep>.now) }
         style.isFlood = options.isFlood

@@ -167,6 +167,17 @@ import Testing
                 + "\n#48\t30 31 32 33 34 35 36 37 \n")
     }
 
+    @Test func dumpsOncePerProbe() {
+        func event(_ sequence: UInt32) -> EchoEvent {
+            reply(
+                sequence: sequence, .corrupted(.wrongOctet(offset: 16, expected: 0x10, found: 0)),
+                detail: ResponseDetail(payload: Array(repeating: 0, count: 20)))
+        }
+        let text = lines(report { _ in }, event(1), event(1), event(2), event(1), event(2), event(3))
+        #expect(text.ranges(of: "wrong data byte").count == 6)
+        #expect(text.ranges(of: "#16\t").count == 3)
+    }
+
     @Test(arguments: [([], "should be 0x1e"), ([0xde, 0xad], "should be 0xde")] as [([UInt8], String)])
     func looksForTheOctetBehindAWrongChecksum(pattern: [UInt8], expected: String) {
         var payload = (0..<32).map { pattern.isEmpty ? UInt8($0) : pattern[$0 % 2] }

@@ -15,13 +15,26 @@ struct PingComparisonTests {
         "-c 2 -i 0.2 -t 1 10.0.2.2", "-t1 -c1 fd00:2::2", "-U -c 2 -i 0.2 10.0.2.2", "-a -c 2 -i 0.2 10.0.2.2",
         "-c 2 -i 0.2 -R 10.0.2.2", "-c 2 -i 0.2 -T tsonly 10.0.2.2", "-c 1 -R -D -a 10.0.2.2",
         "-c 1 -p deadbeef 10.0.2.2",
-        "-q -c 1 -p ff 10.0.2.2", "-c 1 -I r 10.0.2.2", "-c 1 -I fd00:1::1 fd00:2::2", "-c1 -B fd00:2::2",
+        "-A -c 5 10.0.2.2", "-l 3 -c 4 -i 0.2 10.0.2.2", "-f -q -c 5 10.0.2.2", "-q -c 1 -p ff 10.0.2.2",
+        "-c 1 -I r 10.0.2.2", "-c 1 -I fd00:1::1 fd00:2::2", "-c1 -B fd00:2::2",
         "-c 1 -s 2000 10.0.2.2", "-c 1 -s 2000 fd00:2::2", "-qUnDOc2 -i.2 10.0.2.2", "-c 1 10.0.2.7",
     ]
 
     @Test("The lines are ping's", arguments: commands)
     func lines(_ command: String) throws {
         try compare(try Self.lab(), command)
+    }
+
+    /// A dot for a probe, a mark in its place for what came back; how they mix depends on the scheduler.
+    @Test(arguments: [("-f -c 20 10.0.2.2", " \u{8}"), ("-f -c 5 -t 1 10.0.2.2", "E"), ("-f -c 5 fd00:2::2", " \u{8}")])
+    func aFloodLeavesPingsMarks(command: String, mark: String) throws {
+        let (ours, theirs) = try Self.lab()["a"].run { try outputs(command) }
+        func marks(_ text: String) -> [Int] {
+            let line = text.split(separator: "\n").dropFirst().first ?? ""
+            return [".", "\u{8}\(mark)"].map { line.ranges(of: $0).count } + [line.count]
+        }
+        #expect(marks(ours.output) == marks(theirs.output))
+        #expect(marks(ours.output)[1] > 0)
     }
 
     /// The octet that differs and all of the payload, where the responder changes one.
@@ -96,6 +109,8 @@ struct PingComparisonTests {
             line.replace(#/time=[0-9.]+ ms/#, with: "time=T ms")
             line.replace(#/, time [0-9]+ms$/#, with: ", time T")
             line.replace(#/[0-9]+\.[0-9]{3}/#, with: "T")
+            // How deep an adaptive run gets is the scheduler's business.
+            line.replace(#/, pipe [0-9]+/#, with: "")
             line.replace(#/\t[0-9]+ absolute/#, with: "\tN absolute")
             line.replace(#/\t-?[0-9]+$/#, with: "\tN")
             if line.hasPrefix("PING "), !line.contains(" (") { line.replace("(", with: " (", maxReplacements: 1) }
