@@ -15,6 +15,8 @@ final class EchoSession {
     /// What standard error gets: ping's lines, whatever the report.
     private var text: EchoTextReport
     private var buffer = ReportBuffer()
+    /// Lines for standard error, which go behind what standard output gets, so that a terminal shows them in order.
+    private var errors = ReportBuffer()
     /// Names of responders, as far as they are known.
     private var names: [IPAddress: SafeText] = [:]
     /// Responders whose name was asked for.
@@ -134,7 +136,7 @@ final class EchoSession {
             onEvent: { event, _ in take(event) },
             onSignal: { signal, sweep in
                 if signal == .quit {
-                    tellInterim(sweep)
+                    text.appendInterim(sweep.statistics, to: &errors)
                 } else {
                     sweep.stop(at: ProbeLoop<EchoSweep>.now)
                 }
@@ -142,9 +144,7 @@ final class EchoSession {
             onOther: { takeNames() },
             afterBatch: {
                 tellWaiting(since: ProbeLoop<EchoSweep>.now + TimeSpan(nanoseconds: -Self.patience))
-                output.write(buffer.bytes)
-                buffer.removeAll()
-                return output.flush()
+                return write(&output)
             })
         let end = ProbeLoop<EchoSweep>.now
         try waitForNames(until: end.nanoseconds + Self.patience)
@@ -156,7 +156,7 @@ final class EchoSession {
             unsolicited: sweep.unsolicited + loop.transport.counters.foreign, missed: sweep.missed,
             droppedHere: loop.transport.counters.droppedHere)
         report.appendSummary(sweep.statistics, run: run, to: &buffer)
-        output.write(buffer.bytes)
+        _ = write(&output)
         return exitStatus(of: sweep.statistics)
     }
 
@@ -174,13 +174,12 @@ final class EchoSession {
         // A local failure is told apart from what the network did.
         if case .unsent(let target, _, let failure) = event, !options.isJSON {
             guard toldFailures.updateValue(failure, forKey: target) != failure else { return }
-            var line = ReportBuffer()
-            if failure.isTooLong, let mtu = Self.mtu(to: text.targets[target].address) {
-                text.appendTooLong(target, mtu: mtu, to: &line)
+            errors.append("\(Tool.name): ")
+            if failure.isTooLong, let mtu = mtu(to: text.targets[target].address) {
+                text.appendTooLong(target, mtu: mtu, to: &errors)
             } else {
-                text.append(event, at: now, to: &line)
+                text.append(event, at: now, to: &errors)
             }
-            reportLine(line.bytes, from: Tool.name)
             return
         }
         if options.isQuiet {
@@ -198,7 +197,7 @@ final class EchoSession {
     /// Rings where no line of text has the bell in it.
     private func ring(_ event: EchoEvent) {
         guard options.isAudible, case .reply(let reply) = event, reply.disposition == .inTime else { return }
-        reportErrors([7])
+        errors.append("\u{7}")
     }
 
     // MARK: Names
@@ -271,17 +270,23 @@ final class EchoSession {
 
     /// What fits through the first link to an address, and through all as far as the kernel has learnt; nil without a
     /// route.
-    private static func mtu(to address: IPAddress) -> Int? {
+    private func mtu(to address: IPAddress) -> Int? {
         guard let socket = try? Socket(family: address.version == .v4 ? .inet : .inet6, type: .datagram),
-            (try? socket.connect(to: SocketAddress(address, port: discardPort))) != nil
+            options.device.map({ device in (try? socket.bind(toInterface: device)) != nil }) ?? true,
+            (try? socket.connect(to: SocketAddress(address, port: Self.discardPort))) != nil
         else { return nil }
         return try? socket.value(of: .routeMTU)
     }
 
-    private func tellInterim(_ sweep: EchoSweep) {
-        var interim = ReportBuffer()
-        text.appendInterim(sweep.statistics, to: &interim)
-        reportErrors(interim.bytes)
+    private func write(_ output: inout OutputWriter) -> Bool {
+        output.write(buffer.bytes)
+        buffer.removeAll()
+        let isOpen = output.flush()
+        if !errors.isEmpty {
+            reportErrors(errors.bytes)
+            errors.removeAll()
+        }
+        return isOpen
     }
 
     /// 0 when every target answered (with a count and a deadline: that often), 2 when one could not be sent to at all.

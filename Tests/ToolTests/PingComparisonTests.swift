@@ -54,6 +54,36 @@ struct PingComparisonTests {
         }
     }
 
+    /// Names of routers too, and in the first line already.
+    @Test func namesStandInEachLine() throws {
+        let lab = try Self.lab()
+        var command = ToolCommand("swping", "-t", "1", "-c", "2", "-i", "0.2", "target.test")
+        command.files = [
+            "/etc/hosts": "10.0.2.2 target.test\n10.0.1.2 router.test\n", "/etc/resolv.conf": "nameserver 127.0.0.1\n",
+        ]
+        let lines = try lab["a"].run { try command.run().output }.split(separator: "\n")
+        #expect(
+            lines.prefix(3) == [
+                "PING target.test (10.0.2.2) 56(84) bytes of data.",
+                "From router.test (10.0.1.2) icmp_seq=1 Time to live exceeded",
+                "From router.test (10.0.1.2) icmp_seq=2 Time to live exceeded",
+            ])
+        // An address is answered by an address, unless names are asked for.
+        for (option, line) in [("-n", "64 bytes from 10.0.2.2: "), ("-H", "64 bytes from target.test (10.0.2.2): ")] {
+            command.arguments = [option, "-c", "1", "10.0.2.2"]
+            #expect(try lab["a"].run { try command.run().output }.contains("\n\(line)icmp_seq=1 "))
+        }
+    }
+
+    @Test(arguments: ["10.0.2.2", "fd00:2::2"])
+    func whatIsTooLongIsALocalError(address: String) throws {
+        let lab = try Self.lab()
+        let (ours, theirs) = try lab["a"].run { try outputs("-M do -c 1 -s 3000 \(address)") }
+        #expect(ours.errors == "sw" + theirs.errors)
+        #expect(ours.errors.hasPrefix("swping: local error: message too long, mtu"))
+        #expect(ours.output.contains("\n1 not sent (EMSGSIZE)\n"))
+    }
+
     @Test func theLineOfQuitIsPings() throws {
         let lab = try Self.lab()
         let forms = try ["ping", ToolCommand("swping").path].map { program in
