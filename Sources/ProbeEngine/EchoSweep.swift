@@ -45,6 +45,8 @@ public struct EchoSweep: Measurement, Sendable {
         public var shortestGap = TimeSpan.zero
         /// Tell of every probe that was handed to the kernel.
         public var reportsSends = false
+        /// Sums up each interval of this length besides the whole run; nil for none.
+        public var summaryInterval: TimeSpan?
 
         public init(targets: [IPAddress]) { self.targets = targets }
     }
@@ -88,6 +90,11 @@ public struct EchoSweep: Measurement, Sendable {
     private var isOver = false
     /// The last probe that may have been on its way when the machine slept.
     private var lastBeforeSleep = ProbeID(rawValue: 0)
+    private var intervals: IntervalSums?
+    /// When time passed last.
+    private var latest: Timestamp
+    /// Whether everything was told that only the end of the run decides.
+    private var isConcluded = false
 
     /// - Parameters:
     ///   - start: when the first probe is due.
@@ -96,15 +103,21 @@ public struct EchoSweep: Measurement, Sendable {
         self.configuration = configuration
         self.start = start
         lastTransmit = start
+        latest = start
         pacer = Pacer(configuration, isCounted: configuration.deadline == nil, start: start)
         let count = configuration.targets.count
-        statistics = Array(
-            repeating: EchoStatistics(withPercentiles: count <= Self.maximumHistograms), count: count)
+        let hasDetail = count <= Self.maximumHistograms
+        statistics = configuration.targets.indices.map {
+            EchoStatistics(withPercentiles: hasDetail, target: $0, interval: configuration.interval)
+        }
         inFlight = InFlightTable(maximumCapacity: tableCapacity)
         if configuration.isUDP || configuration.reportsOutstanding {
             newest = Array(repeating: ProbeID(rawValue: 0), count: count)
         }
         isOver = count == 0 || configuration.count == 0
+        if let length = configuration.summaryInterval {
+            intervals = IntervalSums(length: length, start: start, statistics: statistics)
+        }
     }
 
     // MARK: Sending
@@ -161,6 +174,7 @@ public struct EchoSweep: Measurement, Sendable {
             if configuration.reportsSends {
                 events.append(.sent(target: Int(record.subject), sequence: record.sequence))
             }
+            statistics[Int(record.subject)].noteSent(record.sequence, at: record.sentAt)
             if !newest.isEmpty { newest[Int(record.subject)] = id }
             if !refused.isEmpty { refused[id] = nil }
         }
@@ -199,6 +213,7 @@ public struct EchoSweep: Measurement, Sendable {
         statistics[target].unsent += 1
         statistics[target].lastSendFailure = failure
         events.append(.unsent(target: target, sequence: record.sequence, failure: failure))
+        note(.unsent, record)
     }
 
     // MARK: Receiving
@@ -285,9 +300,8 @@ public struct EchoSweep: Measurement, Sendable {
         }
         var state = record.state
         let disposition: EchoReply.Disposition
-        let isElsewhere =
-            response.responder.withoutZone != destination.withoutZone && !destination.isGroup
-            && !configuration.broadcasts.contains(destination)
+        let isGroup = destination.isGroup || configuration.broadcasts.contains(destination)
+        let isElsewhere = response.responder.withoutZone != destination.withoutZone && !isGroup
         if integrity != .intact {
             // A damaged reply proves nothing, not even who sent it: the whole one is still waited for.
             guard !isElsewhere else {
@@ -306,38 +320,70 @@ public struct EchoSweep: Measurement, Sendable {
             state = .answered
             statistics[target].longest = max(statistics[target].longest, roundTrip)
             if lastExpired?.id == id { lastExpired = nil }
-            if roundTrip <= configuration.timeout {
-                disposition = .inTime
-                countInTime(target, record.sequence, roundTrip, clock)
-            } else {
-                disposition = .late
-                statistics[target].late += 1
-            }
+            disposition = roundTrip <= configuration.timeout ? .inTime : .late
         }
         settle(id, as: state)
         countPipe(record)
-        events.append(
-            .reply(
-                EchoReply(
-                    target: target, sequence: record.sequence, kind: kind, disposition: disposition,
-                    responder: response.responder, hopLimit: response.hopLimit, trafficClass: response.trafficClass,
-                    byteCount: response.byteCount, roundTrip: roundTrip, clock: clock,
-                    userRoundTrip: max(.zero, response.arrival - record.sentAt), arrival: response.arrival,
-                    detail: response.detail, probe: id)))
+        let reply = EchoReply(
+            target: target, sequence: record.sequence, kind: kind, disposition: disposition,
+            responder: response.responder, hopLimit: response.hopLimit, trafficClass: response.trafficClass,
+            byteCount: response.byteCount, roundTrip: roundTrip, clock: clock,
+            userRoundTrip: max(.zero, response.arrival - record.sentAt), arrival: response.arrival,
+            detail: response.detail, probe: id)
+        events.append(.reply(reply))
+        switch disposition {
+        case .inTime: countInTime(reply)
+        case .late:
+            statistics[target].late += 1
+            statistics[target].noteLate(roundTrip)
+        case .duplicate, .corrupted, .wrongSource: return
+        }
+        if !isGroup { watch(reply) }
+        note(disposition == .late ? .late : .answered(roundTrip), record)
     }
 
-    private mutating func countInTime(
-        _ target: Int, _ sequence: UInt32, _ roundTrip: TimeSpan, _ clock: Stamp.Clock
-    ) {
+    private mutating func countInTime(_ reply: EchoReply) {
+        let target = reply.target
         statistics[target].received += 1
         if configuration.count == statistics[target].received { satisfiedTargets += 1 }
-        if clock == .user { statistics[target].userTimed += 1 }
-        statistics[target].roundTrips.record(roundTrip)
-        if sequence < statistics[target].highestSequence {
+        if reply.clock == .user { statistics[target].userTimed += 1 }
+        if let delay = reply.hostDelay { statistics[target].noteHostDelay(delay) }
+        statistics[target].roundTrips.record(reply.roundTrip)
+        intervals?.record(target, reply.roundTrip)
+        let highest = statistics[target].highestSequence
+        if reply.sequence < highest {
             statistics[target].reordered += 1
+            statistics[target].reorderingExtent = max(statistics[target].reorderingExtent, highest - reply.sequence)
         } else {
-            statistics[target].highestSequence = sequence
+            statistics[target].highestSequence = reply.sequence
         }
+    }
+
+    /// Tells where a reply differs from the target's last one.
+    private mutating func watch(_ reply: EchoReply) {
+        let (hopLimit, trafficClass) = (
+            statistics[reply.target].lastHopLimit, statistics[reply.target].lastTrafficClass
+        )
+        statistics[reply.target].lastHopLimit = reply.hopLimit ?? hopLimit
+        statistics[reply.target].lastTrafficClass = reply.trafficClass ?? trafficClass
+        tellChange(of: .hopLimit, from: hopLimit, to: reply.hopLimit, reply)
+        tellChange(of: .trafficClass, from: trafficClass, to: reply.trafficClass, reply)
+    }
+
+    private mutating func tellChange(of field: EchoChange.Field, from: UInt8?, to: UInt8?, _ reply: EchoReply) {
+        guard let from, let to, from != to else { return }
+        events.append(
+            .changed(
+                EchoChange(
+                    target: reply.target, sequence: reply.sequence, field: field, from: from, to: to,
+                    arrival: reply.arrival)))
+    }
+
+    /// Files what became of a probe, and tells of the outages that this ends.
+    private mutating func note(_ outcome: OutcomeOrder.Outcome, _ record: InFlightRecord) {
+        let target = Int(record.subject)
+        statistics[target].noteOutcome(outcome, of: record.sequence, sentAt: record.sentAt)
+        while let outage = statistics[target].nextEndedOutage() { events.append(.outage(outage)) }
     }
 
     private mutating func concludeError(
@@ -347,7 +393,8 @@ public struct EchoSweep: Measurement, Sendable {
         let isConclusive = response.kind.isConclusive(configuration.targets[target].version)
         let (roundTrip, clock) = roundTrip(record, response)
         // A probe has one error, however many packets tell of it, and none once it was answered.
-        if isConclusive, [.outstanding, .expired, .unheard].contains(record.state) {
+        let concludes = isConclusive && [.outstanding, .expired, .unheard].contains(record.state)
+        if concludes {
             statistics[target].errors += 1
             settle(id, as: .failed)
             if lastExpired?.id == id { lastExpired = nil }
@@ -364,6 +411,7 @@ public struct EchoSweep: Measurement, Sendable {
                     target: target, sequence: record.sequence, type: type, code: code, info: info,
                     responder: response.responder, hopLimit: response.hopLimit, roundTrip: roundTrip, clock: clock,
                     detail: response.detail, arrival: response.arrival, isConclusive: isConclusive)))
+        if concludes { note(.lost, record) }
     }
 
     private func roundTrip(_ record: InFlightRecord, _ response: Response) -> (TimeSpan, Stamp.Clock) {
@@ -392,6 +440,7 @@ public struct EchoSweep: Measurement, Sendable {
     // MARK: Time
 
     public mutating func advance(to now: Timestamp) {
+        latest = max(latest, now)
         guard !isOver else { return }
         while let first = holds.first, first.until <= now {
             _ = holds.next()
@@ -408,19 +457,26 @@ public struct EchoSweep: Measurement, Sendable {
             }
             expiryCursor += 1
         }
+        if let ended = intervals?.takeOver(at: now, statistics) {
+            for interval in ended { events.append(.interval(interval)) }
+        }
         if let deadline = configuration.deadline, start + deadline <= now { stop(at: now) }
         if isSettled, lingerEnd.map({ $0 <= now }) ?? true { isOver = true }
     }
 
     private mutating func expire(_ id: ProbeID, _ record: InFlightRecord) {
         let target = Int(record.subject)
-        guard id > lastBeforeSleep else { return settle(id, as: .unheard) }
+        guard id > lastBeforeSleep else {
+            settle(id, as: .unheard)
+            return note(.unsent, record)
+        }
         settle(id, as: .expired)
         let end = lingerEnd
         if end.map({ $0 <= self.lingerEnd(target, record.sentAt) }) ?? true {
             lastExpired = (id, target, record.sentAt)
         }
         events.append(.timeout(target: target, sequence: record.sequence))
+        note(.lost, record)
     }
 
     /// Nothing is left to send and nothing to expire.
@@ -444,16 +500,34 @@ public struct EchoSweep: Measurement, Sendable {
     public mutating func awoke(at now: Timestamp) { lastBeforeSleep = inFlight.latest }
 
     public mutating func stop(at now: Timestamp) {
+        latest = max(latest, now)
         guard !isOver else { return }
         while let first = holds.next() { release(first.id) }
         while let waiting = retries.next() { giveUp(waiting.id, .retryLater) }
         isOver = true
     }
 
-    public mutating func nextEvent() -> EchoEvent? { events.next() }
+    public mutating func nextEvent() -> EchoEvent? {
+        if let event = events.next() { return event }
+        guard isFinished, !isConcluded else { return nil }
+        isConcluded = true
+        conclude()
+        return events.next()
+    }
+
+    /// Decides what only the end of the run can.
+    private mutating func conclude() {
+        for target in statistics.indices {
+            statistics[target].finish()
+            while let outage = statistics[target].nextEndedOutage() { events.append(.outage(outage)) }
+        }
+        for interval in intervals?.last(at: latest, statistics) ?? [] { events.append(.interval(interval)) }
+    }
+
+    private var isFinished: Bool { isOver || (isSettled && lastExpired == nil) }
 
     public var schedule: Schedule {
-        if isOver || (isSettled && lastExpired == nil) { return .finished }
+        if isFinished { return .finished }
         var earliest: Timestamp?
         func consider(_ instant: Timestamp) { earliest = min(earliest ?? instant, instant) }
         if let waiting = retries.first {
@@ -465,6 +539,7 @@ public struct EchoSweep: Measurement, Sendable {
         if let expiry = nextExpiry { consider(expiry) }
         if isSettled, let lingerEnd { consider(lingerEnd) }
         if let deadline = configuration.deadline { consider(start + deadline) }
+        if let intervals { consider(intervals.end) }
         return earliest.map { .at($0) } ?? .waitingForInput
     }
 
