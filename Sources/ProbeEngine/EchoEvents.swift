@@ -10,6 +10,8 @@ public enum EchoEvent: Sendable {
     case error(EchoError)
     /// The probe did not leave this host.
     case unsent(target: Int, sequence: UInt32, failure: SendFailure)
+    /// The probes of the target go to another address from here on.
+    case address(target: Int, from: IPAddress, to: IPAddress, at: Timestamp)
 }
 
 /// A reply and what it counts as.

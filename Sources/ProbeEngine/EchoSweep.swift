@@ -26,7 +26,16 @@ public struct EchoSweep: Measurement, Sendable {
         public init(targets: [IPAddress]) { self.targets = targets }
     }
 
+    /// What changes a running sweep.
+    public enum Command: Hashable, Sendable {
+        /// The probes of this target go to another address from now on; it stays the same target. Answers to earlier
+        /// probes still count if they come from where those went.
+        case setAddress(target: Int, IPAddress)
+    }
+
     public let configuration: Configuration
+    /// Where the probes of each target go now: the addresses of the configuration until a command changes them.
+    public private(set) var addresses: [IPAddress]
     /// One for each target, in the order of the configuration.
     public private(set) var statistics: [EchoStatistics]
     /// Answers that carry our mark but belong to no probe that is known.
@@ -37,6 +46,8 @@ public struct EchoSweep: Measurement, Sendable {
     public let start: Timestamp
 
     private var inFlight: InFlightTable
+    /// Where the probes of those targets went whose address was changed, oldest first.
+    private var formerAddresses: [Int: [(before: ProbeID, address: IPAddress)]] = [:]
     private var events = Queue<EchoEvent>()
 
     /// When the first probe of round 0 is due, moved on by rounds that were missed.
@@ -70,6 +81,7 @@ public struct EchoSweep: Measurement, Sendable {
     public init(_ configuration: Configuration, start: Timestamp, tableCapacity: Int = 1 << 20) {
         self.configuration = configuration
         self.start = start
+        addresses = configuration.targets
         origin = start
         let count = configuration.targets.count
         statistics = Array(
@@ -90,7 +102,7 @@ public struct EchoSweep: Measurement, Sendable {
             _ = retries.next()
             refused[waiting.id]?.isWaiting = false
             inFlight[waiting.id]?.sentAt = now
-            return Transmit(id: waiting.id, probe: probe(to: Int(target)))
+            return Transmit(id: waiting.id, probe: probe(to: destination(of: waiting.id, Int(target))))
         }
         guard !isDoneSending, !inFlight.isFull, due <= now else { return nil }
         if configuration.interval > .zero {
@@ -109,12 +121,12 @@ public struct EchoSweep: Measurement, Sendable {
             nextTarget = 0
             round += 1
         }
-        return Transmit(id: id, probe: probe(to: target))
+        return Transmit(id: id, probe: probe(to: addresses[target]))
     }
 
-    private func probe(to target: Int) -> Probe {
+    private func probe(to destination: IPAddress) -> Probe {
         Probe(
-            destination: configuration.targets[target], method: configuration.method,
+            destination: destination, method: configuration.method,
             hopLimit: configuration.hopLimit, trafficClass: configuration.trafficClass,
             payloadLength: configuration.payloadLength, dontFragment: configuration.dontFragment)
     }
@@ -201,7 +213,7 @@ public struct EchoSweep: Measurement, Sendable {
     /// just one probe is on its way to that target. O(targets).
     private func onlyCandidate(for response: Response) -> ProbeID? {
         guard !newest.isEmpty, let address = response.quotedDestination?.withoutZone,
-            let target = configuration.targets.firstIndex(where: { $0.withoutZone == address }),
+            let target = newest.indices.first(where: { destination(of: newest[$0], $0).withoutZone == address }),
             statistics[target].inFlight == 1, inFlight[newest[target]]?.state == .outstanding
         else { return nil }
         return newest[target]
@@ -210,7 +222,7 @@ public struct EchoSweep: Measurement, Sendable {
     /// Counts a response whose probe is known.
     private mutating func conclude(_ response: Response) {
         guard let id = response.probe, let record = inFlight[id] else { return }
-        let destination = configuration.targets[Int(record.subject)]
+        let destination = destination(of: id, Int(record.subject))
         switch response.kind {
         case .icmpError(let type, let code, let info):
             guard response.quotedDestination?.withoutZone == destination.withoutZone else {
@@ -233,7 +245,7 @@ public struct EchoSweep: Measurement, Sendable {
         _ response: Response, _ kind: EchoReply.Kind, _ id: ProbeID, _ record: InFlightRecord
     ) {
         let target = Int(record.subject)
-        let destination = configuration.targets[target]
+        let destination = destination(of: id, target)
         let (roundTrip, clock) = RoundTrip.of(sentAt: record.sentAt, record.stamp, response)
         var integrity = response.integrity
         let expected = configuration.payloadLength + ICMPHeader.length
@@ -298,7 +310,7 @@ public struct EchoSweep: Measurement, Sendable {
     ) {
         let target = Int(record.subject)
         let isConclusive =
-            configuration.targets[target].version == .v6
+            destination(of: id, target).version == .v6
             || (type != ICMPType.V4.redirect && type != ICMPType.V4.sourceQuench)
         let (roundTrip, clock) = RoundTrip.of(sentAt: record.sentAt, record.stamp, response)
         // A probe has one error, however many packets tell of it, and none once it was answered.
@@ -373,6 +385,31 @@ public struct EchoSweep: Measurement, Sendable {
         sentAt + max(configuration.timeout, statistics[target].longest * 2)
     }
 
+    // MARK: Commands
+
+    /// A target that is not there and an address that holds already change nothing.
+    public mutating func apply(_ command: Command, at now: Timestamp) {
+        switch command {
+        case .setAddress(let target, let address):
+            guard addresses.indices.contains(target), addresses[target] != address, !isOver else { return }
+            let former = addresses[target]
+            formerAddresses[target, default: []].append((ProbeID(rawValue: inFlight.latest.rawValue + 1), former))
+            if formerAddresses[target, default: []].count > Self.maximumFormerAddresses {
+                formerAddresses[target]?.removeFirst()
+            }
+            addresses[target] = address
+            events.append(.address(target: target, from: former, to: address, at: now))
+        }
+    }
+
+    /// Where this probe of the target went.
+    private func destination(of id: ProbeID, _ target: Int) -> IPAddress {
+        guard !formerAddresses.isEmpty, let former = formerAddresses[target]?.first(where: { id < $0.before }) else {
+            return addresses[target]
+        }
+        return former.address
+    }
+
     public mutating func stop(at now: Timestamp) {
         guard !isOver else { return }
         while let first = holds.next() { release(first.id) }
@@ -419,6 +456,8 @@ public struct EchoSweep: Measurement, Sendable {
     private static let retryPause = TimeSpan.milliseconds(1)
     /// A queue that stays full for so long counts as a failure.
     private static let retryLimit = TimeSpan.milliseconds(500)
+    /// Probes before so many changes of the address are too old to be waited for.
+    private static let maximumFormerAddresses = 16
     private static let stampPatience = TimeSpan.milliseconds(1)
 }
 

@@ -55,6 +55,10 @@ public struct EchoJSONReport: EchoReport {
             line = self.line("unsent", targets[target], clock.nanoseconds(at: now))
             line.add("seq", sequence)
             line.add(failure)
+        case .address(let target, let old, let new, let instant):
+            line = self.line("address", targets[target], clock.nanoseconds(at: instant))
+            line.add("from", old.text(zones))
+            line.add("to", new.text(zones))
         }
         line.finish()
         buffer.append(line)

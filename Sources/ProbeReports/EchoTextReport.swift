@@ -87,6 +87,13 @@ public struct EchoTextReport: EchoReport {
             buffer.append("(")
             buffer.append(failure.text)
             buffer.append(")\n")
+        case .address(let target, let old, let new, _):
+            buffer.append(targets[target].name)
+            buffer.append(" is now ")
+            buffer.append(new, zones: zones)
+            buffer.append(" (was ")
+            buffer.append(old, zones: zones)
+            buffer.append(")\n")
         }
     }
 

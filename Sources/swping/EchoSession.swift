@@ -13,7 +13,7 @@ final class EchoSession {
     /// What standard output gets.
     private var report: any EchoReport
     /// What standard error gets: ping's lines, whatever the report.
-    private let text: EchoTextReport
+    private var text: EchoTextReport
     private var buffer = ReportBuffer()
     /// Names of responders, as far as they are known.
     private var names: [IPAddress: SafeText] = [:]
@@ -94,7 +94,7 @@ final class EchoSession {
                     sweep.stop(at: ProbeLoop<EchoSweep>.now)
                 }
             },
-            onOther: { takeNames() },
+            onOther: { _ in takeNames() },
             afterBatch: {
                 output.write(buffer.bytes)
                 buffer.removeAll()
@@ -112,6 +112,10 @@ final class EchoSession {
 
     private func take(_ event: EchoEvent) {
         let now = ProbeLoop<EchoSweep>.now
+        if case .address(let target, _, let address, _) = event {
+            report.targets[target].address = address
+            text.targets[target].address = address
+        }
         // A local failure is told apart from what the network did.
         if case .unsent(let target, _, let failure) = event, !options.isJSON {
             guard toldFailures.updateValue(failure, forKey: target) != failure else { return }
@@ -130,7 +134,7 @@ final class EchoSession {
         switch event {
         case .reply(let reply): names[reply.responder]
         case .error(let error): names[error.responder]
-        case .timeout, .unsent: nil
+        case .timeout, .unsent, .address: nil
         }
     }
 
