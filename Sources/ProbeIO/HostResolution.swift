@@ -60,9 +60,11 @@ extension Resolver {
             if let address = addresses.first(where: { usable.contains($0.version) }) {
                 return .success(address.replacingUnspecified)
             }
-            return .failure(.unknownHost(name: host, reason: "no address of a version that this host has"))
+            return .failure(.unknownHost(name: host, reason: noUsableAddress))
         }
     }
+
+    static let noUsableAddress = "no address of a version that this host has"
 
     /// The names of the interfaces that are zones of these addresses, by index; those that are gone are left out.
     public static func zoneNames(of addresses: [IPAddress]) -> [UInt32: String] {
@@ -90,7 +92,7 @@ extension Resolver {
 
 extension IPAddress {
     /// Linux sends what is for the unspecified address to itself, and the answers come from the loopback address.
-    fileprivate var replacingUnspecified: IPAddress {
+    var replacingUnspecified: IPAddress {
         switch self {
         case .v4(.any): .v4(.loopback)
         case .v6(.any): .v6(.loopback)
