@@ -7,6 +7,13 @@ public struct ResolvedHost: Sendable {
     public var address: Result<IPAddress, ResolveError>
     /// Whether the name is an address itself, so that nobody was asked.
     public var isNumeric: Bool
+    /// The only version that was wanted of this name, nil for either.
+    public var family: IPVersion?
+
+    /// Whether these are the two versions of one name, IPv4 first.
+    public func isPair(with next: ResolvedHost) -> Bool {
+        name == next.name && family == .v4 && next.family == .v6
+    }
 }
 
 extension Resolver {
@@ -29,7 +36,9 @@ extension Resolver {
             }
             if answer == nil { named.append(resolved.count) }
             let isNumeric = if case .success = answer { true } else { false }
-            resolved.append(ResolvedHost(name: host, address: address(of: host, answer, usable), isNumeric: isNumeric))
+            resolved.append(
+                ResolvedHost(
+                    name: host, address: address(of: host, answer, usable), isNumeric: isNumeric, family: family))
         }
         // Addresses alone need no dictionary, whose first use costs more than all of the above.
         guard !named.isEmpty else { return resolved }
@@ -65,6 +74,33 @@ extension Resolver {
     }
 
     static let noUsableAddress = "no address of a version that this host has"
+
+    /// Both addresses of each host that has both, the IPv4 one first. Names are asked for side by side.
+    ///
+    /// A name without a usable address of one version is there once, and so is an address.
+    public static func resolveDual(hosts: [String], usable: [IPVersion]) throws(Errno) -> [ResolvedHost] {
+        var names: [String] = []
+        for host in hosts where !names.contains(host) {
+            if case .some(.none) = try? numericAddress(host) { names.append(host) }
+        }
+        var answers: [String: Result<[IPAddress], ResolveError>] = [:]
+        if !names.isEmpty { try ask(names, nil, into: &answers) }
+        var resolved: [ResolvedHost] = []
+        for host in hosts {
+            guard let answer = answers[host] else {
+                resolved += try resolve(hosts: [host], family: nil, usable: usable)
+                continue
+            }
+            let both = [IPVersion.v4, .v6].compactMap { version -> ResolvedHost? in
+                let address = address(of: host, answer, usable.filter { $0 == version })
+                guard case .success = address else { return nil }
+                return ResolvedHost(name: host, address: address, isNumeric: false, family: version)
+            }
+            let none = ResolvedHost(name: host, address: address(of: host, answer, usable), isNumeric: false)
+            resolved += both.isEmpty ? [none] : both
+        }
+        return resolved
+    }
 
     /// The names of the interfaces that are zones of these addresses, by index; those that are gone are left out.
     public static func zoneNames(of addresses: [IPAddress]) -> [UInt32: String] {

@@ -14,6 +14,8 @@ public struct EchoTextReport: EchoReport {
     public var reportsTimeouts = false
     /// The names of interfaces by index, for link-local addresses.
     public var zones: [UInt32: SafeText] = [:]
+    /// Targets that are one name over IPv4, each followed by the same name over IPv6: the two are compared at the end.
+    public var pairs: [Int] = []
 
     public init(targets: [ReportTarget], method: ProbeMethod = .icmpEcho, payloadLength: Int = 56) {
         self.targets = targets
@@ -25,9 +27,9 @@ public struct EchoTextReport: EchoReport {
 
     /// A line for each target: `PING example.net (192.0.2.1) 56(84) bytes of data.`
     public func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer) {
-        for target in targets {
+        for (index, target) in targets.enumerated() {
             buffer.append("PING ")
-            buffer.append(target.name)
+            buffer.append(label(index))
             buffer.append(" (")
             buffer.append(target.address, zones: zones)
             buffer.append(") ")
@@ -88,7 +90,7 @@ public struct EchoTextReport: EchoReport {
             buffer.append(failure.text)
             buffer.append(")\n")
         case .address(let target, let old, let new, _):
-            buffer.append(targets[target].name)
+            buffer.append(label(target))
             buffer.append(" is now ")
             buffer.append(new, zones: zones)
             buffer.append(" (was ")
@@ -177,10 +179,10 @@ public struct EchoTextReport: EchoReport {
 
     /// A line for each target while the run goes on, as ping's at SIGQUIT: `2/2 packets, 0% loss, min/avg/max = ...`.
     public func appendInterim(_ statistics: [EchoStatistics], to buffer: inout ReportBuffer) {
-        for (target, counts) in zip(targets, statistics) {
+        for (target, counts) in zip(targets.indices, statistics) {
             buffer.append("\r")
             if targets.count > 1 {
-                buffer.append(target.name)
+                buffer.append(label(target))
                 buffer.append(": ")
             }
             buffer.append(decimal: counts.received)
@@ -201,9 +203,9 @@ public struct EchoTextReport: EchoReport {
 
     /// The statistics of each target in their order, then, of several, the total.
     public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
-        for (target, counts) in zip(targets, statistics) {
+        for (target, counts) in zip(targets.indices, statistics) {
             buffer.append("\n--- ")
-            buffer.append(target.name)
+            buffer.append(label(target))
             buffer.append(" ping statistics ---\n")
             var sum = EchoCounts()
             sum.add(counts)
@@ -226,6 +228,7 @@ public struct EchoTextReport: EchoReport {
         buffer.append(decimal: targets.count)
         buffer.append(" hosts answered\n")
         appendOddities(sum, run, to: &buffer)
+        appendComparisons(statistics, to: &buffer)
     }
 
     /// ping's line of counters.

@@ -20,6 +20,9 @@ final class EchoSession {
     /// The last failure that was told for each target: told again only when it changes.
     private var toldFailures: [Int: SendFailure] = [:]
     private let resolver: ReverseResolver
+    /// What is asked again while the run goes on, if that is wanted.
+    private var watched: [AddressWatch.Name] = []
+    private var watch: AddressWatch?
 
     /// Throws when the kernel refuses a descriptor.
     init(
@@ -32,6 +35,11 @@ final class EchoSession {
         var reported: [ReportTarget] = []
         for target in targets {
             guard case .success(let address) = target.address else { continue }
+            if !target.isNumeric, options.resolveInterval != nil {
+                watched.append(
+                    AddressWatch.Name(
+                        target: addresses.count, text: target.name, family: target.family, address: address))
+            }
             addresses.append(address)
             reported.append(ReportTarget(name: SafeText(target.name), address: address))
         }
@@ -47,6 +55,9 @@ final class EchoSession {
         let zones = Resolver.zoneNames(of: addresses).mapValues { SafeText(name: $0) }
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
         text.reportsTimeouts = options.isVerbose
+        if options.isDual {
+            text.pairs = targets.indices.dropLast().filter { targets[$0].isPair(with: targets[$0 + 1]) }
+        }
         text.zones = zones
         self.text = text
         if options.isJSON {
@@ -82,10 +93,14 @@ final class EchoSession {
         let signals = try SignalDescriptor([.interrupt, .terminate, .quit])
         report.appendStart(
             EchoStart(configuration, rung: rung.rawValue, note: note, time: SystemClock.realtime.now), to: &buffer)
+        if let interval = options.resolveInterval, !watched.isEmpty {
+            watch = try AddressWatch(watched, every: interval, usable: transport.versions, beside: resolver)
+        }
+        let input: any DescriptorOwner = watch ?? resolver
         let start = ProbeLoop<EchoSweep>.now
         var loop = try ProbeLoop(EchoSweep(configuration, start: start), over: transport)
         try loop.run(
-            signals: signals, other: resolver,
+            signals: signals, other: input,
             onEvent: { event, _ in take(event) },
             onSignal: { signal, sweep in
                 if signal == .quit {
@@ -94,7 +109,7 @@ final class EchoSession {
                     sweep.stop(at: ProbeLoop<EchoSweep>.now)
                 }
             },
-            onOther: { _ in takeNames() },
+            onOther: { takeNames(&$0) },
             afterBatch: {
                 output.write(buffer.bytes)
                 buffer.removeAll()
@@ -138,9 +153,18 @@ final class EchoSession {
         }
     }
 
-    private func takeNames() {
+    private func takeNames(_ sweep: inout EchoSweep) {
         while let (address, name) = resolver.nextAnswer() {
             if let name { names[address] = SafeText(name: name) }
+        }
+        while let finding = watch?.nextFinding() {
+            switch finding {
+            case .moved(let target, let address):
+                sweep.apply(.setAddress(target: target, address), at: ProbeLoop<EchoSweep>.now)
+                if !options.isNumeric { resolver.lookUp(address) }
+            case .failed(let target, let error):
+                reportLine("\(SafeText("\(error)")); still asking \(sweep.addresses[target])", from: Tool.name)
+            }
         }
     }
 
