@@ -116,7 +116,7 @@ public final class AddressWatch: DescriptorOwner {
     static func choice(
         _ answers: [IPAddress], for name: Name, _ preferred: IPVersion, _ usable: [IPVersion]
     ) -> Result<IPAddress, ResolveError> {
-        let addresses = answers.filter { usable.contains($0.version) }.map(\.replacingUnspecified)
+        let addresses = answers.filter { usable.contains($0.version) && !$0.lacksZone }.map(\.replacingUnspecified)
         if addresses.contains(name.address) { return .success(name.address) }
         guard let address = addresses.first(where: { $0.version == preferred }) ?? addresses.first else {
             return .failure(.unknownHost(name: name.text, reason: Resolver.noUsableAddress))

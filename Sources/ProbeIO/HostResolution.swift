@@ -66,9 +66,11 @@ extension Resolver {
         of host: String, _ answer: Result<[IPAddress], ResolveError>?, _ usable: [IPVersion]
     ) -> Result<IPAddress, ResolveError> {
         (answer ?? .failure(.unknownHost(name: host, reason: "no answer"))).flatMap { addresses in
-            if let address = addresses.first(where: { usable.contains($0.version) }) {
+            let addresses = addresses.filter { usable.contains($0.version) }
+            if let address = addresses.first(where: { !$0.lacksZone }) {
                 return .success(address.replacingUnspecified)
             }
+            if let address = addresses.first { return .failure(.missingZone(name: address.description)) }
             return .failure(.unknownHost(name: host, reason: noUsableAddress))
         }
     }
@@ -127,6 +129,12 @@ extension Resolver {
 }
 
 extension IPAddress {
+    /// Whether it is link-local and says nothing of the link: so the name service gives it.
+    var lacksZone: Bool {
+        guard case .v6(let address) = self else { return false }
+        return address.isLinkLocal && address.zone == 0
+    }
+
     /// Linux sends what is for the unspecified address to itself, and the answers come from the loopback address.
     var replacingUnspecified: IPAddress {
         switch self {
