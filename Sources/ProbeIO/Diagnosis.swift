@@ -98,20 +98,20 @@ public enum Diagnosis {
         }
         let surroundings = Surroundings(privileges, program: program)
         var findings = sockets.map { $0.finding(surroundings) }
-        let usable = zip(kinds, findings).filter { $0.1.verdict == .works || $0.1.verdict == .unproven }.map(\.0)
+        let allowed = zip(kinds, findings).filter { $0.1.verdict != .refused }
         findings += surroundings.rights + surroundings.system
-        findings.append(result(usable, program))
-        return (findings, !usable.isEmpty)
+        let best = allowed.map(\.0.rung).min()
+        let versions = allowed.filter { $0.0.rung == best && $0.1.verdict == .works }.map(\.0.version)
+        findings.append(result(best, over: versions, program))
+        return (findings, best != nil)
     }
 
-    private static func result(_ usable: [(rung: Rung, version: IPVersion)], _ program: String) -> DiagnosisFinding {
-        guard let best = usable.map(\.rung).min() else {
-            return DiagnosisFinding(.result, "best", "\(program) can send nothing here", .refused)
-        }
-        let versions = usable.filter { $0.rung == best }.map { "IPv\($0.version.rawValue)" }
+    private static func result(_ best: Rung?, over versions: [IPVersion], _ program: String) -> DiagnosisFinding {
+        guard let best else { return DiagnosisFinding(.result, "best", "\(program) can send nothing here", .refused) }
+        let names = versions.map { "IPv\($0.rawValue)" }.joined(separator: " and ")
+        let proof = names.isEmpty ? "; loopback proves it for neither version" : ", proven over \(names)"
         return DiagnosisFinding(
-            .result, "best", "\(program) uses \(best) sockets here, over \(versions.joined(separator: " and "))",
-            .works)
+            .result, "best", "\(program) uses \(best) sockets here\(proof)", names.isEmpty ? .unproven : .works)
     }
 
     private static let kinds: [(rung: Rung, version: IPVersion)] = Rung.allCases.flatMap { rung in
@@ -171,11 +171,11 @@ private final class TriedSocket {
                 return DiagnosisFinding(
                     .socket, rung.rawValue, "allowed; \(address) cannot be sent to: \(Errno(rawValue: code))",
                     .unproven,
-                    version: version, errorName: name, remedy: "sudo ip link set lo up", trial: trial)
+                    version: version, errorName: name, remedy: surroundings.loopbackRemedy(version), trial: trial)
             }
             return DiagnosisFinding(
                 .socket, name, "allowed; \(address) does not answer", .unproven, version: version,
-                remedy: "look for a packet filter on lo and at net.ipv4.icmp_echo_ignore_all", trial: trial)
+                remedy: surroundings.silenceRemedy(version), trial: trial)
         } catch {
             return DiagnosisFinding(
                 .socket, name, "allowed; \(error)", .unproven, version: version, errorName: error.name)

@@ -129,10 +129,12 @@ extension Resolver {
 }
 
 extension IPAddress {
-    /// Whether it is link-local and says nothing of the link: so the name service gives it.
+    /// Whether it means nothing without its link, multicast to one link included (RFC 4291 section 2.7), and does not
+    /// say which that is. Of such an address the name service gives no zone.
     var lacksZone: Bool {
-        guard case .v6(let address) = self else { return false }
-        return address.isLinkLocal && address.zone == 0
+        guard case .v6(let address) = self, address.zone == 0 else { return false }
+        let scope = address.high >> 48 & 0xf
+        return address.isLinkLocal || (address.isMulticast && (scope == 1 || scope == 2))
     }
 
     /// Linux sends what is for the unspecified address to itself, and the answers come from the loopback address.

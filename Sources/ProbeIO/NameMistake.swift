@@ -16,6 +16,7 @@ public enum NameMistake: Hashable, Sendable, CaseIterable {
     case malformedIPv4
     case malformedIPv6
     case addressAndDot
+    case zoneOfIPv4
     case emptyPart
 
     /// What it is, to stand behind the quoted text and before the advice.
@@ -35,6 +36,7 @@ public enum NameMistake: Hashable, Sendable, CaseIterable {
         case .malformedIPv4: "looks like an IPv4 address and is none"
         case .malformedIPv6: "looks like an IPv6 address and is none"
         case .addressAndDot: "is an address with a dot behind it"
+        case .zoneOfIPv4: "is an IPv4 address with a zone, which only IPv6 has"
         case .emptyPart: "has an empty part between its dots and is no host"
         }
     }
@@ -63,6 +65,10 @@ public enum NameMistake: Hashable, Sendable, CaseIterable {
                 return (.malformedIPv6, nil)
             }
             return (bytes.index(after: end) == bytes.endIndex ? .addressInBrackets : .hostAndPort, host)
+        }
+        if let percent = bytes.firstIndex(of: UInt8(ascii: "%")) {
+            let address = String(Substring(bytes[..<percent]))
+            if IPv4Address(address) != nil { return (.zoneOfIPv4, address) }
         }
         if let mistake = colons(in: bytes[...]) { return mistake }
         return dots(in: bytes[...])

@@ -69,7 +69,7 @@ public enum Resolver {
             guard family == nil || address.version == family else {
                 throw .wrongVersion(name: text, wanted: address.version == .v4 ? .v6 : .v4)
             }
-            if case .v6(let scoped) = address, scoped.isLinkLocal, scoped.zone == 0 { throw .missingZone(name: text) }
+            if address.lacksZone { throw .missingZone(name: text) }
             return address
         }
         try checkName(text)
@@ -139,6 +139,9 @@ public enum Resolver {
     }
 
     private static func checkName(_ text: String) throws(ResolveError) {
+        if text.utf8.last == UInt8(ascii: "%"), IPv6Address(String(text.dropLast())) != nil {
+            throw .missingZone(name: String(text.dropLast()))
+        }
         if let prefix = IPPrefix(text) { throw .prefix(name: text, first: prefix.first) }
         if let (mistake, host) = NameMistake.of(text) { throw .notAName(name: text, mistake, host: host) }
     }

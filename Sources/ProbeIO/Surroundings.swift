@@ -30,6 +30,20 @@ struct Surroundings {
         }
     }
 
+    /// What may let loopback be sent to.
+    func loopbackRemedy(_ version: IPVersion) -> String {
+        let isOff = version == .v6 && SystemFacts.setting("net.ipv6.conf.lo.disable_ipv6") == [1]
+        return isOff ? "sudo sysctl net.ipv6.conf.lo.disable_ipv6=0" : "sudo ip link set lo up"
+    }
+
+    /// What may let loopback answer.
+    func silenceRemedy(_ version: IPVersion) -> String {
+        let name = version == .v4 ? "net.ipv4.icmp_echo_ignore_all" : "net.ipv6.icmp.echo_ignore_all"
+        return SystemFacts.setting(name) == [1]
+            ? "sudo sysctl \(name)=0, without which this host answers nobody; others may well answer it"
+            : "look for a packet filter on lo"
+    }
+
     private var rawRemedy: String {
         if privileges.capabilities.permitted.contains(.netRaw) {
             return "CAP_NET_RAW is here but not over this network, which another user namespace owns: "
@@ -125,7 +139,7 @@ struct Surroundings {
             setting("net.ipv6.icmp.ratelimit") {
                 $0 == 0 ? "no limit" : "\($0) ms between two ICMPv6 errors to one host"
             },
-            setting("net.ipv4.icmp_msgs_per_sec") { "\($0) ICMP errors in all" },
+            setting("net.ipv4.icmp_msgs_per_sec") { "\($0) ICMP errors a second in all" },
             setting("net.core.rmem_max") { "\($0) bytes of answers may wait" },
         ]
     }
