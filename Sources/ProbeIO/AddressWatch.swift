@@ -116,7 +116,8 @@ public final class AddressWatch: DescriptorOwner {
     static func choice(
         _ answers: [IPAddress], for name: Name, _ preferred: IPVersion, _ usable: [IPVersion]
     ) -> Result<IPAddress, ResolveError> {
-        let addresses = answers.filter { usable.contains($0.version) && !$0.lacksZone }.map(\.replacingUnspecified)
+        let addresses = answers.filter { usable.contains($0.version) && !$0.lacksZone && !$0.isGroup }
+            .map(\.replacingUnspecified)
         if addresses.contains(name.address) { return .success(name.address) }
         guard let address = addresses.first(where: { $0.version == preferred }) ?? addresses.first else {
             return .failure(.unknownHost(name: name.text, reason: Resolver.noUsableAddress))
@@ -125,4 +126,9 @@ public final class AddressWatch: DescriptorOwner {
     }
 
     private static let threads = 4
+}
+
+extension IPAddress {
+    /// Whether many hosts may answer: whoever may change a name shall not make this host ask them all.
+    fileprivate var isGroup: Bool { isMulticast || self == .v4(.broadcast) }
 }

@@ -114,8 +114,7 @@ public enum NameMistake: Hashable, Sendable, CaseIterable {
         if IPv6Address(text, zoneIndex: { _ in 1 }) != nil { return text }
         if let colon = rest.firstIndex(of: .colon) { rest = rest[..<colon] }
         let host = String(Substring(rest))
-        if host.isEmpty || IPAddress(host) == nil && of(host) != nil { return nil }
-        return host
+        return IPv4Address(shortForm: host) != nil || of(host) == nil ? host : nil
     }
 
     /// In a URL the percent sign of a zone is written as `%25` (RFC 6874 section 2).

@@ -38,6 +38,9 @@ struct Surroundings {
 
     /// What may let loopback answer.
     func silenceRemedy(_ version: IPVersion) -> String {
+        // What is sent to a loopback that was switched off again gets lost without an error.
+        let loopback = try? Interface.all().first { $0.isLoopback }
+        if let loopback, !loopback.isUp { return loopbackRemedy(version) }
         let name = version == .v4 ? "net.ipv4.icmp_echo_ignore_all" : "net.ipv6.icmp.echo_ignore_all"
         return SystemFacts.setting(name) == [1]
             ? "sudo sysctl \(name)=0, without which this host answers nobody; others may well answer it"

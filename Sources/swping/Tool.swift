@@ -112,6 +112,9 @@ struct Tool {
     private static func resolve(
         _ hosts: [String], _ options: Options, _ versions: [IPVersion]
     ) throws(ToolFailure) -> (targets: [ResolvedHost], failed: Bool) {
+        if options.isDual, let version = options.version {
+            throw ToolFailure("option --dual: another option asks for IPv\(version.rawValue) only")
+        }
         let resolved: [ResolvedHost]
         do throws(Errno) {
             resolved =
