@@ -22,6 +22,8 @@ public enum EchoEvent: Sendable {
     case interval(EchoInterval)
     /// The probe was handed to the kernel; only where the configuration's `reportsSends` is set.
     case sent(target: Int, sequence: UInt32)
+    /// The probes of the target go to another address from here on.
+    case address(target: Int, from: IPAddress, to: IPAddress, at: Timestamp)
 }
 
 /// A reply and what it counts as.

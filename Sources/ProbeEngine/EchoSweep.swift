@@ -51,7 +51,16 @@ public struct EchoSweep: Measurement, Sendable {
         public init(targets: [IPAddress]) { self.targets = targets }
     }
 
+    /// What changes a running sweep.
+    public enum Command: Hashable, Sendable {
+        /// The probes of this target go to another address from now on; it stays the same target. Answers to earlier
+        /// probes still count if they come from where those went.
+        case setAddress(target: Int, IPAddress)
+    }
+
     public let configuration: Configuration
+    /// Where the probes of each target go now: the addresses of the configuration until a command changes them.
+    public private(set) var addresses: [IPAddress]
     /// One for each target, in the order of the configuration.
     public private(set) var statistics: [EchoStatistics]
     /// Answers that carry our mark but belong to no probe that is known.
@@ -62,6 +71,8 @@ public struct EchoSweep: Measurement, Sendable {
     public let start: Timestamp
 
     private var inFlight: InFlightTable
+    /// Where the probes of those targets went whose address was changed, oldest first.
+    private var formerAddresses: [Int: [(before: ProbeID, address: IPAddress)]] = [:]
     private var events = Queue<EchoEvent>()
 
     private var pacer: Pacer
@@ -102,6 +113,7 @@ public struct EchoSweep: Measurement, Sendable {
     public init(_ configuration: Configuration, start: Timestamp, tableCapacity: Int = 1 << 20) {
         self.configuration = configuration
         self.start = start
+        addresses = configuration.targets
         lastTransmit = start
         latest = start
         pacer = Pacer(configuration, isCounted: configuration.deadline == nil, start: start)
@@ -129,14 +141,14 @@ public struct EchoSweep: Measurement, Sendable {
             _ = retries.next()
             refused[waiting.id]?.isWaiting = false
             inFlight[waiting.id]?.sentAt = now
-            return Transmit(id: waiting.id, probe: probe(to: Int(target)))
+            return Transmit(id: waiting.id, probe: probe(to: destination(of: waiting.id, Int(target))))
         }
         guard !isDoneSending, !inFlight.isFull, let (target, sequence) = pacer.take(at: now) else { return nil }
         if configuration.reportsOutstanding { tellIfOutstanding(target) }
         lastTransmit = now
         let id = inFlight.insert(InFlightRecord(subject: UInt32(target), sequence: sequence, sentAt: now))
         pending += 1
-        return Transmit(id: id, probe: probe(to: target))
+        return Transmit(id: id, probe: probe(to: addresses[target]))
     }
 
     /// Tells of the last probe to the target if nobody has answered it, nor said why nobody will.
@@ -147,9 +159,8 @@ public struct EchoSweep: Measurement, Sendable {
         events.append(.outstanding(target: target, sequence: record.sequence))
     }
 
-    private func probe(to target: Int) -> Probe {
-        let destination = configuration.targets[target]
-        return Probe(
+    private func probe(to destination: IPAddress) -> Probe {
+        Probe(
             destination: destination, method: configuration.method,
             hopLimit: destination.isMulticast ? configuration.multicastHopLimit : configuration.hopLimit,
             trafficClass: configuration.trafficClass,
@@ -245,7 +256,7 @@ public struct EchoSweep: Measurement, Sendable {
     /// just one probe is on its way to that target. O(targets).
     private func onlyCandidate(for response: Response) -> ProbeID? {
         guard configuration.isUDP, let address = response.quotedDestination?.withoutZone,
-            let target = configuration.targets.firstIndex(where: { $0.withoutZone == address }),
+            let target = newest.indices.first(where: { destination(of: newest[$0], $0).withoutZone == address }),
             statistics[target].inFlight == 1, inFlight[newest[target]]?.state == .outstanding
         else { return nil }
         return newest[target]
@@ -267,7 +278,7 @@ public struct EchoSweep: Measurement, Sendable {
     /// Counts a response whose probe is known.
     private mutating func conclude(_ response: Response) {
         guard let id = response.probe, let record = inFlight[id] else { return }
-        let destination = configuration.targets[Int(record.subject)]
+        let destination = destination(of: id, Int(record.subject))
         switch response.kind {
         case .icmpError(let type, let code, let info):
             guard response.quotedDestination?.withoutZone == destination.withoutZone else {
@@ -290,7 +301,7 @@ public struct EchoSweep: Measurement, Sendable {
         _ response: Response, _ kind: EchoReply.Kind, _ id: ProbeID, _ record: InFlightRecord
     ) {
         let target = Int(record.subject)
-        let destination = configuration.targets[target]
+        let destination = destination(of: id, target)
         let (roundTrip, clock) = roundTrip(record, response)
         var integrity = response.integrity
         let expected = configuration.payloadLength + ICMPHeader.length
@@ -390,7 +401,7 @@ public struct EchoSweep: Measurement, Sendable {
         _ response: Response, _ id: ProbeID, _ record: InFlightRecord, type: ICMPType, code: UInt8, info: UInt32
     ) {
         let target = Int(record.subject)
-        let isConclusive = response.kind.isConclusive(configuration.targets[target].version)
+        let isConclusive = response.kind.isConclusive(destination(of: id, target).version)
         let (roundTrip, clock) = roundTrip(record, response)
         // A probe has one error, however many packets tell of it, and none once it was answered.
         let concludes = isConclusive && [.outstanding, .expired, .unheard].contains(record.state)
@@ -498,6 +509,30 @@ public struct EchoSweep: Measurement, Sendable {
     /// What was on its way when the machine went to sleep is not lost without an answer, but stays in `inFlight`. What was
     /// due is not missed, because the schedule slept as well.
     public mutating func awoke(at now: Timestamp) { lastBeforeSleep = inFlight.latest }
+    // MARK: Commands
+
+    /// A target that is not there and an address that holds already change nothing.
+    public mutating func apply(_ command: Command, at now: Timestamp) {
+        switch command {
+        case .setAddress(let target, let address):
+            guard addresses.indices.contains(target), addresses[target] != address, !isOver else { return }
+            let former = addresses[target]
+            formerAddresses[target, default: []].append((ProbeID(rawValue: inFlight.latest.rawValue + 1), former))
+            if formerAddresses[target, default: []].count > Self.maximumFormerAddresses {
+                formerAddresses[target]?.removeFirst()
+            }
+            addresses[target] = address
+            events.append(.address(target: target, from: former, to: address, at: now))
+        }
+    }
+
+    /// Where this probe of the target went.
+    private func destination(of id: ProbeID, _ target: Int) -> IPAddress {
+        guard !formerAddresses.isEmpty, let former = formerAddresses[target]?.first(where: { id < $0.before }) else {
+            return addresses[target]
+        }
+        return former.address
+    }
 
     public mutating func stop(at now: Timestamp) {
         latest = max(latest, now)
@@ -563,6 +598,8 @@ public struct EchoSweep: Measurement, Sendable {
     private static let retryPause = TimeSpan.milliseconds(1)
     /// A queue that stays full for so long counts as a failure.
     private static let retryLimit = TimeSpan.milliseconds(500)
+    /// Probes before so many changes of the address are too old to be waited for.
+    private static let maximumFormerAddresses = 16
     private static let stampPatience = TimeSpan.milliseconds(1)
 }
 

@@ -7,6 +7,13 @@ public struct ResolvedHost: Sendable {
     public var address: Result<IPAddress, ResolveError>
     /// Whether the name is an address itself, so that nobody was asked.
     public var isNumeric: Bool
+    /// The only version that was wanted of this name, nil for either.
+    public var family: IPVersion?
+
+    /// Whether these are the two versions of one name, IPv4 first.
+    public func isPair(with next: ResolvedHost) -> Bool {
+        name == next.name && family == .v4 && next.family == .v6
+    }
 }
 
 extension Resolver {
@@ -29,7 +36,9 @@ extension Resolver {
             }
             if answer == nil { named.append(resolved.count) }
             let isNumeric = if case .success = answer { true } else { false }
-            resolved.append(ResolvedHost(name: host, address: address(of: host, answer, usable), isNumeric: isNumeric))
+            resolved.append(
+                ResolvedHost(
+                    name: host, address: address(of: host, answer, usable), isNumeric: isNumeric, family: family))
         }
         // Addresses alone need no dictionary, whose first use costs more than all of the above.
         guard !named.isEmpty else { return resolved }
@@ -57,11 +66,42 @@ extension Resolver {
         of host: String, _ answer: Result<[IPAddress], ResolveError>?, _ usable: [IPVersion]
     ) -> Result<IPAddress, ResolveError> {
         (answer ?? .failure(.unknownHost(name: host, reason: "no answer"))).flatMap { addresses in
-            if let address = addresses.first(where: { usable.contains($0.version) }) {
+            let addresses = addresses.filter { usable.contains($0.version) }
+            if let address = addresses.first(where: { !$0.lacksZone }) {
                 return .success(address.replacingUnspecified)
             }
-            return .failure(.unknownHost(name: host, reason: "no address of a version that this host has"))
+            if let address = addresses.first { return .failure(.missingZone(name: address.description)) }
+            return .failure(.unknownHost(name: host, reason: noUsableAddress))
         }
+    }
+
+    static let noUsableAddress = "no address of a version that this host has"
+
+    /// Both addresses of each host that has both, the IPv4 one first. Names are asked for side by side.
+    ///
+    /// A name without a usable address of one version is there once, and so is an address.
+    public static func resolveDual(hosts: [String], usable: [IPVersion]) throws(Errno) -> [ResolvedHost] {
+        var names: [String] = []
+        for host in hosts where !names.contains(host) {
+            if case .some(.none) = try? numericAddress(host) { names.append(host) }
+        }
+        var answers: [String: Result<[IPAddress], ResolveError>] = [:]
+        if !names.isEmpty { try ask(names, nil, into: &answers) }
+        var resolved: [ResolvedHost] = []
+        for host in hosts {
+            guard let answer = answers[host] else {
+                resolved += try resolve(hosts: [host], family: nil, usable: usable)
+                continue
+            }
+            let both = [IPVersion.v4, .v6].compactMap { version -> ResolvedHost? in
+                let address = address(of: host, answer, usable.filter { $0 == version })
+                guard case .success = address else { return nil }
+                return ResolvedHost(name: host, address: address, isNumeric: false, family: version)
+            }
+            let none = ResolvedHost(name: host, address: address(of: host, answer, usable), isNumeric: false)
+            resolved += both.isEmpty ? [none] : both
+        }
+        return resolved
     }
 
     /// The names of the interfaces that are zones of these addresses, by index; those that are gone are left out.
@@ -89,8 +129,16 @@ extension Resolver {
 }
 
 extension IPAddress {
+    /// Whether it means nothing without its link, multicast to one link included (RFC 4291 section 2.7), and does not
+    /// say which that is. Of such an address the name service gives no zone.
+    var lacksZone: Bool {
+        guard case .v6(let address) = self, address.zone == 0 else { return false }
+        let scope = address.high >> 48 & 0xf
+        return address.isLinkLocal || (address.isMulticast && (scope == 1 || scope == 2))
+    }
+
     /// Linux sends what is for the unspecified address to itself, and the answers come from the loopback address.
-    fileprivate var replacingUnspecified: IPAddress {
+    var replacingUnspecified: IPAddress {
         switch self {
         case .v4(.any): .v4(.loopback)
         case .v6(.any): .v6(.loopback)

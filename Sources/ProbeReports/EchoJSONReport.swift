@@ -83,6 +83,10 @@ public struct EchoJSONReport: EchoReport {
         case .sent(let target, let sequence):
             line = self.line("sent", targets[target], clock.nanoseconds(at: now))
             line.add("seq", sequence)
+        case .address(let target, let old, let new, let instant):
+            line = self.line("address", targets[target], clock.nanoseconds(at: instant))
+            line.add("from", old.text(zones))
+            line.add("to", new.text(zones))
         }
         line.finish()
         buffer.append(line)

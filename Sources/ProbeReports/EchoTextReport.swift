@@ -23,6 +23,8 @@ public struct EchoTextReport: EchoReport {
 
     /// Whether the kernel is asked when each probe left.
     public var hasKernelSendTimes = true
+    /// Targets that are one name over IPv4, each followed by the same name over IPv6: the two are compared at the end.
+    public var pairs: [Int] = []
 
     public init(targets: [ReportTarget], method: ProbeMethod = .icmpEcho, payloadLength: Int = 56) {
         self.targets = targets
@@ -37,7 +39,7 @@ public struct EchoTextReport: EchoReport {
         appendPattern(to: &buffer)
         for (index, target) in targets.enumerated() {
             buffer.append("PING ")
-            buffer.append(target.name)
+            buffer.append(label(index))
             buffer.append(" (")
             buffer.append(target.address, zones: zones)
             buffer.append(") ")
@@ -110,6 +112,13 @@ public struct EchoTextReport: EchoReport {
         case .outage(let outage): append(outage, to: &buffer)
         case .interval(let interval): append(interval, to: &buffer)
         case .sent: return
+        case .address(let target, let old, let new, _):
+            buffer.append(label(target))
+            buffer.append(" is now ")
+            buffer.append(new, zones: zones)
+            buffer.append(" (was ")
+            buffer.append(old, zones: zones)
+            buffer.append(")\n")
         }
     }
 
@@ -284,10 +293,10 @@ public struct EchoTextReport: EchoReport {
 
     /// A line for each target while the run goes on, as ping's at SIGQUIT: `2/2 packets, 0% loss, min/avg/max = ...`.
     public func appendInterim(_ statistics: [EchoStatistics], to buffer: inout ReportBuffer) {
-        for (target, counts) in zip(targets, statistics) {
+        for (target, counts) in zip(targets.indices, statistics) {
             buffer.append("\r")
             if targets.count > 1 {
-                buffer.append(target.name)
+                buffer.append(label(target))
                 buffer.append(": ")
             }
             buffer.append(decimal: counts.received)
@@ -313,9 +322,9 @@ public struct EchoTextReport: EchoReport {
     /// The statistics of each target in their order, then, of several, the total.
     public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
         // Behind the marks of a flood this ends their line, as in ping.
-        for (target, counts) in zip(targets, statistics) {
+        for (target, counts) in zip(targets.indices, statistics) {
             buffer.append("\n--- ")
-            buffer.append(target.name)
+            buffer.append(label(target))
             buffer.append(" ping statistics ---\n")
             var sum = EchoCounts()
             sum.add(counts)
@@ -340,6 +349,7 @@ public struct EchoTextReport: EchoReport {
         buffer.append(decimal: targets.count)
         buffer.append(" hosts answered\n")
         appendOddities(sum, run, to: &buffer)
+        appendComparisons(statistics, to: &buffer)
     }
 
     /// ping's line of counters.

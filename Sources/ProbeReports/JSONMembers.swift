@@ -28,6 +28,18 @@ extension JSONLine {
         add("transport", method.word)
     }
 
+    /// The same for a line about this host: it has no target, and only one about a kind of socket has the others.
+    init(diagnosisAt time: Int64, version: IPVersion?, rung: String?) {
+        self.init()
+        add("v", Self.version)
+        add("type", "diagnosis")
+        add("time", instant: time)
+        addNull("target")
+        addNull("address")
+        if let version { add("family", version.word) } else { addNull("family") }
+        if let rung { add("transport", rung == "udp" ? "udp" : "icmp") } else { addNull("transport") }
+    }
+
     /// Adds who answered, and the name where it is known.
     mutating func add(responder: IPAddress, name: SafeText?, zones: [UInt32: SafeText]) {
         add("responder", responder.text(zones))

@@ -30,6 +30,9 @@ final class EchoSession {
     /// The last failure that was told for each target: told again only when it changes.
     private var toldFailures: [Int: SendFailure] = [:]
     private let resolver: ReverseResolver
+    /// What is asked again while the run goes on, if that is wanted.
+    private var watched: [AddressWatch.Name] = []
+    private var watch: AddressWatch?
 
     /// Throws when the kernel refuses a descriptor.
     init(
@@ -43,6 +46,11 @@ final class EchoSession {
         var reported: [ReportTarget] = []
         for target in targets {
             guard case .success(let address) = target.address else { continue }
+            if !target.isNumeric, options.resolveInterval != nil {
+                watched.append(
+                    AddressWatch.Name(
+                        target: addresses.count, text: target.name, family: target.family, address: address))
+            }
             addresses.append(address)
             reported.append(ReportTarget(name: SafeText(target.name), address: address))
         }
@@ -68,6 +76,9 @@ final class EchoSession {
         text.reportsTimeouts = options.isVerbose
         text.style = Self.style(options)
         text.hasKernelSendTimes = configuration.wantsKernelStamps
+        if options.isDual {
+            text.pairs = targets.indices.dropLast().filter { targets[$0].isPair(with: targets[$0 + 1]) }
+        }
         text.zones = zones
         self.text = text
         if options.isJSON {
@@ -129,10 +140,14 @@ final class EchoSession {
         }
         report.appendStart(
             EchoStart(configuration, rung: rung.rawValue, note: note, time: SystemClock.realtime.now), to: &buffer)
+        if let interval = options.resolveInterval, !watched.isEmpty {
+            watch = try AddressWatch(watched, every: interval, usable: transport.versions, beside: resolver)
+        }
+        let input: any DescriptorOwner = watch ?? resolver
         let start = ProbeLoop<EchoSweep>.now
         var loop = try ProbeLoop(EchoSweep(configuration, start: start), over: transport)
         try loop.run(
-            signals: signals, other: resolver,
+            signals: signals, other: input,
             onEvent: { event, _ in take(event) },
             onSignal: { signal, sweep in
                 if signal == .quit {
@@ -141,7 +156,10 @@ final class EchoSession {
                     sweep.stop(at: ProbeLoop<EchoSweep>.now)
                 }
             },
-            onOther: { takeNames() },
+            onOther: {
+                takeNames()
+                takeAddresses(&$0)
+            },
             afterBatch: {
                 tellWaiting(since: ProbeLoop<EchoSweep>.now + TimeSpan(nanoseconds: -Self.patience))
                 return write(&output)
@@ -171,6 +189,10 @@ final class EchoSession {
     }
 
     private func tell(_ event: EchoEvent, at now: Timestamp) {
+        if case .address(let target, _, let address, _) = event {
+            report.targets[target].address = address
+            text.targets[target].address = address
+        }
         // A local failure is told apart from what the network did.
         if case .unsent(let target, _, let failure) = event, !options.isJSON {
             guard toldFailures.updateValue(failure, forKey: target) != failure else { return }
@@ -221,6 +243,18 @@ final class EchoSession {
         while let (address, name) = resolver.nextAnswer() {
             awaited.remove(address)
             if let name { names[address] = SafeText(name: name) }
+        }
+    }
+
+    private func takeAddresses(_ sweep: inout EchoSweep) {
+        while let finding = watch?.nextFinding() {
+            switch finding {
+            case .moved(let target, let address):
+                sweep.apply(.setAddress(target: target, address), at: ProbeLoop<EchoSweep>.now)
+                if wantsNames[target] { askForName(of: address) }
+            case .failed(let target, let error):
+                reportLine("\(SafeText("\(error)")); still asking \(sweep.addresses[target])", from: Tool.name)
+            }
         }
     }
 

@@ -22,5 +22,17 @@ extension Options {
                 detail: "For trying what users with fewer rights see.",
                 completion: .words(Rung.allCases.map(\.rawValue))
             ) { $0.highestRung = try $1.choice(Rung.allCases.map { ($0.rawValue, $0) }) },
+            Option(
+                nil, "dual", "ask each name over IPv4 and over IPv6, side by side",
+                detail: "The summary compares the two. A name with addresses of one version is asked over that."
+            ) { options, _ in options.isDual = true },
+            Option(
+                nil, "resolve-every", .required("SECONDS"), "look the names up again so often while the run goes on",
+                detail: "When the address is no longer the name's, probes go to the new one from then on."
+            ) { $0.resolveInterval = try $1.duration(in: 1_000_000_000...86_400_000_000_000) },
+            Option(
+                nil, "diagnose", "tell which sockets work here, why not, and what would help; sends to loopback only",
+                detail: "Takes no HOST. The exit status is 0 if any rung works."
+            ) { options, _ in options.isDiagnosing = true },
         ])
 }

@@ -51,6 +51,10 @@ struct Options: Sendable {
     var preload: UInt32 = 1
     /// Whether an interval was asked for.
     var hasInterval = false
+    /// Nil for never.
+    var resolveInterval: Int64?
+    var isDual = false
+    var isDiagnosing = false
 
     static let maximumIPv4Payload = 65_507
     static let echoPort: UInt16 = 7
@@ -60,7 +64,7 @@ struct Options: Sendable {
     static let table = OptionTable<Options>(
         Page(
             name: "swping", summary: "tell whether hosts answer, how fast and how reliably",
-            operands: Operands("HOST...", minimum: 1, completion: .host),
+            operands: Operands("HOST...", minimum: 0, completion: .host),
             description: [
                 "Sends each HOST an ICMP echo request a second and tells of every answer, until it is interrupted or "
                     + "the count is reached, then sums up. A HOST is a name or an address, IPv4 or IPv6.",

@@ -30,6 +30,7 @@ struct Tool {
         }
         try check(options, hosts)
         try options.settlePacketOptions(hosts)
+        if options.isDiagnosing { return try diagnose(options, &output) }
 
         let selection = try TransportSelection.openAndDropRights(request(options, hosts))
         let notice = selection.notice(program: name)
@@ -59,6 +60,24 @@ struct Tool {
 
     /// What the parser can't see: options that exclude each other, and limits for those who are not root.
     private static func check(_ options: Options, _ hosts: [String]) throws(ToolFailure) {
+        if options.isDiagnosing, let host = hosts.first {
+            throw ToolFailure("option --diagnose takes no HOST, such as \(OptionTable<Options>.quoted(host))")
+        }
+        let goesWithDiagnosis = { (argument: String) in
+            argument == "-j" || ["--json", "--diagnose"].contains { $0.hasPrefix(argument) }
+        }
+        if options.isDiagnosing,
+            let other = CommandLineArguments.operandsAndOptions.first(where: { !goesWithDiagnosis($0) })
+        {
+            throw ToolFailure(
+                "option --diagnose goes with --json only, not with \(OptionTable<Options>.quoted(other))")
+        }
+        guard options.isDiagnosing || !hosts.isEmpty else {
+            throw ToolFailure("too few operands: needs HOST... (see swping --help)")
+        }
+        if options.isDual, let version = options.version {
+            throw ToolFailure("options --dual and -\(version.rawValue) exclude each other (see swping --help)")
+        }
         if options.wantsUDP, options.wantsICMP {
             throw ToolFailure("options --udp and --icmp exclude each other (see swping --help)")
         }
@@ -109,9 +128,15 @@ struct Tool {
     private static func resolve(
         _ hosts: [String], _ options: Options, _ versions: [IPVersion]
     ) throws(ToolFailure) -> (targets: [ResolvedHost], failed: Bool) {
+        if options.isDual, let version = options.version {
+            throw ToolFailure("option --dual: another option asks for IPv\(version.rawValue) only")
+        }
         let resolved: [ResolvedHost]
         do throws(Errno) {
-            resolved = try Resolver.resolve(hosts: hosts, family: options.version, usable: versions)
+            resolved =
+                options.isDual
+                ? try Resolver.resolveDual(hosts: hosts, usable: versions)
+                : try Resolver.resolve(hosts: hosts, family: options.version, usable: versions)
         } catch {
             throw ToolFailure("cannot ask for names: \(error)")
         }
@@ -126,7 +151,23 @@ struct Tool {
             case .success: targets.append(host)
             }
         }
+        if options.isDual { tellSingles(resolved, versions) }
         return (targets, targets.count < resolved.count)
+    }
+
+    /// A line for each name that stands there with one version only.
+    private static func tellSingles(_ hosts: [ResolvedHost], _ versions: [IPVersion]) {
+        for (index, host) in hosts.enumerated() {
+            guard !host.isNumeric, case .success(let address) = host.address,
+                !(index > 0 && hosts[index - 1].isPair(with: host)),
+                !(index + 1 < hosts.count && host.isPair(with: hosts[index + 1]))
+            else { continue }
+            let missing = address.version == .v4 ? IPVersion.v6 : .v4
+            let who = versions.contains(missing) ? SafeText(host.name).description : "this host"
+            reportLine(
+                "\(who) has no IPv\(missing.rawValue) address: asking \(SafeText(host.name)) over "
+                    + "IPv\(address.version.rawValue) only", from: name)
+        }
     }
 
     /// Many hosts send about one "port unreachable" a second: faster UDP probes look like loss.

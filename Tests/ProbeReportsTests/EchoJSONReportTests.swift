@@ -32,6 +32,7 @@ let everyEchoEvent: [EchoEvent] =
         stray(.icmpError(type: ICMPType.V4.destinationUnreachable, code: 4, info: 1400)),
         .unsent(target: 0, sequence: .max, failure: .failed(code: 101, name: "ENETUNREACH")),
         .unsent(target: 0, sequence: 1, failure: .retryLater),
+        .address(target: 0, from: address("10.91.2.2"), to: address("fd91::2"), at: Timestamp(nanoseconds: 9)),
         echoError(from: "10.91.1.1", ICMPType.V4.destinationUnreachable, 4, info: 1400),
         echoError(from: "10.91.1.1", ICMPType.V4.parameterProblem, 0, info: 20 << 24),
         echoError(from: "10.91.1.1", ICMPType.V4.redirect, 1, info: 0x0a5b_0109, isConclusive: false),
@@ -256,6 +257,7 @@ let everyEchoEvent: [EchoEvent] =
                 }
             }
         }
+        text += written { DiagnosisReport.appendJSON(everyDiagnosisRow, time: 0, to: &$0) }
         let found = try problems(text, by: schema)
         #expect(found.prefix(3) == [])
         let types = try lines(text).compactMap { try JSONValue(parsing: $0)["type"].text }
