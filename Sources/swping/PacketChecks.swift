@@ -10,7 +10,10 @@ extension Options {
     /// Throws where two options disagree, or an option and a host.
     mutating func settlePacketOptions(_ hosts: inout [String]) throws(ToolFailure) {
         if flowLabel != nil { try settle(.v6, "-F", hosts) }
-        if !ipv4Options.isEmpty { try settle(.v4, "-R or -T", hosts) }
+        if let option = ipv4Options.first {
+            let letter = if case .timestamp = option { "-T" } else { "-R" }
+            try settle(.v4, letter, hosts)
+        }
         if bypassesRouting { try settle(.v4, "-r", hosts) }
         if let source { try settle(source.version, "-I \(source.withoutZone)", hosts) }
         if isConnected, hosts.count != 1 { throw ToolFailure("option -C: takes one host") }
