@@ -155,7 +155,7 @@ public struct ProbeTransport: ~Copyable {
         }
         var packetInfo: PacketInfo?
         if settings.keepsSource, encapsulation != .ipPacket, !probe.destination.isMulticast {
-            packetInfo = PacketInfo(source: try self.source(to: probe.destination))
+            packetInfo = PacketInfo(source: try keptSource(to: probe.destination, on: channel))
         }
         var key: UInt32?
         if case .explicit = channel.keys { key = UInt32(truncatingIfNeeded: transmit.id.rawValue) }
@@ -175,6 +175,25 @@ public struct ProbeTransport: ~Copyable {
         } catch {
             throw .messageTooLong
         }
+    }
+
+    /// The source that a destination keeps. IPv6 ping sockets take none from a control message (`ping_v6_sendmsg` in
+    /// net/ipv6/ping.c): there the first destination's becomes the socket's, by connecting it, which such a socket
+    /// does not take for a reason to hear less.
+    ///
+    /// Throws `addressNotAvailable` where a further destination would need another one there.
+    private mutating func keptSource(to destination: IPAddress, on channel: Channel) throws(Errno) -> IPAddress {
+        let isFixed = channel.version == .v6 && channel.encapsulation == .icmpMessage && channel.readsErrors
+        guard isFixed, source == nil else { return try source(to: destination) }
+        if channel.fixedSource == nil {
+            try channel.socket.connect(
+                to: SocketAddress(destination, flowLabel: settings.content.flowLabel ?? 0))
+            channel.fixedSource = try channel.socket.localAddress().ipAddress?.withoutZone
+            keptSources[destination] = channel.fixedSource
+        }
+        let wanted = try source(to: destination)
+        guard wanted == channel.fixedSource else { throw .addressNotAvailable }
+        return wanted
     }
 
     /// Whether we must write the source of a packet whose header is ours: the kernel does it in a plain IPv4 one only.

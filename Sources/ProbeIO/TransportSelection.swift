@@ -218,12 +218,7 @@ public struct TransportSelection: ~Copyable {
         let socket = try socket(version, .datagram, version == .v4 ? .icmp : .icmpv6, request, &refused)
         // Binding chooses the identifier, which the kernel writes into every request.
         let address = request.source ?? (version == .v4 ? .v4(.any) : .v6(.any))
-        do throws(Errno) {
-            try socket.bind(to: SocketAddress(address, port: request.settings.identifier ?? 0))
-        } catch .addressInUse {
-            refused.append(SocketSettings.Refusal(name: .identifier, failure: .addressInUse))
-            try socket.bind(to: SocketAddress(address))
-        }
+        try socket.bind(to: SocketAddress(address, port: request.settings.identifier ?? 0))
         var identity = identity
         identity.identifierCount = 1
         identity.identifier = try socket.localAddress().port ?? 0

@@ -17,7 +17,7 @@ struct Tool {
     /// Options, rights, sockets, names, measurement, exit status.
     private static func run(_ output: inout OutputWriter) throws(ToolFailure) -> Int32 {
         var options = Options()
-        let hosts: [String]
+        var hosts: [String]
         do throws(UsageError) {
             switch try Options.table.parse(CommandLineArguments.operandsAndOptions, into: &options) {
             case .print(let text):
@@ -29,7 +29,7 @@ struct Tool {
             throw ToolFailure(error.message, speaker: error.tool)
         }
         try check(options, hosts)
-        try options.settlePacketOptions(hosts)
+        try options.settlePacketOptions(&hosts)
         if options.isDiagnosing { return try diagnose(options, &output) }
 
         let selection = try TransportSelection.openAndDropRights(request(options, hosts))
@@ -53,6 +53,7 @@ struct Tool {
         let session = try EchoSession(
             targets: targets, options: options, rung: rung, note: notice, method: method, broadcasts: broadcasts)
         var transport = selection.take()
+        try options.checkSources(of: addresses, &transport)
         if options.isConnected, let address = addresses.first { try connect(&transport, to: address) }
         let status = try session.run(over: transport, &output)
         return failed ? 2 : status
