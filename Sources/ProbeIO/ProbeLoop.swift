@@ -51,12 +51,22 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
     ) throws(Errno) {
         try poller.add(signals, token: Token.signal)
         try poller.add(other, token: Token.other)
-        var now = Self.now
+        var heard = Self.now
+        var polled = heard
         while true {
-            measurement.advance(to: now)
-            transport.send(for: &measurement, at: now)
+            measurement.advance(to: heard)
+            let now = Self.now
+            let isBusy = transport.send(for: &measurement, at: now)
             while let event = measurement.nextEvent() { onEvent(event, measurement) }
             if !afterBatch() { measurement.stop(at: now) }
+            // On a short way the answers are here already, and asking for them is cheaper than asking whether they are.
+            if isBusy, now - polled < Self.longestRush {
+                let now = Self.now
+                if transport.receiveAtOnce(for: &measurement) {
+                    heard = now
+                    continue
+                }
+            }
             var timeout: Int32?
             switch measurement.schedule {
             case .finished:
@@ -65,10 +75,11 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
                 return
             case .waitingForInput: break
             case .at(let instant):
-                if instant <= Self.now {
+                polled = Self.now
+                if instant <= polled {
                     timeout = 0
                 } else {
-                    try setTimer(instant.nanoseconds)
+                    try setTimer(instant.nanoseconds, isBusy ? polled.nanoseconds : nil)
                 }
             }
             try poller.wait(timeoutMilliseconds: timeout)
@@ -83,19 +94,23 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
                 default: break
                 }
             }
-            // Answers are taken before time passes for the measurement: one that lay here while this process slept was
-            // not late.
+            // Answers are taken before time passes for the measurement, and then only to where it was when they were
+            // asked for: one that lay here while this process stood still was not late, wherever it stood still.
+            heard = Self.now
             transport.receive(for: &measurement)
-            now = Self.now
         }
     }
 
-    private mutating func setTimer(_ instant: Int64) throws(Errno) {
+    /// - Parameter now: given where a wake-up before its time costs less than setting the timer for every probe.
+    private mutating func setTimer(_ instant: Int64, _ now: Int64?) throws(Errno) {
         guard timerIsSet != instant else { return }
+        if let now, let timerIsSet, timerIsSet > now, timerIsSet < instant { return }
         try timer.set(to: max(1, instant))
         timerIsSet = instant
     }
 
+    /// Signals and other descriptors wait no longer than this while answers come at once.
+    private static var longestRush: TimeSpan { .milliseconds(1) }
 }
 
 /// What the loop waits for.

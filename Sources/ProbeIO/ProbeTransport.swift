@@ -35,13 +35,18 @@ public struct ProbeTransport: ~Copyable {
     private var responses: [Response] = []
     private var epoch = ClockEpoch()
     private let dontFragment: Bool
+    private let wantsKernelStamps: Bool
+    /// Probes of the last call of `send`.
+    private var justSent = 0
+    private var lastSend = Timestamp(nanoseconds: .min / 2)
     /// The address that packets leave from, nil for the one that the routing table says.
     private let source: IPAddress?
 
     init(
         _ channels: [Channel], rung: Rung, method: ProbeMethod, payloadLength: Int, dontFragment: Bool,
-        source: IPAddress?
+        source: IPAddress?, wantsKernelStamps: Bool = true
     ) {
+        self.wantsKernelStamps = wantsKernelStamps
         self.source = source?.withoutZone
         self.channels = channels
         self.rung = rung
@@ -58,7 +63,10 @@ public struct ProbeTransport: ~Copyable {
     /// Sends what the measurement has to send now, in batches, and tells it what became of each probe.
     ///
     /// Returns when nothing more is due or after `budget` probes, so that receiving gets its turn.
-    mutating func send<Subject: Measurement & ~Copyable>(for measurement: inout Subject, at now: Timestamp) {
+    /// Says whether probes go so fast that it pays to look for answers at once.
+    mutating func send<Subject: Measurement & ~Copyable>(
+        for measurement: inout Subject, at now: Timestamp
+    ) -> Bool {
         lookAtClocks(for: &measurement)
         var budget = Self.sendBudget
         while budget > 0, let transmit = measurement.nextTransmit(at: now) {
@@ -69,6 +77,10 @@ public struct ProbeTransport: ~Copyable {
         flush(for: &measurement, at: now)
         // Errors that were taken because they refused a send: nothing will wake the loop for them any more.
         deliver(to: &measurement)
+        justSent = Self.sendBudget - budget
+        guard justSent > 0 else { return false }
+        defer { lastSend = now }
+        return !wantsKernelStamps && now - lastSend < Self.rush
     }
 
     private mutating func enqueue<Subject: Measurement & ~Copyable>(
@@ -248,11 +260,22 @@ public struct ProbeTransport: ~Copyable {
     /// the answers.
     mutating func receive<Subject: Measurement & ~Copyable>(for measurement: inout Subject) {
         lookAtClocks(for: &measurement)
-        for channel in channels { receiveAnswers(on: channel) }
+        for channel in channels { _ = receiveAnswers(on: channel) }
         for channel in channels where channel.encapsulation != nil {
             receiveErrors(on: channel, for: &measurement)
         }
         deliver(to: &measurement)
+    }
+
+    /// Takes the answers that are here, of as many probes as just went, and says whether there were any. No time of sending is expected; an error that
+    /// waits in a socket's queue is taken as soon as it keeps the socket from receiving.
+    mutating func receiveAtOnce<Subject: Measurement & ~Copyable>(for measurement: inout Subject) -> Bool {
+        for channel in channels {
+            if receiveAnswers(on: channel, limit: justSent) { receiveErrors(on: channel, for: &measurement) }
+        }
+        guard !responses.isEmpty else { return false }
+        deliver(to: &measurement)
+        return true
     }
 
     private mutating func lookAtClocks<Subject: Measurement & ~Copyable>(for measurement: inout Subject) {
@@ -264,20 +287,24 @@ public struct ProbeTransport: ~Copyable {
         responses.removeAll(keepingCapacity: true)
     }
 
-    private mutating func receiveAnswers(on channel: Channel) {
-        if case .nothing = channel.incoming { return }
+    /// Returns whether an error was pending; its details are in the error queue.
+    private mutating func receiveAnswers(on channel: Channel, limit: Int = .max) -> Bool {
+        if case .nothing = channel.incoming { return false }
+        var wasPending = false
         for _ in 0..<Self.maximumReceives {
             let count: Int
             do throws(Errno) {
-                count = try incoming.receive(on: channel.socket)
+                count = try incoming.receive(on: channel.socket, limit: limit)
             } catch {
-                // A pending error, which is gone now; its details are in the error queue.
+                // It is gone now.
+                wasPending = true
                 continue
             }
             let now = Timestamp(nanoseconds: SystemClock.monotonic.now)
             for index in 0..<count { take(index, on: channel, at: now) }
-            if count < incoming.capacity { return }
+            if count < incoming.capacity || count >= limit { break }
         }
+        return wasPending
     }
 
     private mutating func take(_ index: Int, on channel: Channel, at now: Timestamp) {
@@ -405,6 +432,8 @@ public struct ProbeTransport: ~Copyable {
     private static let batch = 64
     private static let batchBytes = 1 << 18
     private static let sendBudget = 1_024
+    /// Probes that follow each other within this time are many.
+    private static let rush = TimeSpan.milliseconds(1)
     private static let longestPacket = 65_536 + 64
     /// IPv6 and TCP headers are the longest that go before a payload.
     private static let headerRoom = 64
