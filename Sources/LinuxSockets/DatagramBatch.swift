@@ -295,7 +295,10 @@ public struct ReceiveBatch: ~Copyable, @unchecked Sendable {
         let flags = Self.dontWait | (errorQueue ? Self.errorQueue : socket.type == .stream ? 0 : Self.tellRealLength)
         while true {
             // Every header has its buffers and their sizes, set by `init` and `prepare`.
-            let result = unsafe np_recvmmsg(socket.rawDescriptor, headers, UInt32(max(1, min(capacity, limit))), flags)
+            let result =
+                unsafe limit == 1
+                ? receiveOne(on: socket, flags)
+                : np_recvmmsg(socket.rawDescriptor, headers, UInt32(max(1, min(capacity, limit))), flags)
             if result >= 0 {
                 count = Int(result)
                 return count
@@ -304,6 +307,15 @@ public struct ReceiveBatch: ~Copyable, @unchecked Sendable {
             if failure == .wouldBlock { return 0 }
             guard failure == .interrupted else { throw failure }
         }
+    }
+
+    /// Takes one datagram by the call that copies its header once.
+    private func receiveOne(on socket: borrowing Socket, _ flags: Int32) -> Int32 {
+        // The first header is there: the capacity is at least one.
+        let length = unsafe recvmsg(socket.rawDescriptor, &headers[0].header, flags)
+        guard length >= 0 else { return -1 }
+        unsafe headers[0].length = UInt32(clamping: length)
+        return 1
     }
 
     /// The bytes of a datagram, cut at `slotSize`: of an error queue's entry the payload that it quotes.

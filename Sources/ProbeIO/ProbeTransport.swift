@@ -67,7 +67,8 @@ public struct ProbeTransport: ~Copyable {
     mutating func send<Subject: Measurement & ~Copyable>(
         for measurement: inout Subject, at now: Timestamp
     ) -> Bool {
-        lookAtClocks(for: &measurement)
+        // A step within a rush shows in a round trip that is longer than what the process saw, or negative.
+        if now - lastSend >= Self.rush || wantsKernelStamps { lookAtClocks(for: &measurement) }
         var budget = Self.sendBudget
         while budget > 0, let transmit = measurement.nextTransmit(at: now) {
             budget -= 1
@@ -317,7 +318,11 @@ public struct ProbeTransport: ~Copyable {
         let arrival = Arrival(
             source: source, hopLimit: control.hopLimit, trafficClass: control.trafficClass,
             stamp: stamp(control.kernelTimestamp), time: now)
-        count(match(index, on: channel, arrival))
+        guard let response = match(index, on: channel, arrival) else {
+            counters.foreign += 1
+            return
+        }
+        responses.append(response)
     }
 
     private borrowing func match(_ index: Int, on channel: Channel, _ arrival: Arrival) -> Response? {
@@ -329,14 +334,6 @@ public struct ProbeTransport: ~Copyable {
         case .segments: return channel.codec.matchSegment(bytes, arrival, latest: latest)
         case .datagrams: return channel.codec.matchDatagram(bytes, arrival, latest: latest)
         case .nothing: return nil
-        }
-    }
-
-    private mutating func count(_ response: Response?) {
-        if let response {
-            responses.append(response)
-        } else {
-            counters.foreign += 1
         }
     }
 
@@ -378,7 +375,11 @@ public struct ProbeTransport: ~Copyable {
         let arrival = Arrival(
             source: offender, hopLimit: control.hopLimit, trafficClass: control.trafficClass,
             stamp: stamp(control.kernelTimestamp), time: now)
-        count(matchError(index, queued, on: channel, arrival))
+        guard let response = matchError(index, queued, on: channel, arrival) else {
+            counters.foreign += 1
+            return
+        }
+        responses.append(response)
     }
 
     private borrowing func matchError(

@@ -248,8 +248,12 @@ public struct TransportSelection: ~Copyable {
         if case .nothing = channel.incoming {
         } else {
             try channel.socket.set(.receiveQueueOverflow, to: true)
-            try channel.socket.set(.receiveHopLimit, to: true)
-            try channel.socket.set(.receiveTrafficClass, to: true)
+            // Whole packets bring their header.
+            if case .ipv4Packets = channel.incoming {
+            } else {
+                try channel.socket.set(.receiveHopLimit, to: true)
+                try channel.socket.set(.receiveTrafficClass, to: true)
+            }
             try? channel.socket.set(.receiveBufferSize, to: receiveBuffer)
         }
         guard channel.encapsulation != nil, request.wantsKernelStamps else {
