@@ -49,6 +49,13 @@ final class Channel {
         self.codec = codec
     }
 
+    /// Whether answers come in here.
+    var receives: Bool { if case .nothing = incoming { false } else { true } }
+
+    /// Whether a loop has to wait for it: not for a socket that only holds a port, because an unconnected stream reports
+    /// its hang-up for ever.
+    var isWaitedFor: Bool { receives || encapsulation != nil }
+
     /// Since Linux 6.13 a send call may name the key of its timestamp; before, the kernel counts the calls.
     enum TimestampKeys {
         case explicit

@@ -178,6 +178,8 @@ public struct TransportSelection: ~Copyable {
         let identifiers =
             method == .icmpEcho
             ? IdentifierBlock(value: identity.identifier, mask: ~(identity.identifierCount - 1)) : nil
+        // Sorts out our own requests on loopback before they are copied for the filter.
+        try receiver.receiveOnly(answers(version))
         try receiver.attachDiscardingQueued(
             version == .v4
                 ? .icmp(identifiers, sourcePorts: ports) : .icmpv6(identifiers, sourcePorts: ports))
@@ -193,6 +195,24 @@ public struct TransportSelection: ~Copyable {
                 receiver, version, incoming: version == .v4 ? .ipv4Packets : .icmpMessages,
                 encapsulation: isSecondSender ? .icmpMessage : nil, codec: codec))
         return channels
+    }
+
+    /// What may come for a probe: errors and replies of any kind.
+    private static func answers(_ version: IPVersion) -> [ICMPType] {
+        switch version {
+        case .v4:
+            typealias Types = ICMPType.V4
+            return [
+                Types.echoReply, Types.timestampReply, Types.destinationUnreachable, Types.sourceQuench, Types.redirect,
+                Types.timeExceeded, Types.parameterProblem,
+            ]
+        case .v6:
+            typealias Types = ICMPType.V6
+            return [
+                Types.echoReply, Types.destinationUnreachable, Types.packetTooBig, Types.timeExceeded,
+                Types.parameterProblem,
+            ]
+        }
     }
 
     /// The socket with a local port, which the kernel chooses, and the source address or any.
@@ -265,8 +285,12 @@ public struct TransportSelection: ~Copyable {
         if case .nothing = channel.incoming {
         } else {
             try channel.socket.set(.receiveQueueOverflow, to: true)
-            try channel.socket.set(.receiveHopLimit, to: true)
-            try channel.socket.set(.receiveTrafficClass, to: true)
+            // Whole packets bring their header.
+            if case .ipv4Packets = channel.incoming {
+            } else {
+                try channel.socket.set(.receiveHopLimit, to: true)
+                try channel.socket.set(.receiveTrafficClass, to: true)
+            }
             try? channel.socket.set(.receiveBufferSize, to: receiveBuffer)
             if !settings.content.ipv4Options.isEmpty, channel.version == .v4, channel.incoming != .ipv4Packets {
                 try channel.socket.set(.receiveIPv4Options, to: true)
