@@ -22,15 +22,16 @@ extension Resolver {
     /// - Parameters:
     ///   - family: only addresses of this version.
     ///   - usable: versions that probes can be sent over; a name with addresses of others only is unknown.
+    ///   - zone: the interface of link-local addresses that name none, 0 to refuse those.
     public static func resolve(
-        hosts: [String], family: IPVersion?, usable: [IPVersion]
+        hosts: [String], family: IPVersion?, usable: [IPVersion], zone: UInt32 = 0
     ) throws(Errno) -> [ResolvedHost] {
         var resolved: [ResolvedHost] = []
         var named: [Int] = []
         for host in hosts {
             var answer: Result<[IPAddress], ResolveError>?
             do throws(ResolveError) {
-                if let address = try numericAddress(host, family: family) { answer = .success([address]) }
+                if let address = try numericAddress(host, family: family, zone: zone) { answer = .success([address]) }
             } catch {
                 answer = .failure(error)
             }
@@ -38,7 +39,8 @@ extension Resolver {
             let isNumeric = if case .success = answer { true } else { false }
             resolved.append(
                 ResolvedHost(
-                    name: host, address: address(of: host, answer, usable), isNumeric: isNumeric, family: family))
+                    name: host, address: address(of: host, answer, usable, zone), isNumeric: isNumeric,
+                    family: family))
         }
         // Addresses alone need no dictionary, whose first use costs more than all of the above.
         guard !named.isEmpty else { return resolved }
@@ -56,21 +58,24 @@ extension Resolver {
         }
         for index in named {
             let name = resolved[index].name
-            resolved[index].address = address(of: name, answers[name], usable)
+            resolved[index].address = address(of: name, answers[name], usable, zone)
         }
         return resolved
     }
 
     /// The first address that probes can be sent to.
     private static func address(
-        of host: String, _ answer: Result<[IPAddress], ResolveError>?, _ usable: [IPVersion]
+        of host: String, _ answer: Result<[IPAddress], ResolveError>?, _ usable: [IPVersion], _ zone: UInt32
     ) -> Result<IPAddress, ResolveError> {
         (answer ?? .failure(.unknownHost(name: host, reason: "no answer"))).flatMap { addresses in
             let addresses = addresses.filter { usable.contains($0.version) }
             if let address = addresses.first(where: { !$0.lacksZone }) {
                 return .success(address.replacingUnspecified)
             }
-            if let address = addresses.first { return .failure(.missingZone(name: address.description)) }
+            if let address = addresses.first {
+                return zone == 0
+                    ? .failure(.missingZone(name: address.description)) : .success(address.inZone(zone))
+            }
             return .failure(.unknownHost(name: host, reason: noUsableAddress))
         }
     }
@@ -80,28 +85,37 @@ extension Resolver {
     /// Both addresses of each host that has both, the IPv4 one first. Names are asked for side by side.
     ///
     /// A name without a usable address of one version is there once, and so is an address.
-    public static func resolveDual(hosts: [String], usable: [IPVersion]) throws(Errno) -> [ResolvedHost] {
+    public static func resolveDual(
+        hosts: [String], usable: [IPVersion], zone: UInt32 = 0
+    ) throws(Errno) -> [ResolvedHost] {
         var names: [String] = []
-        for host in hosts where !names.contains(host) {
-            if case .some(.none) = try? numericAddress(host) { names.append(host) }
-        }
+        for host in hosts where !names.contains(host) && isName(host) { names.append(host) }
         var answers: [String: Result<[IPAddress], ResolveError>] = [:]
         if !names.isEmpty { try ask(names, nil, into: &answers) }
         var resolved: [ResolvedHost] = []
         for host in hosts {
             guard let answer = answers[host] else {
-                resolved += try resolve(hosts: [host], family: nil, usable: usable)
+                resolved += try resolve(hosts: [host], family: nil, usable: usable, zone: zone)
                 continue
             }
             let both = [IPVersion.v4, .v6].compactMap { version -> ResolvedHost? in
-                let address = address(of: host, answer, usable.filter { $0 == version })
+                let address = address(of: host, answer, usable.filter { $0 == version }, zone)
                 guard case .success = address else { return nil }
                 return ResolvedHost(name: host, address: address, isNumeric: false, family: version)
             }
-            let none = ResolvedHost(name: host, address: address(of: host, answer, usable), isNumeric: false)
+            let none = ResolvedHost(name: host, address: address(of: host, answer, usable, zone), isNumeric: false)
             resolved += both.isEmpty ? [none] : both
         }
         return resolved
+    }
+
+    /// Whether it takes the name service to tell what the text stands for.
+    private static func isName(_ text: String) -> Bool {
+        do throws(ResolveError) {
+            return try numericAddress(text) == nil
+        } catch {
+            return false
+        }
     }
 
     /// The names of the interfaces that are zones of these addresses, by index; those that are gone are left out.

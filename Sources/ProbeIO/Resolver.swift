@@ -53,8 +53,10 @@ public enum Resolver {
     /// Besides the forms of `IPAddress` these are the short ones of inet_aton(3) (`127.1`) and zones by the name or the
     /// index of an interface (`fe80::1%eth0`). Throws for an address of the other version, for an unknown or a missing
     /// zone and for what can't be a name.
+    ///
+    /// - Parameter zone: the interface of a link-local address that names none, 0 to refuse it.
     public static func numericAddress(
-        _ text: String, family: IPVersion? = nil
+        _ text: String, family: IPVersion? = nil, zone: UInt32 = 0
     ) throws(ResolveError) -> IPAddress? {
         var missingZone: String?
         let parsed = IPAddress(text) { zone in
@@ -69,8 +71,9 @@ public enum Resolver {
             guard family == nil || address.version == family else {
                 throw .wrongVersion(name: text, wanted: address.version == .v4 ? .v6 : .v4)
             }
-            if address.lacksZone { throw .missingZone(name: text) }
-            return address
+            guard address.lacksZone else { return address }
+            guard zone != 0 else { throw .missingZone(name: text) }
+            return address.inZone(zone)
         }
         try checkName(text)
         return nil

@@ -85,6 +85,8 @@ struct Options: Sendable {
                 Example("swping -c 3 192.0.2.1", "Ask three times."),
                 Example("swping -i 0.2 -w 10 router.example 2001:db8::1", "Two hosts for ten seconds."),
                 Example("swping --udp --port 7 192.0.2.1", "Ask a UDP echo service."),
+                Example("swping --dual -c 20 www.example", "Compare IPv4 and IPv6."),
+                Example("swping --diagnose", "Tell which sockets work here and what would help."),
             ],
             seeAlso: ["swtrace(8)", "swecho(8)", "ping(8)", "icmp(7)"]),
         [scheduleSection, probeSection, meansSection, outputSection])

@@ -129,6 +129,41 @@ import Testing
         #expect(try Resolver.numericAddress("ff0e::1") == IPAddress("ff0e::1"))
     }
 
+    /// The interface that probes are bound to is the link.
+    @Test func theLinkMayBeGivenBeside() throws {
+        let index = try Interface.index(named: "lo")
+        let hosts = try Resolver.resolve(
+            hosts: ["fe80::1", "ff02::1", "fe80::1%lo", "::1"], family: nil, usable: [.v6], zone: index)
+        #expect(
+            try hosts.map { try $0.address.get() } == [
+                #require(IPAddress("fe80::1")).inZone(index), #require(IPAddress("ff02::1")).inZone(index),
+                #require(IPAddress("fe80::1")).inZone(index), .v6(.loopback),
+            ])
+    }
+
+    /// Whatever is typed in the place of a host is an address, maybe a name, or named as what it is.
+    @Test func noTextIsATrap() {
+        let pieces = [
+            "", ":", "::", "/", "//", "@", "[", "]", "%", "%25", ".", "..", "a", "f", "1", "256", "h.example", "fe80",
+            "lo", " ", "\t", "\u{0}", "\u{fc}", "?", "#", "xn--", "-",
+        ]
+        var state: UInt64 = 1
+        var names = 0
+        for _ in 0..<20_000 {
+            var text = ""
+            for _ in 0..<6 {
+                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                text += pieces[Int(state >> 33) % pieces.count]
+            }
+            do throws(ResolveError) {
+                if try Resolver.numericAddress(text) == nil { names += 1 }
+            } catch {
+                #expect(error.description.hasPrefix("'"), "\(text)")
+            }
+        }
+        #expect(names > 0)
+    }
+
     @Test func anAddressIsOneTargetOfTwoVersions() throws {
         let hosts = try Resolver.resolveDual(hosts: ["127.0.0.1", "::1", "a b"], usable: [.v4, .v6])
         #expect(hosts.map(\.name) == ["127.0.0.1", "::1", "a b"])
