@@ -377,7 +377,7 @@ struct SocketSettingsTests {
         let nothing = try WakeDescriptor()
         try loop.run(
             signals: signals, other: nothing, onEvent: { event, _ in take(event) }, onSignal: { _, _ in },
-            onOther: { _ in}, afterBatch: { true })
+            onOther: { _ in }, afterBatch: { true })
     }
 
     /// a - r - b, and ping sockets for everybody in a.
