@@ -12,6 +12,10 @@ public struct EchoRun: Hashable, Sendable {
     public var missed: UInt64
     /// Packets that this host received and dropped, because a socket's queue was full.
     public var droppedHere: UInt64
+    /// What it failed by; nil where no condition was set.
+    public var failures: [EchoFailure]?
+    /// Makes instants of the statistics' times, where they are wanted.
+    public var clock: WallClock?
 
     public init(
         elapsed: TimeSpan, time: Int64, unsolicited: UInt64 = 0, missed: UInt64 = 0, droppedHere: UInt64 = 0
@@ -41,6 +45,8 @@ struct EchoCounts {
     var lastSendFailure: SendFailure?
     /// Targets that answered in time.
     var answering: UInt64 = 0
+    var reorderingExtent: UInt32 = 0
+    var lateRoundTrips: ClosedRange<TimeSpan>?
 
     mutating func add(_ target: EchoStatistics) {
         transmitted += target.transmitted
@@ -57,6 +63,12 @@ struct EchoCounts {
         userTimed += target.userTimed
         lastSendFailure = target.lastSendFailure ?? lastSendFailure
         if target.received > 0 { answering += 1 }
+        reorderingExtent = max(reorderingExtent, target.reorderingExtent)
+        if let late = target.lateRoundTrips {
+            let range = lateRoundTrips ?? late
+            lateRoundTrips =
+                min(range.lowerBound, late.lowerBound)...max(range.upperBound, late.upperBound)
+        }
     }
 
     /// Nothing at all came back.
@@ -64,9 +76,25 @@ struct EchoCounts {
 }
 
 extension RoundTripStatistics {
-    /// Of the usual percentiles those that the sample can carry.
-    var carriedPercentiles: [(percent: Int, value: TimeSpan)] {
-        [50, 95, 99].compactMap { percent in percentile(Double(percent)).map { (percent, $0) } }
+    /// Of the usual percentiles those that the sample can carry; label as in `p99.9`.
+    var carriedPercentiles: [(label: String, value: TimeSpan)] { carried(percentile) }
+
+    /// The same of the delay above the smallest (RFC 5481 section 4.2).
+    var carriedDelayVariation: [(label: String, value: TimeSpan)] { carried(delayVariation) }
+
+    private func carried(_ value: (Double) -> TimeSpan?) -> [(label: String, value: TimeSpan)] {
+        [(50, "50"), (90, "90"), (95, "95"), (99, "99"), (99.9, "99.9")].compactMap { percent, label in
+            value(percent).map { (label, $0) }
+        }
+    }
+}
+
+extension DelayStatistics {
+    /// As those of round trips.
+    var carriedPercentiles: [(label: String, value: TimeSpan)] {
+        [(50, "50"), (95, "95"), (99, "99")].compactMap { percent, label in
+            percentile(percent).map { (label, $0) }
+        }
     }
 }
 

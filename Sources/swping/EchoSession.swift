@@ -43,6 +43,7 @@ final class EchoSession {
         configuration.method = method
         configuration.payloadLength = options.payloadLength
         configuration.hopLimit = options.hopLimit
+        configuration.summaryInterval = options.summaryInterval.map(TimeSpan.init(nanoseconds:))
         self.configuration = configuration
         let zones = Resolver.zoneNames(of: addresses).mapValues { SafeText(name: $0) }
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
@@ -101,13 +102,26 @@ final class EchoSession {
                 return output.flush()
             })
         let sweep = loop.measurement
-        let run = EchoRun(
-            elapsed: ProbeLoop<EchoSweep>.now - start, time: SystemClock.realtime.now,
+        let end = ProbeLoop<EchoSweep>.now
+        var run = EchoRun(
+            elapsed: end - start, time: SystemClock.realtime.now,
             unsolicited: sweep.unsolicited + loop.transport.counters.foreign, missed: sweep.missed,
             droppedHere: loop.transport.counters.droppedHere)
+        run.clock = WallClock(run.time, at: end)
+        let failures = EchoFailure.all(of: sweep.statistics, by: options.assertions)
+        if !options.assertions.isEmpty { run.failures = failures }
         report.appendSummary(sweep.statistics, run: run, to: &buffer)
         output.write(buffer.bytes)
-        return exitStatus(of: sweep.statistics)
+        if !options.isJSON, !failures.isEmpty { tell(failures, after: &output) }
+        return max(exitStatus(of: sweep.statistics), failures.isEmpty ? 0 : 1)
+    }
+
+    /// Says on standard error what the run failed by, behind the summary.
+    private func tell(_ failures: [EchoFailure], after output: inout OutputWriter) {
+        output.flush()
+        for failure in failures {
+            reportLine("failed: \(failure.reason) (\(text.targets[failure.target].name))", from: Tool.name)
+        }
     }
 
     private func take(_ event: EchoEvent) {
@@ -121,9 +135,13 @@ final class EchoSession {
             errors.write("\(Tool.name): ")
             errors.write(line.bytes)
             errors.flush()
-        } else if !options.isQuiet {
+        } else if !options.isQuiet || isInterval(event) {
             report.append(event, name: name(of: event), at: now, to: &buffer)
         }
+    }
+
+    private func isInterval(_ event: EchoEvent) -> Bool {
+        if case .interval = event { true } else { false }
     }
 
     private func name(of event: EchoEvent) -> SafeText? {
