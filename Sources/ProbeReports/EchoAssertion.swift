@@ -96,6 +96,11 @@ public struct EchoFailure: Hashable, Sendable {
     public var target: Int
     public var reason: String
 
+    public init(target: Int, reason: String) {
+        self.target = target
+        self.reason = reason
+    }
+
     /// All failures of a run, in the order of the targets.
     public static func all(of statistics: [EchoStatistics], by assertions: [EchoAssertion]) -> [EchoFailure] {
         guard !assertions.isEmpty else { return [] }

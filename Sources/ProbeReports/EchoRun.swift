@@ -18,13 +18,16 @@ public struct EchoRun: Hashable, Sendable {
     public var clock: WallClock?
 
     public init(
-        elapsed: TimeSpan, time: Int64, unsolicited: UInt64 = 0, missed: UInt64 = 0, droppedHere: UInt64 = 0
+        elapsed: TimeSpan, time: Int64, unsolicited: UInt64 = 0, missed: UInt64 = 0, droppedHere: UInt64 = 0,
+        failures: [EchoFailure]? = nil, clock: WallClock? = nil
     ) {
         self.elapsed = elapsed
         self.time = time
         self.unsolicited = unsolicited
         self.missed = missed
         self.droppedHere = droppedHere
+        self.failures = failures
+        self.clock = clock
     }
 }
 
