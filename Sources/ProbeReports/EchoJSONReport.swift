@@ -139,7 +139,7 @@ public struct EchoJSONReport: EchoReport {
         line.add(extensionsOf: error.detail, zones: zones)
     }
 
-    private func add(_ outage: EchoOutage, to line: inout JSONLine) {
+    func add(_ outage: EchoOutage, to line: inout JSONLine) {
         line.add("first_seq", outage.firstSequence)
         line.add("last_seq", outage.lastSequence)
         line.add("lost", outage.lost)
@@ -171,7 +171,7 @@ public struct EchoJSONReport: EchoReport {
     /// A `summary` line for each target, then one `total` line.
     public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
         var total = EchoCounts()
-        for (target, counts) in zip(targets, statistics) {
+        for (index, (target, counts)) in zip(targets, statistics).enumerated() {
             var sum = EchoCounts()
             sum.add(counts)
             total.add(counts)
@@ -179,6 +179,10 @@ public struct EchoJSONReport: EchoReport {
             add(sum, to: &line)
             line.add("user_timed", sum.userTimed)
             add(counts.roundTrips, to: &line)
+            add(detailOf: counts, to: &line)
+            if let failures = run.failures {
+                line.add("failed", texts: failures.filter { $0.target == index }.map(\.reason))
+            }
             line.add("elapsed_ns", run.elapsed.nanoseconds)
             line.finish()
             buffer.append(line)
@@ -232,7 +236,7 @@ public struct EchoJSONReport: EchoReport {
                 line.add("max_ns", trips.maximum.nanoseconds)
                 line.add("mdev_ns", TimeSpan(rounding: trips.deviation).nanoseconds)
                 if trips.count > 1 { line.add("jitter_ns", TimeSpan(rounding: trips.jitter).nanoseconds) }
-                for (percent, value) in trips.carriedPercentiles { line.add("p\(percent)_ns", value.nanoseconds) }
+                line.add(percentiles: trips.carriedPercentiles)
             })
     }
 

@@ -184,6 +184,14 @@ public struct EchoTextReport: EchoReport {
             append([trips.minimum, TimeSpan(rounding: trips.mean), trips.maximum], to: &buffer)
             buffer.append(" ms")
         }
+        for (count, label) in [
+            (interval.late, " late"), (interval.duplicates, " duplicates"), (interval.errors, " errors"),
+            (interval.unsent, " not sent"),
+        ] where count > 0 {
+            buffer.append(", ")
+            buffer.append(decimal: count)
+            buffer.append(label)
+        }
         buffer.append("\n")
     }
 
@@ -272,7 +280,7 @@ public struct EchoTextReport: EchoReport {
         buffer.append(")")
     }
 
-    private func append(sequence: UInt32, to buffer: inout ReportBuffer) {
+    func append(sequence: UInt32, to buffer: inout ReportBuffer) {
         switch method {
         case .icmpEcho: buffer.append("icmp_seq=")
         case .udp: buffer.append("udp_seq=")
@@ -330,6 +338,8 @@ public struct EchoTextReport: EchoReport {
             sum.add(counts)
             append(sum, run, to: &buffer)
             append(counts, sum, run, to: &buffer)
+            appendVariation(of: counts, to: &buffer)
+            appendLossRuns(of: counts, run, to: &buffer)
             appendOddities(
                 sum, targets.count == 1 ? run : EchoRun(elapsed: run.elapsed, sending: run.sending, time: run.time),
                 to: &buffer)
@@ -403,7 +413,7 @@ public struct EchoTextReport: EchoReport {
         if !percentiles.isEmpty {
             for (index, percentile) in percentiles.enumerated() {
                 buffer.append(index == 0 ? "p" : "/p")
-                buffer.append(decimal: percentile.percent)
+                buffer.append(percentile.label)
             }
             buffer.append(" = ")
             append(percentiles.map(\.value), to: &buffer)
@@ -433,7 +443,11 @@ public struct EchoTextReport: EchoReport {
     private func appendOddities(_ counts: EchoCounts, _ run: EchoRun, to buffer: inout ReportBuffer) {
         let failure = counts.lastSendFailure.map { " (\($0.errorNumber.name))" } ?? ""
         let oddities = [
-            (counts.late, "late"), (counts.wrongSource, "from a wrong source"), (counts.reordered, "reordered"),
+            (counts.late, "late" + lateText(counts.lateRoundTrips)), (counts.wrongSource, "from a wrong source"),
+            (
+                counts.reordered,
+                "reordered" + (counts.reorderingExtent > 0 ? " by up to \(counts.reorderingExtent)" : "")
+            ),
             (counts.unsent, "not sent" + failure), (counts.inFlight, "still in flight"),
             (counts.repeatedErrors, "repeated errors"),
             (run.missed, "missed slots"), (run.unsolicited, "unsolicited"), (run.droppedHere, "dropped here"),
@@ -450,7 +464,7 @@ public struct EchoTextReport: EchoReport {
     }
 
     /// Milliseconds between slashes.
-    private func append(_ spans: [TimeSpan], to buffer: inout ReportBuffer) {
+    func append(_ spans: [TimeSpan], to buffer: inout ReportBuffer) {
         for (index, span) in spans.enumerated() {
             if index > 0 { buffer.append("/") }
             buffer.append(milliseconds: span)

@@ -70,6 +70,7 @@ final class EchoSession {
         try options.schedule(&configuration)
         // Marks are lines of text; in other reports every event has its own.
         configuration.reportsSends = options.isFlood && !options.isJSON && !options.isQuiet
+        configuration.summaryInterval = options.summaryInterval.map(TimeSpan.init(nanoseconds:))
         self.configuration = configuration
         let zones = Self.zoneNames(of: addresses)
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
@@ -168,14 +169,24 @@ final class EchoSession {
         try waitForNames(until: end.nanoseconds + Self.patience)
         tellWaiting(since: Timestamp(nanoseconds: .max))
         let sweep = loop.measurement
-        let run = EchoRun(
-            elapsed: end - start, sending: sweep.lastTransmit - start,
-            time: SystemClock.realtime.now,
+        var run = EchoRun(
+            elapsed: end - start, sending: sweep.lastTransmit - start, time: SystemClock.realtime.now,
             unsolicited: sweep.unsolicited + loop.transport.counters.foreign, missed: sweep.missed,
             droppedHere: loop.transport.counters.droppedHere)
+        run.clock = WallClock(run.time, at: end)
+        let failures = EchoFailure.all(of: sweep.statistics, by: options.assertions)
+        if !options.assertions.isEmpty { run.failures = failures }
         report.appendSummary(sweep.statistics, run: run, to: &buffer)
         _ = write(&output)
-        return exitStatus(of: sweep.statistics)
+        if !options.isJSON { tell(failures) }
+        return max(exitStatus(of: sweep.statistics), failures.isEmpty ? 0 : 1)
+    }
+
+    /// Says on standard error what the run failed by, behind the summary.
+    private func tell(_ failures: [EchoFailure]) {
+        for failure in failures {
+            reportLine("failed: \(failure.reason) (\(text.targets[failure.target].name))", from: Tool.name)
+        }
     }
 
     private func take(_ event: EchoEvent) {

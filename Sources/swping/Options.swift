@@ -2,6 +2,7 @@ import CommandLineOptions
 import LinuxSockets
 import PacketFormats
 import ProbeIO
+import ProbeReports
 
 /// What the command line asks for.
 struct Options: Sendable {
@@ -55,6 +56,10 @@ struct Options: Sendable {
     var resolveInterval: Int64?
     var isDual = false
     var isDiagnosing = false
+    /// Of the intervals that are summed up besides the run.
+    var summaryInterval: Int64?
+    /// Any of them that holds makes the run fail.
+    var assertions: [EchoAssertion] = []
 
     static let maximumIPv4Payload = 65_507
     static let echoPort: UInt16 = 7
@@ -77,13 +82,18 @@ struct Options: Sendable {
             ],
             exitStatuses: [
                 Meaning("0", "Every host answered."),
-                Meaning("1", "Some host did not, or with -c and -w not often enough."),
+                Meaning(
+                    "1",
+                    "Some host did not, or with -c and -w not often enough, or a condition of --fail-if held."),
                 Meaning("2", "The command line, a name or the system was at fault."),
                 Meaning("141", "The reader of standard output has gone."),
             ],
             examples: [
                 Example("swping -c 3 192.0.2.1", "Ask three times."),
                 Example("swping -i 0.2 -w 10 router.example 2001:db8::1", "Two hosts for ten seconds."),
+                Example(
+                    "swping -q -c 100 -i 0.1 --fail-if 'loss>1%' --fail-if 'p99>20ms' 192.0.2.1",
+                    "Check a promise."),
                 Example("swping --udp --port 7 192.0.2.1", "Ask a UDP echo service."),
                 Example("swping --dual -c 20 www.example", "Compare IPv4 and IPv6."),
                 Example("swping --diagnose", "Tell which sockets work here and what would help."),
