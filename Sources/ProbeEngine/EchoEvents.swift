@@ -29,6 +29,8 @@ public struct EchoReply: Hashable, Sendable {
         case portUnreachable
         /// The port that was asked sent other bytes.
         case datagram
+        /// An ICMP timestamp reply.
+        case timestamp
     }
 
     public var target: Int
@@ -45,6 +47,8 @@ public struct EchoReply: Hashable, Sendable {
     public var clock: Stamp.Clock
     /// When this process read it.
     public var arrival: Timestamp
+    /// Of a timestamp reply, in time or late.
+    public var timestamps: RemoteTimestamps?
 }
 
 /// An ICMP error for a probe.

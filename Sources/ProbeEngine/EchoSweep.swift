@@ -22,6 +22,8 @@ public struct EchoSweep: Measurement, Sendable {
         public var dontFragment = false
         /// Wait for the kernel's send stamps before a reply is reported.
         public var wantsKernelStamps = true
+        /// The real-time clock less the monotonic one in nanoseconds: makes the time of day of a timestamp request.
+        public var wallClockOffset: Int64 = 0
 
         public init(targets: [IPAddress]) { self.targets = targets }
     }
@@ -33,6 +35,8 @@ public struct EchoSweep: Measurement, Sendable {
     public private(set) var unsolicited: UInt64 = 0
     /// Probes that were due while this process did not run, and were left out instead of sent in a burst.
     public private(set) var missed: UInt64 = 0
+    /// The clock of each target as its timestamp replies tell it; empty with other probes.
+    public private(set) var clocks: [ClockFit] = []
     /// When the first probe was due.
     public let start: Timestamp
 
@@ -63,6 +67,8 @@ public struct EchoSweep: Measurement, Sendable {
     private var outstanding = 0
     private var lastExpired: (id: ProbeID, target: Int, sentAt: Timestamp)?
     private var isOver = false
+    /// As the latest stamp of sending says it.
+    private var wallClockOffset: Int64 = 0
 
     /// - Parameters:
     ///   - start: when the first probe is due.
@@ -77,6 +83,10 @@ public struct EchoSweep: Measurement, Sendable {
         inFlight = InFlightTable(maximumCapacity: tableCapacity)
         stagger = min(
             TimeSpan(nanoseconds: configuration.interval.nanoseconds / Int64(max(1, count))), Self.maximumStagger)
+        if configuration.method == .icmpTimestamp {
+            clocks = Array(repeating: ClockFit(), count: count)
+            wallClockOffset = configuration.wallClockOffset
+        }
         if case .udp = configuration.method { newest = Array(repeating: ProbeID(rawValue: 0), count: count) }
         isOver = count == 0 || configuration.count == 0
     }
@@ -90,7 +100,7 @@ public struct EchoSweep: Measurement, Sendable {
             _ = retries.next()
             refused[waiting.id]?.isWaiting = false
             inFlight[waiting.id]?.sentAt = now
-            return Transmit(id: waiting.id, probe: probe(to: Int(target)))
+            return transmit(waiting.id, to: Int(target), at: now)
         }
         guard !isDoneSending, !inFlight.isFull, due <= now else { return nil }
         if configuration.interval > .zero {
@@ -109,7 +119,16 @@ public struct EchoSweep: Measurement, Sendable {
             nextTarget = 0
             round += 1
         }
-        return Transmit(id: id, probe: probe(to: target))
+        return transmit(id, to: target, at: now)
+    }
+
+    private mutating func transmit(_ id: ProbeID, to target: Int, at now: Timestamp) -> Transmit {
+        var transmit = Transmit(id: id, probe: probe(to: target))
+        if configuration.method == .icmpTimestamp {
+            transmit.probe.originate = InternetTimestamp(nanoseconds: now.nanoseconds &+ wallClockOffset)
+            inFlight[id]?.originate = transmit.probe.originate
+        }
+        return transmit
     }
 
     private func probe(to target: Int) -> Probe {
@@ -135,6 +154,7 @@ public struct EchoSweep: Measurement, Sendable {
         record.take(stamp)
         if record.state == .pending {
             record.state = .outstanding
+            if !clocks.isEmpty { wallClockOffset = stamp.nanoseconds &- record.sentAt.nanoseconds }
             pending -= 1
             outstanding += 1
             statistics[Int(record.subject)].transmitted += 1
@@ -225,8 +245,45 @@ public struct EchoSweep: Measurement, Sendable {
                 concludeError(response, id, record, type: type, code: code, info: info)
             }
         case .echoReply: concludeReply(response, .echo, id, record)
+        case .timestampReply(let originate, _, _): concludeTimestampReply(response, originate, id, record)
         case .datagram, .tcp: concludeReply(response, .datagram, id, record)
         }
+    }
+
+    /// The time that we sent is all that vouches for a timestamp reply beside its numbers.
+    private mutating func concludeTimestampReply(
+        _ response: Response, _ originate: InternetTimestamp, _ id: ProbeID, _ record: InFlightRecord
+    ) {
+        var response = response
+        let difference = originate.rawValue ^ record.originate.rawValue
+        if response.integrity == .intact, response.byteCount >= ICMPTimestampMessage.length, difference != 0 {
+            guard difference.nonzeroBitCount <= Self.toleratedBits else {
+                unsolicited += 1
+                return
+            }
+            let offset = difference.leadingZeroBitCount / 8
+            let shift = UInt32(24 - 8 * offset)
+            response.integrity = .wrongOctet(
+                offset: offset, expected: UInt8(truncatingIfNeeded: record.originate.rawValue >> shift),
+                found: UInt8(truncatingIfNeeded: originate.rawValue >> shift))
+        }
+        concludeReply(response, .timestamp, id, record)
+    }
+
+    /// What the reply says of the remote clock; what nobody may trust does not teach the fit.
+    private mutating func remoteTimestamps(
+        _ response: Response, _ target: Int, _ disposition: EchoReply.Disposition, _ record: InFlightRecord,
+        _ clock: Stamp.Clock
+    ) -> RemoteTimestamps? {
+        guard case .timestampReply(_, let receive, let transmit) = response.kind,
+            disposition == .inTime || disposition == .late
+        else { return nil }
+        var sample: ClockSample?
+        if clock == .kernel {
+            sample = ClockSample(
+                sent: record.stamp.nanoseconds, received: response.stamp.nanoseconds, epoch: response.stamp.epoch)
+        }
+        return clocks[target].take(sample, receive: receive, transmit: transmit)
     }
 
     private mutating func concludeReply(
@@ -237,7 +294,7 @@ public struct EchoSweep: Measurement, Sendable {
         let (roundTrip, clock) = RoundTrip.of(sentAt: record.sentAt, record.stamp, response)
         var integrity = response.integrity
         let expected = configuration.payloadLength + ICMPHeader.length
-        if kind == .echo, integrity == .intact, response.byteCount != expected {
+        if kind == .echo || kind == .timestamp, integrity == .intact, response.byteCount != expected {
             integrity = .wrongLength(
                 sent: configuration.payloadLength, received: response.byteCount - ICMPHeader.length)
         }
@@ -271,12 +328,14 @@ public struct EchoSweep: Measurement, Sendable {
             }
         }
         settle(id, as: state)
+        let timestamps = remoteTimestamps(response, target, disposition, record, clock)
         events.append(
             .reply(
                 EchoReply(
                     target: target, sequence: record.sequence, kind: kind, disposition: disposition,
                     responder: response.responder, hopLimit: response.hopLimit, trafficClass: response.trafficClass,
-                    byteCount: response.byteCount, roundTrip: roundTrip, clock: clock, arrival: response.arrival)))
+                    byteCount: response.byteCount, roundTrip: roundTrip, clock: clock, arrival: response.arrival,
+                    timestamps: timestamps)))
     }
 
     private mutating func countInTime(
@@ -419,6 +478,8 @@ public struct EchoSweep: Measurement, Sendable {
     private static let retryPause = TimeSpan.milliseconds(1)
     /// A queue that stays full for so long counts as a failure.
     private static let retryLimit = TimeSpan.milliseconds(500)
+    /// A timestamp reply with more wrong bits than this in its originate time is none of ours.
+    private static let toleratedBits = 3
     private static let stampPatience = TimeSpan.milliseconds(1)
 }
 

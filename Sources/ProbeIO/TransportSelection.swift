@@ -86,7 +86,8 @@ public struct TransportSelection: ~Copyable {
             switch request.method {
             case .icmpEcho: request.fallback == nil ? [.raw, .ping] : [.raw, .ping, .udp]
             case .udp: [.raw, .udp]
-            case .tcpSYN: [.raw]
+            // Ping sockets send nothing but echo requests.
+            case .tcpSYN, .icmpTimestamp: [.raw]
             }
         return rungs.filter { $0 >= request.highestRung }
     }
@@ -119,7 +120,7 @@ public struct TransportSelection: ~Copyable {
         // The ICMP socket comes first: whether it is allowed decides about the rung.
         let receiver = try Socket(family: family(version), type: .raw, protocol: version == .v4 ? .icmp : .icmpv6)
         switch method {
-        case .icmpEcho: break
+        case .icmpEcho, .icmpTimestamp: break
         case .udp:
             // Reserves the port, and receives what the service there answers.
             let socket = try bound(Socket(family: family(version), type: .datagram), version, source)
@@ -147,7 +148,7 @@ public struct TransportSelection: ~Copyable {
             identity.sourcePorts.isEmpty
             ? nil : identity.sourcePorts.lowerBound...identity.sourcePorts.upperBound - 1
         let identifiers =
-            method == .icmpEcho
+            method == .icmpEcho || method == .icmpTimestamp
             ? IdentifierBlock(value: identity.identifier, mask: ~(identity.identifierCount - 1)) : nil
         try receiver.attachDiscardingQueued(
             version == .v4

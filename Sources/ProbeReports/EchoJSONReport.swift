@@ -185,6 +185,7 @@ extension EchoReply.Kind {
         case .echo: "echo"
         case .portUnreachable: "port_unreachable"
         case .datagram: "datagram"
+        case .timestamp: "timestamp"
         }
     }
 }

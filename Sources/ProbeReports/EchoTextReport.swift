@@ -33,6 +33,7 @@ public struct EchoTextReport: EchoReport {
             buffer.append(") ")
             switch method {
             case .icmpEcho: break
+            case .icmpTimestamp: buffer.append("ICMP timestamp, ")
             case .udp(let port): appendPort("UDP", port, to: &buffer)
             case .tcpSYN(let port): appendPort("TCP", port, to: &buffer)
             }
@@ -57,7 +58,7 @@ public struct EchoTextReport: EchoReport {
     /// Octets in front of the payload; a SYN carries the option of a maximum segment size.
     private var headerLengthV4: Int {
         switch method {
-        case .icmpEcho: IPv4Header.minimumLength + ICMPHeader.length
+        case .icmpEcho, .icmpTimestamp: IPv4Header.minimumLength + ICMPHeader.length
         case .udp: IPv4Header.minimumLength + UDPHeader.length
         case .tcpSYN: IPv4Header.minimumLength + TCPHeader.minimumLength + 4
         }
@@ -92,7 +93,7 @@ public struct EchoTextReport: EchoReport {
 
     private func append(_ reply: EchoReply, _ name: SafeText?, to buffer: inout ReportBuffer) {
         switch reply.kind {
-        case .echo:
+        case .echo, .timestamp:
             buffer.append(decimal: reply.byteCount)
             buffer.append(" bytes from ")
         case .portUnreachable: buffer.append("port unreachable from ")
@@ -151,7 +152,7 @@ public struct EchoTextReport: EchoReport {
 
     private func append(sequence: UInt32, to buffer: inout ReportBuffer) {
         switch method {
-        case .icmpEcho: buffer.append("icmp_seq=")
+        case .icmpEcho, .icmpTimestamp: buffer.append("icmp_seq=")
         case .udp: buffer.append("udp_seq=")
         case .tcpSYN: buffer.append("tcp_seq=")
         }

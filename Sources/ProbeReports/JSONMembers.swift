@@ -107,7 +107,7 @@ extension ProbeMethod {
     /// As it stands in every line.
     var word: String {
         switch self {
-        case .icmpEcho: "icmp"
+        case .icmpEcho, .icmpTimestamp: "icmp"
         case .udp: "udp"
         case .tcpSYN: "tcp"
         }
@@ -116,7 +116,7 @@ extension ProbeMethod {
     /// Nil where the protocol has no ports.
     var port: UInt16? {
         switch self {
-        case .icmpEcho: nil
+        case .icmpEcho, .icmpTimestamp: nil
         case .udp(let port), .tcpSYN(let port): port
         }
     }
