@@ -88,7 +88,7 @@ public struct ClockFit: Sendable {
 
     /// What is known now; nil before the first reply that says anything.
     public var estimate: ClockEstimate? {
-        guard line.samples > 0 || forms.nonStandard > 0 else { return nil }
+        guard max(forms.standard, forms.littleEndian, forms.nonStandard) > 0 else { return nil }
         return ClockEstimate(form: form, restarts: restarts, tick: tick, fit: line.fit(tick: tick.nanoseconds))
     }
 

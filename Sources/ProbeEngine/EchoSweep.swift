@@ -74,6 +74,10 @@ public struct EchoSweep: Measurement, Sendable {
     ///   - start: when the first probe is due.
     ///   - tableCapacity: how many probes are remembered at most, a power of two.
     public init(_ configuration: Configuration, start: Timestamp, tableCapacity: Int = 1 << 20) {
+        var configuration = configuration
+        if configuration.method == .icmpTimestamp {
+            configuration.payloadLength = ICMPTimestampMessage.length - ICMPHeader.length
+        }
         self.configuration = configuration
         self.start = start
         origin = start

@@ -79,6 +79,7 @@ public struct EchoJSONReport: EchoReport {
         line.add("traffic_class", optional: reply.trafficClass)
         line.add("rtt_ns", reply.roundTrip.nanoseconds)
         line.add("clock", reply.clock.word)
+        if let timestamps = reply.timestamps { line.add(timestamps) }
         guard case .corrupted(let integrity) = reply.disposition else { return }
         switch integrity {
         case .intact, .wrongChecksum: line.add("fault", "checksum")
@@ -109,13 +110,14 @@ public struct EchoJSONReport: EchoReport {
     /// A `summary` line for each target, then one `total` line.
     public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
         var total = EchoCounts()
-        for (target, counts) in zip(targets, statistics) {
+        for (index, (target, counts)) in zip(targets, statistics).enumerated() {
             var sum = EchoCounts()
             sum.add(counts)
             total.add(counts)
             var line = line("summary", target, run.time)
             add(sum, to: &line)
             add(counts.roundTrips, sum, to: &line)
+            if index < run.clocks.count { line.add(run.clocks[index]) }
             line.add("elapsed_ns", run.elapsed.nanoseconds)
             line.finish()
             buffer.append(line)

@@ -12,6 +12,8 @@ public struct EchoRun: Hashable, Sendable {
     public var missed: UInt64
     /// Packets that this host received and dropped, because a socket's queue was full.
     public var droppedHere: UInt64
+    /// Of each target with ICMP timestamp probes, nil where it answered none; empty with other probes.
+    public var clocks: [ClockEstimate?] = []
 
     public init(
         elapsed: TimeSpan, time: Int64, unsolicited: UInt64 = 0, missed: UInt64 = 0, droppedHere: UInt64 = 0

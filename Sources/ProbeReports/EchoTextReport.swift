@@ -111,6 +111,7 @@ public struct EchoTextReport: EchoReport {
         buffer.append(" time=")
         buffer.append(shortMilliseconds: reply.roundTrip)
         buffer.append(" ms")
+        if let timestamps = reply.timestamps { buffer.append(timestamps) }
         append(reply.disposition, to: &buffer)
         buffer.append("\n")
     }
@@ -195,7 +196,7 @@ public struct EchoTextReport: EchoReport {
 
     /// The statistics of each target in their order, then, of several, the total.
     public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
-        for (target, counts) in zip(targets, statistics) {
+        for (index, (target, counts)) in zip(targets, statistics).enumerated() {
             buffer.append("\n--- ")
             buffer.append(target.name)
             buffer.append(" ping statistics ---\n")
@@ -203,9 +204,13 @@ public struct EchoTextReport: EchoReport {
             sum.add(counts)
             append(sum, run, to: &buffer)
             append(counts.roundTrips, sum, to: &buffer)
+            if index < run.clocks.count, let clock = run.clocks[index] { buffer.append(clock) }
             appendOddities(sum, targets.count == 1 ? run : EchoRun(elapsed: run.elapsed, time: run.time), to: &buffer)
             if case .udp = method, sum.transmitted > 0, sum.isSilent {
                 buffer.append("no answer; a firewall may drop UDP\n")
+            }
+            if method == .icmpTimestamp, sum.transmitted > 0, sum.isSilent {
+                buffer.append("no answer; many hosts and firewalls ignore ICMP timestamp requests\n")
             }
         }
         guard targets.count > 1 else { return }

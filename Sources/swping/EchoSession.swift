@@ -43,9 +43,16 @@ final class EchoSession {
         configuration.method = method
         configuration.payloadLength = options.payloadLength
         configuration.hopLimit = options.hopLimit
+        if method == .icmpTimestamp {
+            configuration.payloadLength = ICMPTimestampMessage.length - ICMPHeader.length
+            if options.interval >= 10_000_000, options.interval % 1_000_000 == 0 {
+                configuration.interval = configuration.interval + Self.goldenMillisecond
+            }
+            configuration.wallClockOffset = SystemClock.realtime.now - ProbeLoop<EchoSweep>.now.nanoseconds
+        }
         self.configuration = configuration
         let zones = Resolver.zoneNames(of: addresses).mapValues { SafeText(name: $0) }
-        var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
+        var text = EchoTextReport(targets: reported, method: method, payloadLength: configuration.payloadLength)
         text.reportsTimeouts = options.isVerbose
         text.zones = zones
         self.text = text
@@ -101,10 +108,11 @@ final class EchoSession {
                 return output.flush()
             })
         let sweep = loop.measurement
-        let run = EchoRun(
+        var run = EchoRun(
             elapsed: ProbeLoop<EchoSweep>.now - start, time: SystemClock.realtime.now,
             unsolicited: sweep.unsolicited + loop.transport.counters.foreign, missed: sweep.missed,
             droppedHere: loop.transport.counters.droppedHere)
+        run.clocks = sweep.clocks.map(\.estimate)
         report.appendSummary(sweep.statistics, run: run, to: &buffer)
         output.write(buffer.bytes)
         return exitStatus(of: sweep.statistics)
@@ -154,4 +162,7 @@ final class EchoSession {
         let needed = options.deadline == nil ? 1 : options.count ?? 1
         return statistics.allSatisfy { $0.received >= needed } ? 0 : 1
     }
+
+    /// The golden section of a millisecond: probes that far out of step fill the gaps in it evenly.
+    private static let goldenMillisecond = TimeSpan(nanoseconds: 618_034)
 }

@@ -21,6 +21,8 @@ struct Options: Sendable {
     var port: UInt16?
     var highestRung = Rung.raw
 
+    var wantsTimestamps = false
+
     static let maximumIPv4Payload = 65_507
     static let echoPort: UInt16 = 7
     /// The first port of traceroute, where hardly anybody listens.

@@ -29,6 +29,7 @@ struct Tool {
             throw ToolFailure(error.message, speaker: error.tool)
         }
         try check(options, hosts)
+        if options.wantsTimestamps { options.version = .v4 }
 
         let selection = try TransportSelection.openAndDropRights(request(options, hosts))
         let notice = selection.notice(program: name)
@@ -58,11 +59,27 @@ struct Tool {
         if options.wantsICMP, options.highestRung == .udp {
             throw ToolFailure("options --icmp and --rung udp exclude each other (see swping --help)")
         }
+        if options.wantsTimestamps { try checkTimestamps(options, hosts) }
         if getuid() != 0, options.interval < 2_000_000 {
             throw ToolFailure("option -i: less than 0.002 seconds is only for root")
         }
         guard hosts.count <= maximumHosts else {
             throw ToolFailure("\(hosts.count) hosts are too many: at most \(maximumHosts) at once")
+        }
+    }
+
+    /// What can't be had together with ICMP timestamps.
+    private static func checkTimestamps(_ options: Options, _ hosts: [String]) throws(ToolFailure) {
+        let excluded = [
+            (options.wantsUDP, "--udp"), (options.version == .v6, "-6"), (options.port != nil, "--port"),
+            (options.highestRung != .raw, "--rung \(options.highestRung)"),
+            (options.payloadLength != Options().payloadLength, "-s"),
+        ]
+        for (isGiven, option) in excluded where isGiven {
+            throw ToolFailure("options --icmp-timestamp and \(option) exclude each other (see swping --help)")
+        }
+        for host in hosts where (try? Resolver.numericAddress(host))?.version == .v6 {
+            throw ToolFailure("option --icmp-timestamp: ICMP has timestamps over IPv4 only, not to \(SafeText(host))")
         }
     }
 
@@ -74,6 +91,12 @@ struct Tool {
         request.highestRung = options.wantsUDP ? .udp : options.highestRung
         if !options.wantsUDP, !options.wantsICMP {
             request.fallback = .udp(destinationPort: options.port ?? Options.fallbackPort)
+        }
+        if options.wantsTimestamps {
+            request.method = .icmpTimestamp
+            request.versions = [.v4]
+            request.fallback = nil
+            return request
         }
         request.versions = options.version.map { [$0] } ?? versions(of: hosts)
         return request
