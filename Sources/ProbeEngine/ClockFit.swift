@@ -59,8 +59,14 @@ public struct ClockFit: Sendable {
     /// How often no line explained all replies, because a clock was set or did not run evenly; each time a new line
     /// began.
     public private(set) var restarts: UInt64 = 0
-    /// How long the remote clock stands still between two ticks: a millisecond, unless that explains nothing.
-    public private(set) var tick = TimeSpan.milliseconds(1)
+    /// How long the remote clock is taken to stand still between two ticks: a millisecond, unless its times have a
+    /// coarser grain or a millisecond explains nothing.
+    public var tick: TimeSpan {
+        let isSeen = seen.count >= Self.fewTimes
+        return TimeSpan(nanoseconds: max(shortestTick, isSeen ? seen.grain : Self.millisecond))
+    }
+    private var shortestTick = Self.millisecond
+    private var seen = RemoteTimes()
 
     private var line = Line()
     /// Replies of each form: standard, little-endian, other.
@@ -101,7 +107,7 @@ public struct ClockFit: Sendable {
             while longer < Self.longestTick {
                 longer *= 2
                 guard line.slopes(longer) == nil else {
-                    tick = TimeSpan(nanoseconds: longer)
+                    shortestTick = longer
                     return
                 }
             }
@@ -154,7 +160,7 @@ public struct ClockFit: Sendable {
         var floor: Int64
     }
 
-    private func bounds(
+    private mutating func bounds(
         of sample: ClockSample, _ receive: InternetTimestamp, _ transmit: InternetTimestamp
     ) -> Bounds {
         let (receive, transmit) =
@@ -163,6 +169,7 @@ public struct ClockFit: Sendable {
         let stay = Self.wrapped((Int64(transmit.rawValue) - Int64(receive.rawValue)) * Self.millisecond)
         // Of the days that the time of day may belong to the one in which the offset changed least.
         let last = line.lastCeiling ?? 0
+        seen.add(arrival)
         let ceiling = last + Self.wrapped(arrival - Self.remainder(sample.sent, Self.day) - last)
         return Bounds(
             sent: sample.sent, received: sample.received, ceiling: ceiling,
@@ -181,6 +188,8 @@ public struct ClockFit: Sendable {
 
     private static let millisecond: Int64 = 1_000_000
     private static let day: Int64 = 86_400_000_000_000
+    /// So many times show no grain that is not there, but by a chance of one in eight of twice a millisecond.
+    private static let fewTimes = 4
     private static let longestTick: Int64 = 64_000_000
     /// Replies within which a clock with long ticks gives itself away.
     private static let shortLine: UInt64 = 64
@@ -244,14 +253,40 @@ public struct DelaySpread: Hashable, Sendable {
     }
 
     /// A value's distance from the minimum: what queues added (PDV of RFC 5481). It needs no synchronised clocks.
-    public func variation(_ value: TimeSpan) -> TimeSpan { value - minimum }
+    public func variation(_ value: TimeSpan) -> TimeSpan {
+        TimeSpan(nanoseconds: value.nanoseconds - minimum.nanoseconds)
+    }
 }
 
-extension TimeSpan {
-    @inlinable
-    static func - (left: TimeSpan, right: TimeSpan) -> TimeSpan {
-        TimeSpan(nanoseconds: left.nanoseconds &- right.nanoseconds)
+/// The times that a remote clock told, and the ticks that all of them may be ticks of.
+private struct RemoteTimes: Sendable {
+    private(set) var count = 0
+    private var first: Int64 = 0
+    /// A bit for each of the grains that no time has contradicted.
+    private var possible: UInt16 = (1 << UInt16(grains.count)) - 1
+
+    /// Times lie whole ticks apart, cut to milliseconds.
+    mutating func add(_ time: Int64) {
+        if count == 0 { first = time }
+        count = min(count + 1, 1 << 30)
+        guard possible != 0 else { return }
+        for (index, grain) in Self.grains.enumerated() where possible >> UInt16(index) & 1 == 1 {
+            let rest = abs(time - first) % grain
+            if min(rest, grain - rest) >= 1_000_000 { possible &= ~(1 << UInt16(index)) }
+        }
     }
+
+    /// The coarsest that is possible, in nanoseconds.
+    var grain: Int64 {
+        guard possible != 0 else { return 1_000_000 }
+        return Self.grains[15 - possible.leadingZeroBitCount]
+    }
+
+    /// Of the timers that clocks run on, from 500 ticks a second to one; 18.2 is that of the first PC.
+    private static let grains: [Int64] = [
+        2_000_000, 3_333_333, 4_000_000, 5_000_000, 7_812_500, 8_333_333, 10_000_000, 15_625_000, 16_666_667,
+        20_000_000, 50_000_000, 54_925_493, 100_000_000, 1_000_000_000,
+    ]
 }
 
 /// All straight lines between the bounds: x is our time, y the offset, both in nanoseconds from the first sample.

@@ -258,18 +258,10 @@ public struct EchoSweep: Measurement, Sendable {
     private mutating func concludeTimestampReply(
         _ response: Response, _ originate: InternetTimestamp, _ id: ProbeID, _ record: InFlightRecord
     ) {
-        var response = response
-        let difference = originate.rawValue ^ record.originate.rawValue
-        if response.integrity == .intact, response.byteCount >= ICMPTimestampMessage.length, difference != 0 {
-            guard difference.nonzeroBitCount <= Self.toleratedBits else {
-                unsolicited += 1
-                return
-            }
-            let offset = difference.leadingZeroBitCount / 8
-            let shift = UInt32(24 - 8 * offset)
-            response.integrity = .wrongOctet(
-                offset: offset, expected: UInt8(truncatingIfNeeded: record.originate.rawValue >> shift),
-                found: UInt8(truncatingIfNeeded: originate.rawValue >> shift))
+        let isWhole = response.integrity == .intact && response.byteCount >= ICMPTimestampMessage.length
+        guard !isWhole || originate == record.originate else {
+            unsolicited += 1
+            return
         }
         concludeReply(response, .timestamp, id, record)
     }
@@ -482,8 +474,6 @@ public struct EchoSweep: Measurement, Sendable {
     private static let retryPause = TimeSpan.milliseconds(1)
     /// A queue that stays full for so long counts as a failure.
     private static let retryLimit = TimeSpan.milliseconds(500)
-    /// A timestamp reply with more wrong bits than this in its originate time is none of ours.
-    private static let toleratedBits = 3
     private static let stampPatience = TimeSpan.milliseconds(1)
 }
 
