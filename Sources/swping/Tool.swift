@@ -31,7 +31,7 @@ struct Tool {
         try check(options, hosts)
         if options.wantsTimestamps { options.version = .v4 }
 
-        let selection = try TransportSelection.openAndDropRights(request(options, hosts))
+        let selection = try open(request(options, hosts), options)
         let notice = selection.notice(program: name)
         let rung = selection.transport.rung
         let method = selection.transport.method
@@ -80,6 +80,17 @@ struct Tool {
         }
         for host in hosts where (try? Resolver.numericAddress(host))?.version == .v6 {
             throw ToolFailure("option --icmp-timestamp: ICMP has timestamps over IPv4 only, not to \(SafeText(host))")
+        }
+    }
+
+    private static func open(
+        _ request: TransportRequest, _ options: Options
+    ) throws(ToolFailure) -> TransportSelection {
+        do throws(ToolFailure) {
+            return try TransportSelection.openAndDropRights(request)
+        } catch {
+            guard options.wantsTimestamps else { throw error }
+            throw ToolFailure("option --icmp-timestamp: needs raw sockets; \(error.line)")
         }
     }
 

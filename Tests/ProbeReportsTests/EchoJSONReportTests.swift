@@ -26,6 +26,8 @@ let everyEchoEvent: [EchoEvent] =
         .corrupted(.wrongLength(sent: 56, received: 48)), .corrupted(.wrongLength(sent: 4, received: -8)),
     ].map { reply($0) } + [
         reply(kind: .portUnreachable), reply(kind: .datagram, hopLimit: nil, clock: .user),
+        timestampReply(.standard, delays: true), timestampReply(.littleEndian, delays: false),
+        timestampReply(.nonStandard, delays: false),
         .timeout(target: 0, sequence: 2),
         .unsent(target: 0, sequence: .max, failure: .failed(code: 101, name: "ENETUNREACH")),
         .unsent(target: 0, sequence: 1, failure: .retryLater),
@@ -247,6 +249,15 @@ let everyEchoEvent: [EchoEvent] =
                 text += written {
                     report.appendSummary(
                         report.targets.map { _ in counts }, run: EchoRun(elapsed: .seconds(1), time: .max), to: &$0)
+                }
+            }
+            for clock in [
+                nil, clockEstimate(samples: 1), clockEstimate(samples: 60), clockEstimate(form: .nonStandard),
+            ] {
+                var run = EchoRun(elapsed: .seconds(1), time: .max)
+                run.clocks = report.targets.map { _ in clock }
+                text += written {
+                    report.appendSummary(report.targets.map { _ in statistics([1]) }, run: run, to: &$0)
                 }
             }
         }
