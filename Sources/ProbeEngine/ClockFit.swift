@@ -220,6 +220,10 @@ public struct ClockEstimate: Hashable, Sendable {
         public var backward: DelaySpread
         /// How far off any one-way delay may be, because nobody knows how the way there differs from the way back.
         public var uncertainty: TimeSpan
+        /// What queues added to the least delay of each way (PDV of RFC 5481), to a tick. Offset and asymmetry take no
+        /// part in it; skew is told from queues by taking the least delay to be the same all the time.
+        public var forwardVariation: DelaySpread
+        public var backwardVariation: DelaySpread
 
         /// Whether the run was long enough for the skew to mean anything: quartz is right to about 100 parts in 10^6.
         public var carriesSkew: Bool { skewUncertainty <= 100_000 }
@@ -250,11 +254,6 @@ public struct DelaySpread: Hashable, Sendable {
         }
         p50 = percentile(50)
         p95 = percentile(95)
-    }
-
-    /// A value's distance from the minimum: what queues added (PDV of RFC 5481). It needs no synchronised clocks.
-    public func variation(_ value: TimeSpan) -> TimeSpan {
-        TimeSpan(nanoseconds: value.nanoseconds - minimum.nanoseconds)
     }
 }
 
@@ -449,15 +448,59 @@ private struct Line: Sendable {
         let half = (offsets.high - offsets.low + 1) / 2
         let delays = recent.map { self.delays(of: $0, slopes, tick) }
         let (low, high) = (slopes.lowerBound * 1e9, slopes.upperBound * 1e9)
+        let variation = variation(slopes, tick)
         return ClockEstimate.Fit(
             samples: samples, span: TimeSpan(nanoseconds: last), offset: TimeSpan(nanoseconds: offsets.low + half),
             offsetUncertainty: TimeSpan(nanoseconds: half), skew: Int64(((low + high) / 2).rounded()),
             skewUncertainty: Int64(((high - low) / 2).rounded(.up)) + 1,
             forward: DelaySpread(delays.map(\.forward.nanoseconds)),
             backward: DelaySpread(delays.map(\.backward.nanoseconds)),
-            uncertainty: delays.map(\.uncertainty).max() ?? .zero)
+            uncertainty: delays.map(\.uncertainty).max() ?? .zero, forwardVariation: variation.forward,
+            backwardVariation: variation.backward)
     }
 
+    /// How the delays differ when one line tells them all. O(replies kept times corners).
+    private func variation(
+        _ slopes: ClosedRange<Double>, _ tick: Int64
+    ) -> (forward: DelaySpread, backward: DelaySpread) {
+        let slope = likeliestSlope(tick).clamped(to: slopes)
+        let height = (ceiling(slope, tick).y + floor(slope).y) / 2
+        func offset(_ time: Int64) -> Int64 { base &+ Int64((height + slope * Double(time - start)).rounded()) }
+        func spread(_ low: (ClockFit.Bounds) -> Int64) -> DelaySpread {
+            let values = recent.map { bounds in
+                // Between the two ends of a tick, and of that what can be true.
+                let (trip, low) = (bounds.received - bounds.sent, low(bounds))
+                return (min(max(0, low), trip) + min(max(0, low + tick), trip)) / 2
+            }
+            let least = values.min() ?? 0
+            return DelaySpread(values.map { $0 - least })
+        }
+        return (
+            spread { $0.ceiling - offset($0.sent) }, spread { offset($0.received) - $0.floor - tick }
+        )
+    }
+
+    /// The slope under which the delays of the steadier way are least altogether: that of its hull's edge in the middle
+    /// of the replies (Moon, Skelly and Towsley). None, where the run is too short to tell skew from a tick.
+    private func likeliestSlope(_ tick: Int64) -> Double {
+        let times = recent.map(\.sent)
+        guard let first = times.min(), let last = times.max(), last > first else { return 0 }
+        let span = Double(last - first)
+        func mean(_ values: [Int64]) -> Double { values.reduce(0) { $0 + Double($1) / Double(values.count) } }
+        let up = recent.map { (x: $0.sent - start, y: $0.ceiling - base) }
+        let down = recent.map { (x: $0.received - start, y: $0.floor - base) }
+        let (ahead, behind) = (Int64(mean(up.map(\.x))), Int64(mean(down.map(\.x))))
+        let (rise, fall) = (
+            Self.slope(of: ceilings, at: ahead, beyond: 0), Self.slope(of: floors, at: behind, beyond: 0)
+        )
+        let above = mean(up.map(\.y)) - rise * Double(ahead) - ceiling(rise, 0).y
+        let below = floor(fall).y - mean(down.map(\.y)) + fall * Double(behind)
+        let (slope, noise) = above <= below ? (rise, above) : (fall, below)
+        return (Double(tick) + noise) / span <= Self.quartz ? slope : 0
+    }
+
+    /// How far a clock of quartz is off, at worst.
+    private static let quartz = 1e-4
     private static let window = 1_000
     private static let maximumCorners = 256
     /// A clock that runs at another speed than this counts as one that was set.

@@ -44,10 +44,10 @@ extension ReportBuffer {
             append("\nvariation ")
             append(fit.forward.p50 == nil ? "max" : fit.forward.p95 == nil ? "p50/max" : "p50/p95/max")
             append(": forward ")
-            appendVariation(fit.forward)
+            append(fit.forwardVariation)
             append(", return ")
-            appendVariation(fit.backward)
-            append(" ms, remote clock ticks every ")
+            append(fit.backwardVariation)
+            append(" ms, to a tick of ")
             append(milliseconds: clock.tick)
             append(" ms\n")
         } else if clock.form != .nonStandard {
@@ -70,13 +70,13 @@ extension ReportBuffer {
         append(milliseconds: span)
     }
 
-    private mutating func appendVariation(_ spread: DelaySpread) {
+    private mutating func append(_ spread: DelaySpread) {
         for value in [spread.p50, spread.p95] {
             guard let value else { continue }
-            append(milliseconds: spread.variation(value))
+            append(milliseconds: value)
             append("/")
         }
-        append(milliseconds: spread.variation(spread.maximum))
+        append(milliseconds: spread.maximum)
     }
 }
 
@@ -111,8 +111,8 @@ extension JSONLine {
                 line.add("uncertainty_ns", fit.uncertainty.nanoseconds)
                 line.add("forward", object: { $0.add(fit.forward) })
                 line.add("return", object: { $0.add(fit.backward) })
-                line.add("forward_variation", object: { $0.add(variationOf: fit.forward) })
-                line.add("return_variation", object: { $0.add(variationOf: fit.backward) })
+                line.add("forward_variation", object: { $0.add(fit.forwardVariation) })
+                line.add("return_variation", object: { $0.add(fit.backwardVariation) })
             })
     }
 
@@ -121,12 +121,6 @@ extension JSONLine {
         if let value = spread.p50 { add("p50_ns", value.nanoseconds) }
         if let value = spread.p95 { add("p95_ns", value.nanoseconds) }
         add("max_ns", spread.maximum.nanoseconds)
-    }
-
-    private mutating func add(variationOf spread: DelaySpread) {
-        if let value = spread.p50 { add("p50_ns", spread.variation(value).nanoseconds) }
-        if let value = spread.p95 { add("p95_ns", spread.variation(value).nanoseconds) }
-        add("max_ns", spread.variation(spread.maximum).nanoseconds)
     }
 }
 

@@ -85,12 +85,25 @@ import Testing
                 #expect(abs(known.nanoseconds - 9_000_000) <= delays.uncertainty.nanoseconds, "seed \(seed): \(reply)")
                 #expect(abs((delays.forward + delays.backward).nanoseconds - reply.roundTrip.nanoseconds) <= 50_000)
             }
-            // The direction that queues is told from the one that does not, to two ticks, without any offset.
+            // The direction that queues is told from the one that does not, to a tick or two, without any offset.
             let fit = try #require(run.fit)
-            let (still, queued) = isForward ? (fit.forward, fit.backward) : (fit.backward, fit.forward)
-            #expect(still.variation(still.maximum).nanoseconds <= 2_000_000)
-            #expect(queued.variation(queued.maximum).nanoseconds >= 8_000_000)
+            let (still, queued) =
+                isForward
+                ? (fit.forwardVariation, fit.backwardVariation) : (fit.backwardVariation, fit.forwardVariation)
+            #expect(still.maximum.nanoseconds <= 2_000_000)
+            #expect(queued.maximum.nanoseconds >= 8_000_000)
         }
+    }
+
+    @Test("Hours of replies leave neither skew in the variation nor more than a bounded memory of them")
+    func longRun() throws {
+        let clock = HostClock(offset: 3_000_000, skew: 61_000)
+        let run = try run(Self.network("9ms", "12ms+4ms"), clock: clock, count: 3_000, interval: 2_000_618_034)
+        let fit = try #require(run.fit)
+        #expect(holds(fit, clock, try lastOffset(clock, run)) && fit.skewUncertainty < 5_000)
+        #expect(run.sweep.clocks[0].restarts == 0 && fit.samples > 2_800)
+        #expect(fit.forwardVariation.maximum.nanoseconds <= 2_000_000)
+        #expect(fit.backwardVariation.maximum.nanoseconds >= 15_000_000)
     }
 
     @Test("Probes in all parts of a remote millisecond see through it on a short path")
