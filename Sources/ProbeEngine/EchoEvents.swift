@@ -43,6 +43,8 @@ public struct EchoReply: Sendable {
         case portUnreachable
         /// The port that was asked sent other bytes.
         case datagram
+        /// An ICMP timestamp reply.
+        case timestamp
     }
 
     public var target: Int
@@ -65,6 +67,8 @@ public struct EchoReply: Sendable {
     public var detail: ResponseDetail?
     /// The number that the probe goes by.
     public var probe = ProbeID(rawValue: 0)
+    /// Of a timestamp reply, in time or late.
+    public var timestamps: RemoteTimestamps?
 
     /// What this host added to the time on the wire: queues, wake-ups, address resolution. Nil where only this process
     /// timed the round trip.

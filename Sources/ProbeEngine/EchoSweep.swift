@@ -47,6 +47,8 @@ public struct EchoSweep: Measurement, Sendable {
         public var reportsSends = false
         /// Sums up each interval of this length besides the whole run; nil for none.
         public var summaryInterval: TimeSpan?
+        /// The real-time clock less the monotonic one in nanoseconds: makes the time of day of a timestamp request.
+        public var wallClockOffset: Int64 = 0
 
         public init(targets: [IPAddress]) { self.targets = targets }
     }
@@ -67,6 +69,8 @@ public struct EchoSweep: Measurement, Sendable {
     public private(set) var unsolicited: UInt64 = 0
     /// Probes that were due while this process did not run, and were left out instead of sent in a burst.
     public var missed: UInt64 { pacer.missed }
+    /// The clock of each target as its timestamp replies tell it; empty with other probes.
+    public private(set) var clocks: [ClockFit] = []
     /// When the first probe was due.
     public let start: Timestamp
 
@@ -106,11 +110,17 @@ public struct EchoSweep: Measurement, Sendable {
     private var latest: Timestamp
     /// Whether everything was told that only the end of the run decides.
     private var isConcluded = false
+    /// As the latest stamp of sending says it.
+    private var wallClockOffset: Int64 = 0
 
     /// - Parameters:
     ///   - start: when the first probe is due.
     ///   - tableCapacity: how many probes are remembered at most, a power of two.
     public init(_ configuration: Configuration, start: Timestamp, tableCapacity: Int = 1 << 20) {
+        var configuration = configuration
+        if configuration.method == .icmpTimestamp {
+            configuration.payloadLength = ICMPTimestampMessage.length - ICMPHeader.length
+        }
         self.configuration = configuration
         self.start = start
         addresses = configuration.targets
@@ -123,6 +133,10 @@ public struct EchoSweep: Measurement, Sendable {
             EchoStatistics(withPercentiles: hasDetail, target: $0, interval: configuration.interval)
         }
         inFlight = InFlightTable(maximumCapacity: tableCapacity)
+        if configuration.method == .icmpTimestamp {
+            clocks = Array(repeating: ClockFit(), count: count)
+            wallClockOffset = configuration.wallClockOffset
+        }
         if configuration.isUDP || configuration.reportsOutstanding {
             newest = Array(repeating: ProbeID(rawValue: 0), count: count)
         }
@@ -141,14 +155,23 @@ public struct EchoSweep: Measurement, Sendable {
             _ = retries.next()
             refused[waiting.id]?.isWaiting = false
             inFlight[waiting.id]?.sentAt = now
-            return Transmit(id: waiting.id, probe: probe(to: destination(of: waiting.id, Int(target))))
+            return transmit(waiting.id, to: destination(of: waiting.id, Int(target)), at: now)
         }
         guard !isDoneSending, !inFlight.isFull, let (target, sequence) = pacer.take(at: now) else { return nil }
         if configuration.reportsOutstanding { tellIfOutstanding(target) }
         lastTransmit = now
         let id = inFlight.insert(InFlightRecord(subject: UInt32(target), sequence: sequence, sentAt: now))
         pending += 1
-        return Transmit(id: id, probe: probe(to: addresses[target]))
+        return transmit(id, to: addresses[target], at: now)
+    }
+
+    private mutating func transmit(_ id: ProbeID, to destination: IPAddress, at now: Timestamp) -> Transmit {
+        var transmit = Transmit(id: id, probe: probe(to: destination))
+        if configuration.method == .icmpTimestamp {
+            transmit.probe.originate = InternetTimestamp(nanoseconds: now.nanoseconds &+ wallClockOffset)
+            inFlight[id]?.originate = transmit.probe.originate
+        }
+        return transmit
     }
 
     /// Tells of the last probe to the target if nobody has answered it, nor said why nobody will.
@@ -178,6 +201,7 @@ public struct EchoSweep: Measurement, Sendable {
         record.take(stamp)
         if record.state == .pending {
             record.state = .outstanding
+            if !clocks.isEmpty { wallClockOffset = stamp.nanoseconds &- record.sentAt.nanoseconds }
             pending -= 1
             outstanding += 1
             statistics[Int(record.subject)].transmitted += 1
@@ -293,8 +317,37 @@ public struct EchoSweep: Measurement, Sendable {
                 concludeError(response, id, record, type: type, code: code, info: info)
             }
         case .echoReply: concludeReply(response, .echo, id, record)
+        case .timestampReply(let originate, _, _): concludeTimestampReply(response, originate, id, record)
         case .datagram, .tcp: concludeReply(response, .datagram, id, record)
         }
+    }
+
+    /// The time that we sent is all that vouches for a timestamp reply beside its numbers.
+    private mutating func concludeTimestampReply(
+        _ response: Response, _ originate: InternetTimestamp, _ id: ProbeID, _ record: InFlightRecord
+    ) {
+        let isWhole = response.integrity == .intact && response.byteCount >= ICMPTimestampMessage.length
+        guard !isWhole || originate == record.originate else {
+            unsolicited += 1
+            return
+        }
+        concludeReply(response, .timestamp, id, record)
+    }
+
+    /// What the reply says of the remote clock; what nobody may trust does not teach the fit.
+    private mutating func remoteTimestamps(
+        _ response: Response, _ target: Int, _ disposition: EchoReply.Disposition, _ record: InFlightRecord,
+        _ clock: Stamp.Clock
+    ) -> RemoteTimestamps? {
+        guard case .timestampReply(_, let receive, let transmit) = response.kind,
+            disposition == .inTime || disposition == .late
+        else { return nil }
+        var sample: ClockSample?
+        if clock == .kernel {
+            sample = ClockSample(
+                sent: record.stamp.nanoseconds, received: response.stamp.nanoseconds, epoch: response.stamp.epoch)
+        }
+        return clocks[target].take(sample, receive: receive, transmit: transmit)
     }
 
     private mutating func concludeReply(
@@ -305,7 +358,7 @@ public struct EchoSweep: Measurement, Sendable {
         let (roundTrip, clock) = roundTrip(record, response)
         var integrity = response.integrity
         let expected = configuration.payloadLength + ICMPHeader.length
-        if kind == .echo, integrity == .intact, response.byteCount != expected {
+        if kind == .echo || kind == .timestamp, integrity == .intact, response.byteCount != expected {
             integrity = .wrongLength(
                 sent: configuration.payloadLength, received: response.byteCount - ICMPHeader.length)
         }
@@ -340,7 +393,8 @@ public struct EchoSweep: Measurement, Sendable {
             responder: response.responder, hopLimit: response.hopLimit, trafficClass: response.trafficClass,
             byteCount: response.byteCount, roundTrip: roundTrip, clock: clock,
             userRoundTrip: max(.zero, response.arrival - record.sentAt), arrival: response.arrival,
-            detail: response.detail, probe: id)
+            detail: response.detail, probe: id,
+            timestamps: remoteTimestamps(response, target, disposition, record, clock))
         events.append(.reply(reply))
         switch disposition {
         case .inTime: countInTime(reply)
@@ -522,6 +576,7 @@ public struct EchoSweep: Measurement, Sendable {
                 formerAddresses[target]?.removeFirst()
             }
             addresses[target] = address
+            if !clocks.isEmpty { clocks[target] = ClockFit() }
             events.append(.address(target: target, from: former, to: address, at: now))
         }
     }

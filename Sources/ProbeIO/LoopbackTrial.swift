@@ -45,7 +45,7 @@ struct LoopbackTrial: Measurement {
     mutating func receive(_ response: Response) {
         let isAnswer =
             switch response.kind {
-            case .echoReply, .datagram, .tcp: true
+            case .echoReply, .timestampReply, .datagram, .tcp: true
             case .icmpError: response.kind.isPortUnreachable(probe.destination.version)
             }
         guard isAnswer, let index = response.probe.flatMap(index) else { return }

@@ -94,7 +94,8 @@ public struct TransportSelection: ~Copyable {
             switch request.method {
             case .icmpEcho: request.fallback == nil ? [.raw, .ping] : [.raw, .ping, .udp]
             case .udp: [.raw, .udp]
-            case .tcpSYN: [.raw]
+            // Ping sockets send nothing but echo requests.
+            case .tcpSYN, .icmpTimestamp: [.raw]
             }
         return rungs.filter { $0 >= request.highestRung }
     }
@@ -148,7 +149,7 @@ public struct TransportSelection: ~Copyable {
         // The ICMP socket comes first: whether it is allowed decides about the rung.
         let receiver = try socket(version, .raw, version == .v4 ? .icmp : .icmpv6, request, &refused)
         switch method {
-        case .icmpEcho: break
+        case .icmpEcho, .icmpTimestamp: break
         case .udp:
             // Reserves the port, and receives what the service there answers.
             let datagramSocket = try bound(socket(version, .datagram, .automatic, request, &refused), version, source)
@@ -176,7 +177,7 @@ public struct TransportSelection: ~Copyable {
             identity.sourcePorts.isEmpty
             ? nil : identity.sourcePorts.lowerBound...identity.sourcePorts.upperBound - 1
         let identifiers =
-            method == .icmpEcho
+            method == .icmpEcho || method == .icmpTimestamp
             ? IdentifierBlock(value: identity.identifier, mask: ~(identity.identifierCount - 1)) : nil
         // Sorts out our own requests on loopback before they are copied for the filter.
         try receiver.receiveOnly(answers(version))

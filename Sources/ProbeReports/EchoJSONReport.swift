@@ -112,6 +112,7 @@ public struct EchoJSONReport: EchoReport {
         line.add("rtt_ns", reply.roundTrip.nanoseconds)
         line.add("clock", reply.clock.word)
         line.add("user_rtt_ns", reply.userRoundTrip.nanoseconds)
+        if let timestamps = reply.timestamps { line.add(timestamps) }
         guard case .corrupted(let integrity) = reply.disposition else { return }
         switch integrity {
         case .intact, .wrongChecksum: line.add("fault", "checksum")
@@ -180,6 +181,7 @@ public struct EchoJSONReport: EchoReport {
             line.add("user_timed", sum.userTimed)
             add(counts.roundTrips, to: &line)
             add(detailOf: counts, to: &line)
+            if index < run.clocks.count { line.add(run.clocks[index]) }
             if let failures = run.failures {
                 line.add("failed", texts: failures.filter { $0.target == index }.map(\.reason))
             }
@@ -252,6 +254,7 @@ extension EchoReply.Kind {
         case .echo: "echo"
         case .portUnreachable: "port_unreachable"
         case .datagram: "datagram"
+        case .timestamp: "timestamp"
         }
     }
 }

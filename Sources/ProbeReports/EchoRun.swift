@@ -18,6 +18,8 @@ public struct EchoRun: Hashable, Sendable {
     public var failures: [EchoFailure]?
     /// Makes instants of the statistics' times, where they are wanted.
     public var clock: WallClock?
+    /// Of each target with ICMP timestamp probes, nil where it answered none; empty with other probes.
+    public var clocks: [ClockEstimate?] = []
 
     public init(
         elapsed: TimeSpan, sending: TimeSpan? = nil, time: Int64, unsolicited: UInt64 = 0, missed: UInt64 = 0,

@@ -46,6 +46,7 @@ public struct EchoTextReport: EchoReport {
             appendWay(target, index, to: &buffer)
             switch method {
             case .icmpEcho: break
+            case .icmpTimestamp: buffer.append("ICMP timestamp, ")
             case .udp(let port): appendPort("UDP", port, to: &buffer)
             case .tcpSYN(let port): appendPort("TCP", port, to: &buffer)
             }
@@ -70,7 +71,7 @@ public struct EchoTextReport: EchoReport {
     /// Octets in front of the payload; a SYN carries the option of a maximum segment size.
     private var headerLengthV4: Int {
         switch method {
-        case .icmpEcho: IPv4Header.minimumLength + ICMPHeader.length
+        case .icmpEcho, .icmpTimestamp: IPv4Header.minimumLength + ICMPHeader.length
         case .udp: IPv4Header.minimumLength + UDPHeader.length
         case .tcpSYN: IPv4Header.minimumLength + TCPHeader.minimumLength + 4
         }
@@ -197,7 +198,7 @@ public struct EchoTextReport: EchoReport {
 
     private mutating func append(_ reply: EchoReply, _ name: SafeText?, to buffer: inout ReportBuffer) {
         switch reply.kind {
-        case .echo:
+        case .echo, .timestamp:
             buffer.append(decimal: reply.byteCount)
             buffer.append(" bytes from ")
         case .portUnreachable: buffer.append("port unreachable from ")
@@ -220,6 +221,7 @@ public struct EchoTextReport: EchoReport {
             buffer.append(shortMilliseconds: reply.roundTrip)
         }
         buffer.append(" ms")
+        if let timestamps = reply.timestamps { buffer.append(timestamps) }
         // Several hosts of a group answer one probe; ping hides that they do, unless it is verbose.
         if reply.disposition != .duplicate || reportsTimeouts || !targets[reply.target].address.isMulticast {
             append(reply.disposition, to: &buffer)
@@ -282,7 +284,7 @@ public struct EchoTextReport: EchoReport {
 
     func append(sequence: UInt32, to buffer: inout ReportBuffer) {
         switch method {
-        case .icmpEcho: buffer.append("icmp_seq=")
+        case .icmpEcho, .icmpTimestamp: buffer.append("icmp_seq=")
         case .udp: buffer.append("udp_seq=")
         case .tcpSYN: buffer.append("tcp_seq=")
         }
@@ -338,6 +340,7 @@ public struct EchoTextReport: EchoReport {
             sum.add(counts)
             append(sum, run, to: &buffer)
             append(counts, sum, run, to: &buffer)
+            if target < run.clocks.count, let clock = run.clocks[target] { buffer.append(clock) }
             appendVariation(of: counts, to: &buffer)
             appendLossRuns(of: counts, run, to: &buffer)
             appendOddities(
@@ -345,6 +348,9 @@ public struct EchoTextReport: EchoReport {
                 to: &buffer)
             if case .udp = method, sum.transmitted > 0, sum.isSilent {
                 buffer.append("no answer; a firewall may drop UDP\n")
+            }
+            if method == .icmpTimestamp, sum.transmitted > 0, sum.isSilent {
+                buffer.append("no answer; many hosts and firewalls ignore ICMP timestamp requests\n")
             }
         }
         guard targets.count > 1 else { return }

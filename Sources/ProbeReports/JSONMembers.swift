@@ -119,7 +119,7 @@ extension ProbeMethod {
     /// As it stands in every line.
     var word: String {
         switch self {
-        case .icmpEcho: "icmp"
+        case .icmpEcho, .icmpTimestamp: "icmp"
         case .udp: "udp"
         case .tcpSYN: "tcp"
         }
@@ -128,7 +128,7 @@ extension ProbeMethod {
     /// Nil where the protocol has no ports.
     var port: UInt16? {
         switch self {
-        case .icmpEcho: nil
+        case .icmpEcho, .icmpTimestamp: nil
         case .udp(let port), .tcpSYN(let port): port
         }
     }

@@ -71,9 +71,16 @@ final class EchoSession {
         // Marks are lines of text; in other reports every event has its own.
         configuration.reportsSends = options.isFlood && !options.isJSON && !options.isQuiet
         configuration.summaryInterval = options.summaryInterval.map(TimeSpan.init(nanoseconds:))
+        if method == .icmpTimestamp {
+            configuration.payloadLength = ICMPTimestampMessage.length - ICMPHeader.length
+            if options.interval >= 10_000_000, options.interval % 1_000_000 == 0 {
+                configuration.interval = configuration.interval + Self.goldenMillisecond
+            }
+            configuration.wallClockOffset = SystemClock.realtime.now - ProbeLoop<EchoSweep>.now.nanoseconds
+        }
         self.configuration = configuration
         let zones = Self.zoneNames(of: addresses)
-        var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
+        var text = EchoTextReport(targets: reported, method: method, payloadLength: configuration.payloadLength)
         text.reportsTimeouts = options.isVerbose
         text.style = Self.style(options)
         text.hasKernelSendTimes = configuration.wantsKernelStamps
@@ -174,6 +181,7 @@ final class EchoSession {
             unsolicited: sweep.unsolicited + loop.transport.counters.foreign, missed: sweep.missed,
             droppedHere: loop.transport.counters.droppedHere)
         run.clock = WallClock(run.time, at: end)
+        run.clocks = sweep.clocks.map(\.estimate)
         let failures = EchoFailure.all(of: sweep.statistics, by: options.assertions)
         if !options.assertions.isEmpty { run.failures = failures }
         report.appendSummary(sweep.statistics, run: run, to: &buffer)
@@ -347,4 +355,6 @@ final class EchoSession {
     private static let maximumNames = 1_024
     /// RFC 863; nothing is sent to it.
     private static let discardPort: UInt16 = 9
+    /// The golden section of a millisecond: probes that far out of step fill the gaps in it evenly.
+    private static let goldenMillisecond = TimeSpan(nanoseconds: 618_034)
 }

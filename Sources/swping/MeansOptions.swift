@@ -14,6 +14,13 @@ extension Options {
             Option(nil, "icmp", "send ICMP or fail: never go over to UDP") { options, _ in
                 options.wantsICMP = true
             },
+            Option(
+                nil, "icmp-timestamp", "ask for the time of day: tells the way there from the way back",
+                detail: "ICMP timestamp requests, over IPv4 and raw sockets only. The offset and skew of the remote "
+                    + "clock are fitted, which it shows in whole milliseconds; one-way delays are as uncertain as is "
+                    + "said beside them, their variation is not. Intervals of whole milliseconds, of ten at least, are "
+                    + "made 0.618 ms longer, so that probes meet all parts of a remote millisecond. Many hosts and firewalls ignore them."
+            ) { options, _ in options.wantsTimestamps = true },
             Option(nil, "port", .required("PORT"), "destination port of UDP probes (7; 33434 as a fallback)") {
                 $0.port = try $1.port()
             },

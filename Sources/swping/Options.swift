@@ -60,6 +60,7 @@ struct Options: Sendable {
     var summaryInterval: Int64?
     /// Any of them that holds makes the run fail.
     var assertions: [EchoAssertion] = []
+    var wantsTimestamps = false
 
     static let maximumIPv4Payload = 65_507
     static let echoPort: UInt16 = 7

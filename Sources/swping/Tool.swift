@@ -29,10 +29,11 @@ struct Tool {
             throw ToolFailure(error.message, speaker: error.tool)
         }
         try check(options, hosts)
+        if options.wantsTimestamps { options.version = .v4 }
         try options.settlePacketOptions(&hosts)
         if options.isDiagnosing { return try diagnose(options, &output) }
 
-        let selection = try TransportSelection.openAndDropRights(request(options, hosts))
+        let selection = try open(request(options, hosts), options)
         let notice = selection.notice(program: name)
         let rung = selection.transport.rung
         try OptionRefusals.check(options, rung: rung, selection.refusedSettings)
@@ -86,6 +87,7 @@ struct Tool {
             throw ToolFailure("options --icmp and --rung udp exclude each other (see swping --help)")
         }
         try options.checkSchedule()
+        if options.wantsTimestamps { try checkTimestamps(options, hosts) }
         guard hosts.count <= maximumHosts else {
             throw ToolFailure("\(hosts.count) hosts are too many: at most \(maximumHosts) at once")
         }
@@ -96,6 +98,32 @@ struct Tool {
             try transport.connect(to: host)
         } catch {
             throw ToolFailure("option -C: cannot connect to \(host): \(error) (\(error.name))")
+        }
+    }
+
+    /// What can't be had together with ICMP timestamps.
+    private static func checkTimestamps(_ options: Options, _ hosts: [String]) throws(ToolFailure) {
+        let excluded = [
+            (options.wantsUDP, "--udp"), (options.version == .v6, "-6"), (options.port != nil, "--port"),
+            (options.highestRung != .raw, "--rung \(options.highestRung)"),
+            (options.payloadLength != Options().payloadLength, "-s"), (!options.pattern.isEmpty, "-p"),
+        ]
+        for (isGiven, option) in excluded where isGiven {
+            throw ToolFailure("options --icmp-timestamp and \(option) exclude each other (see swping --help)")
+        }
+        for host in hosts where (try? Resolver.numericAddress(host))?.version == .v6 {
+            throw ToolFailure("option --icmp-timestamp: ICMP has timestamps over IPv4 only, not to \(SafeText(host))")
+        }
+    }
+
+    private static func open(
+        _ request: TransportRequest, _ options: Options
+    ) throws(ToolFailure) -> TransportSelection {
+        do throws(ToolFailure) {
+            return try TransportSelection.openAndDropRights(request)
+        } catch {
+            guard options.wantsTimestamps else { throw error }
+            throw ToolFailure("option --icmp-timestamp: needs raw sockets; \(error.line)")
         }
     }
 
@@ -110,6 +138,12 @@ struct Tool {
         request.highestRung = options.wantsUDP ? .udp : options.highestRung
         if !options.wantsUDP, !options.wantsICMP {
             request.fallback = .udp(destinationPort: options.port ?? Options.fallbackPort)
+        }
+        if options.wantsTimestamps {
+            request.method = .icmpTimestamp
+            request.versions = [.v4]
+            request.fallback = nil
+            return request
         }
         request.versions = options.version.map { [$0] } ?? versions(of: hosts)
         return request

@@ -26,6 +26,8 @@ let everyEchoEvent: [EchoEvent] =
         .corrupted(.wrongLength(sent: 56, received: 48)), .corrupted(.wrongLength(sent: 4, received: -8)),
     ].map { reply($0) } + [
         reply(kind: .portUnreachable), reply(kind: .datagram, hopLimit: nil, clock: .user),
+        timestampReply(.standard, delays: true), timestampReply(.littleEndian, delays: false),
+        timestampReply(.nonStandard, delays: false),
         .timeout(target: 0, sequence: 2),
         .sent(target: 0, sequence: 2),
         .outstanding(target: 0, sequence: 2), stray(.echoReply),
@@ -297,6 +299,15 @@ let everyEchoEvent: [EchoEvent] =
                             elapsed: .seconds(1), time: .max,
                             failures: counts.late == 0 ? nil : [EchoFailure(target: 0, reason: "loss 40% > 1%")]),
                         to: &$0)
+                }
+            }
+            for clock in [
+                nil, clockEstimate(samples: 1), clockEstimate(samples: 60), clockEstimate(form: .nonStandard),
+            ] {
+                var run = EchoRun(elapsed: .seconds(1), time: .max)
+                run.clocks = report.targets.map { _ in clock }
+                text += written {
+                    report.appendSummary(report.targets.map { _ in statistics([1]) }, run: run, to: &$0)
                 }
             }
         }
