@@ -186,7 +186,6 @@ private struct Fates {
 
     private func sweep(_ configure: (inout EchoSweep.Configuration) -> Void = { _ in }) -> EchoSweep {
         var configuration = EchoSweep.Configuration(targets: [Self.target])
-        configuration.wantsKernelStamps = false
         configure(&configuration)
         return EchoSweep(configuration, start: .ms(0))
     }

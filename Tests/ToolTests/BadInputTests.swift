@@ -28,9 +28,9 @@ import Testing
         Mistake("-c", "1x", "h", line: "option -c: '1x' \(countRange)"),
         Mistake("-c", "", "h", line: "option -c: '' \(countRange)"),
         Mistake("-c", "99999999999999999999", "h", line: "option -c: '99999999999999999999' \(countRange)"),
-        Mistake("-i", "nan", "h", line: "option -i: 'nan' is not a time from 0.001 to 86400 seconds"),
-        Mistake("-i", "inf", "h", line: "option -i: 'inf' is not a time from 0.001 to 86400 seconds"),
-        Mistake("-i", "0", "h", line: "option -i: '0' is not a time from 0.001 to 86400 seconds"),
+        Mistake("-i", "nan", "h", line: "option -i: 'nan' is not a time from 0 to 86400 seconds"),
+        Mistake("-i", "inf", "h", line: "option -i: 'inf' is not a time from 0 to 86400 seconds"),
+        Mistake("-i", "86401", "h", line: "option -i: '86401' is not a time from 0 to 86400 seconds"),
         Mistake("-s", "70000", "h", line: "option -s: '70000' is not a whole number from 0 to 65527"),
         Mistake(
             "-s", "65508", "127.0.0.1",
