@@ -66,8 +66,7 @@ import Testing
         let clock = arguments.contains("-A") ? "kernel" : "user_kernel"
         #expect(lines.first?["clock"].text == clock)
         // The kernel may switch its stamps on behind the first answers.
-        let clocks = lines.compactMap { $0["clock"].text }
-        #expect(Set(clocks).isSubset(of: [clock, "user"]) && clocks.filter { $0 == clock }.count > 200)
+        #expect(Set(lines.compactMap { $0["clock"].text }).isSubset(of: [clock, "user"]))
     }
 
     @Test(
