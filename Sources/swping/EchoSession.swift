@@ -55,13 +55,13 @@ final class EchoSession {
         configuration.hopLimit = options.hopLimit
         configuration.reportsOutstanding = options.reportsOutstanding
         configuration.timesInProcess = options.isUserToUser
-        configuration.reportsUnsolicited = options.isVerbose || options.isJSON
+        configuration.reportsUnsolicited = options.isVerbose || options.hasRows
         configuration.multicastHopLimit = options.multicastHopLimit
         configuration.trafficClass = options.trafficClass
         configuration.broadcasts = broadcasts
         try options.schedule(&configuration)
         // Marks are lines of text; in other reports every event has its own.
-        configuration.reportsSends = options.isFlood && !options.isJSON && !options.isQuiet
+        configuration.reportsSends = options.isFlood && !options.hasRows && !options.isQuiet
         self.configuration = configuration
         let zones = Self.zoneNames(of: addresses)
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
@@ -75,6 +75,11 @@ final class EchoSession {
             json.zones = zones
             json.clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<EchoSweep>.now)
             report = json
+        } else if options.isCSV {
+            var table = EchoCSVReport(targets: reported, method: method)
+            table.zones = zones
+            table.clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<EchoSweep>.now)
+            report = table
         } else {
             report = text
         }
@@ -156,6 +161,7 @@ final class EchoSession {
             unsolicited: sweep.unsolicited + loop.transport.counters.foreign, missed: sweep.missed,
             droppedHere: loop.transport.counters.droppedHere)
         report.appendSummary(sweep.statistics, run: run, to: &buffer)
+        if options.isCSV { text.appendSummary(sweep.statistics, run: run, to: &errors) }
         _ = write(&output)
         return exitStatus(of: sweep.statistics)
     }
@@ -172,7 +178,7 @@ final class EchoSession {
 
     private func tell(_ event: EchoEvent, at now: Timestamp) {
         // A local failure is told apart from what the network did.
-        if case .unsent(let target, _, let failure) = event, !options.isJSON {
+        if case .unsent(let target, _, let failure) = event, !options.hasRows {
             guard toldFailures.updateValue(failure, forKey: target) != failure else { return }
             errors.append("\(Tool.name): ")
             if failure.isTooLong, let mtu = mtu(to: text.targets[target].address) {
@@ -191,6 +197,7 @@ final class EchoSession {
         } else if !(report is EchoTextReport) {
             ring(event)
         }
+        if options.isCSV, case .interval = event { text.append(event, at: now, to: &errors) }
         report.append(event, name: name(of: event), at: now, to: &buffer)
     }
 

@@ -43,5 +43,27 @@ extension Options {
                 "j", "json", "print one JSON object a line",
                 detail: "Its schema is Sources/ProbeReports/Schemas/swping.schema.json."
             ) { options, _ in options.isJSON = true },
+            Option(
+                nil, "csv", "print a table for spreadsheets and plots, one row an event",
+                detail: "RFC 4180: the first line names the columns, lines end with CR LF. Every row has all columns: "
+                    + "time, type, target, address, family, transport, seq, kind, responder, name, bytes, hop_limit, "
+                    + "traffic_class, rtt_ns, clock, icmp_type, icmp_code, errno and text, empty where they say nothing. "
+                    + "Types are those of --json. Summaries have another shape: their text goes to standard error. "
+                    + "A field that a spreadsheet would take for a formula begins with \\x3d or the like instead."
+            ) { options, _ in options.isCSV = true },
+            Option(
+                nil, "style", .required("STYLE"), "text, or heat: one coloured block per probe (text)",
+                detail: "The picture of heat needs a terminal, and is text elsewhere. Blocks stand in the order of "
+                    + "sending, higher and hotter for longer round trips, in steps of twice the time; a line names the "
+                    + "steps and the letters of what was lost, late, duplicate, an error, not sent, corrupted or from a "
+                    + "wrong source. When round trips leave the scale, a line with a new one comes before the blocks "
+                    + "that follow it. A row is left when all of its probes are decided.",
+                completion: .words(["text", "heat"])
+            ) { $0.style = try $1.choice([("text", .text), ("heat", .heat)]) },
+            Option(
+                nil, "color", .required("WHEN"), "colour the blocks of --style heat: auto, always or never (auto)",
+                detail: "With auto there is no colour where NO_COLOR is set.",
+                completion: .words(["auto", "always", "never"])
+            ) { $0.color = try $1.choice([("auto", .auto), ("always", .always), ("never", .never)]) },
         ])
 }

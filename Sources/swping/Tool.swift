@@ -66,6 +66,7 @@ struct Tool {
             throw ToolFailure("options --icmp and --rung udp exclude each other (see swping --help)")
         }
         try options.checkSchedule()
+        try options.checkOutput()
         guard hosts.count <= maximumHosts else {
             throw ToolFailure("\(hosts.count) hosts are too many: at most \(maximumHosts) at once")
         }
