@@ -14,6 +14,8 @@ final class EchoSession {
     private var report: any EchoReport
     /// What standard error gets: ping's lines, whatever the report.
     private var text: EchoTextReport
+    /// Whether the report is a picture that wants to know how large the terminal is.
+    private var isPicture = false
     private var buffer = ReportBuffer()
     /// Lines for standard error, which go behind what standard output gets, so that a terminal shows them in order.
     private var errors = ReportBuffer()
@@ -60,8 +62,9 @@ final class EchoSession {
         configuration.trafficClass = options.trafficClass
         configuration.broadcasts = broadcasts
         try options.schedule(&configuration)
-        // Marks are lines of text; in other reports every event has its own.
-        configuration.reportsSends = options.isFlood && !options.hasRows && !options.isQuiet
+        // Marks of floods are text, and a picture shows what it waits for; in other reports every event has a line.
+        let showsSends = options.isFlood || options.pictureWindow != nil
+        configuration.reportsSends = showsSends && !options.hasRows && !options.isQuiet
         self.configuration = configuration
         let zones = Self.zoneNames(of: addresses)
         var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
@@ -80,6 +83,10 @@ final class EchoSession {
             table.zones = zones
             table.clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<EchoSweep>.now)
             report = table
+        } else if let window = options.pictureWindow {
+            report = EchoHeatReport(
+                text, in: window, hasColor: options.wantsColor, hasBlocks: Terminal.isUnicode)
+            isPicture = true
         } else {
             report = text
         }
@@ -178,7 +185,7 @@ final class EchoSession {
 
     private func tell(_ event: EchoEvent, at now: Timestamp) {
         // A local failure is told apart from what the network did.
-        if case .unsent(let target, _, let failure) = event, !options.hasRows {
+        if case .unsent(let target, _, let failure) = event, !options.hasRows, !isPicture {
             guard toldFailures.updateValue(failure, forKey: target) != failure else { return }
             errors.append("\(Tool.name): ")
             if failure.isTooLong, let mtu = mtu(to: text.targets[target].address) {
@@ -286,6 +293,8 @@ final class EchoSession {
     }
 
     private func write(_ output: inout OutputWriter) -> Bool {
+        if isPicture { report.finishBatch(in: Options.window, to: &buffer) }
+        if errors.bytes.contains(UInt8(ascii: "\n")) { report.leaveLine(to: &buffer) }
         output.write(buffer.bytes)
         buffer.removeAll()
         let isOpen = output.flush()

@@ -1,8 +1,28 @@
+import Glibc
+import LinuxSockets
 import ProbeIO
+import ProbeReports
 
 extension Options {
     /// Whether standard output gets a line for every event, for programs to read.
     var hasRows: Bool { isJSON || isCSV }
+
+    /// The size of the terminal on standard output, nil where it is none.
+    static var window: WindowSize? {
+        Terminal.size(of: STDOUT_FILENO).map { WindowSize(columns: $0.columns, rows: $0.rows) }
+    }
+
+    /// Where the picture goes that is asked for; nil where standard output can show none.
+    var pictureWindow: WindowSize? { style == .heat && Terminal.isCapable ? Self.window : nil }
+
+    /// Whether a picture has colours.
+    var wantsColor: Bool {
+        switch color ?? .auto {
+        case .auto: !Terminal.forbidsColor
+        case .always: true
+        case .never: false
+        }
+    }
 
     /// Reports that exclude each other, and options that need one of them.
     func checkOutput() throws(ToolFailure) {
