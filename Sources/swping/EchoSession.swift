@@ -32,6 +32,7 @@ final class EchoSession {
     /// The last failure that was told for each target: told again only when it changes.
     private var toldFailures: [Int: SendFailure] = [:]
     private let resolver: ReverseResolver
+    private var capture: CaptureFile?
 
     /// Throws when the kernel refuses a descriptor.
     init(
@@ -124,8 +125,14 @@ final class EchoSession {
     }
 
     /// Runs to the end and returns the exit status.
-    func run(over transport: consuming ProbeTransport, _ output: inout OutputWriter) throws(ToolFailure) -> Int32 {
+    ///
+    /// - Parameter capture: gets every packet.
+    func run(
+        over transport: consuming ProbeTransport, capturing capture: CaptureFile?, _ output: inout OutputWriter
+    ) throws(ToolFailure) -> Int32 {
+        self.capture = capture
         do throws(Errno) {
+            if let capture { try transport.attach(capture) }
             return try measure(over: transport, &output)
         } catch {
             throw ToolFailure("the system refuses to go on: \(error) (\(error.name))")
@@ -169,6 +176,7 @@ final class EchoSession {
             droppedHere: loop.transport.counters.droppedHere)
         report.appendSummary(sweep.statistics, run: run, to: &buffer)
         if options.isCSV { text.appendSummary(sweep.statistics, run: run, to: &errors) }
+        if let failure = capture?.finish() { errors.append("\(Tool.name): \(failure)\n") }
         _ = write(&output)
         return exitStatus(of: sweep.statistics)
     }
@@ -293,6 +301,7 @@ final class EchoSession {
     }
 
     private func write(_ output: inout OutputWriter) -> Bool {
+        if let failure = capture?.flush() { errors.append("\(Tool.name): \(failure)\n") }
         if isPicture { report.finishBatch(in: Options.window, to: &buffer) }
         if errors.bytes.contains(UInt8(ascii: "\n")) { report.leaveLine(to: &buffer) }
         output.write(buffer.bytes)

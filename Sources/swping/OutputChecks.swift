@@ -31,6 +31,9 @@ extension Options {
             throw ToolFailure(
                 "options \(reports[0]) and \(reports[1]) exclude each other (see swping --help)")
         }
+        if captureFile == "-" {
+            throw ToolFailure("option --pcap: standard output has the report; name a file or a pipe")
+        }
         if color != nil, style != .heat {
             throw ToolFailure("option --color: only --style heat has colours (see swping --help)")
         }

@@ -65,5 +65,17 @@ extension Options {
                 detail: "With auto there is no colour where NO_COLOR is set.",
                 completion: .words(["auto", "always", "never"])
             ) { $0.color = try $1.choice([("auto", .auto), ("always", .always), ("never", .never)]) },
+            Option(
+                nil, "pcap", .required("FILE"), "write what was sent and received to FILE, for tcpdump or Wireshark",
+                detail:
+                    "Classic pcap with nanoseconds; packets begin with the IP header (LINKTYPE_RAW). Raw sockets of "
+                    + "IPv4 give packets as they were. Elsewhere the header is made from what is known: addresses, hop "
+                    + "limit, traffic class, protocol and ports, without identification, options or fragments; the bytes "
+                    + "behind it are the true ones. Of ICMP errors that a socket's error queue brings only the ICMP "
+                    + "header is known, and the packet that they quote counts as not captured. Times are the kernel's "
+                    + "where it tells them within 5 ms. A FILE that can't be written is told once and makes the exit "
+                    + "status 2; the measurement goes on.",
+                completion: .file
+            ) { $0.captureFile = try $1.text(maximumLength: 4_096) },
         ])
 }

@@ -31,7 +31,10 @@ struct Tool {
         try check(options, hosts)
         try options.settlePacketOptions(hosts)
 
-        let selection = try TransportSelection.openAndDropRights(request(options, hosts))
+        var capture: CaptureFile?
+        let selection = try TransportSelection.openAndDropRights(request(options, hosts)) { () throws(ToolFailure) in
+            if let path = options.captureFile { capture = try CaptureFile(path) }
+        }
         let notice = selection.notice(program: name)
         let rung = selection.transport.rung
         try OptionRefusals.check(options, rung: rung, selection.refusedSettings)
@@ -53,8 +56,8 @@ struct Tool {
             targets: targets, options: options, rung: rung, note: notice, method: method, broadcasts: broadcasts)
         var transport = selection.take()
         if options.isConnected, let address = addresses.first { try connect(&transport, to: address) }
-        let status = try session.run(over: transport, &output)
-        return failed ? 2 : status
+        let status = try session.run(over: transport, capturing: capture, &output)
+        return failed || capture?.isIntact == false ? 2 : status
     }
 
     /// What the parser can't see: options that exclude each other, and limits for those who are not root.
