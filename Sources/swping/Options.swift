@@ -62,6 +62,23 @@ struct Options: Sendable {
     var assertions: [EchoAssertion] = []
     var wantsTimestamps = false
 
+    var isCSV = false
+    var style = Style.text
+    var color: ColorChoice?
+    var captureFile: String?
+
+    /// How events look for people.
+    enum Style: Sendable {
+        case text
+        case heat
+    }
+
+    enum ColorChoice: Sendable {
+        case auto
+        case always
+        case never
+    }
+
     static let maximumIPv4Payload = 65_507
     static let echoPort: UInt16 = 7
     /// The first port of traceroute, where hardly anybody listens.
