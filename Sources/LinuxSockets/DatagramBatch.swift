@@ -93,8 +93,10 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
         let first = next
         while next < count {
             // The first `count` headers are complete, and their pointers lead into buffers of this batch.
-            let result = unsafe np_sendmmsg(
-                socket.rawDescriptor, headers + next, UInt32(count &- next), Self.noSignal)
+            let result =
+                unsafe count &- next == 1 && headers[next].header.msg_controllen == 0
+                ? sendOne(headers[next].header, on: socket)
+                : np_sendmmsg(socket.rawDescriptor, headers + next, UInt32(count &- next), Self.noSignal)
             guard result > 0 else {
                 // The kernel reports a datagram that failed behind others only to the next call, which is this one.
                 let failure = result < 0 ? Errno.last : .wouldBlock
@@ -104,6 +106,16 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
             next &+= Int(result)
         }
         return (next &- first, nil)
+    }
+
+    /// Sends a datagram without control messages for less than half of what the kernel takes to copy a header.
+    private func sendOne(_ header: msghdr, on socket: borrowing Socket) -> Int32 {
+        // The one vector is of this batch, and set.
+        let vector = unsafe header.msg_iov[0]
+        let name = unsafe header.msg_name?.assumingMemoryBound(to: sockaddr.self)
+        let sent = unsafe sendto(
+            socket.rawDescriptor, vector.iov_base, vector.iov_len, Self.noSignal, name, header.msg_namelen)
+        return sent < 0 ? -1 : 1
     }
 
     /// Whether this kernel takes a `timestampKey`, which came with Linux 6.13: found out by sending a datagram on
@@ -281,14 +293,21 @@ public struct ReceiveBatch: ~Copyable, @unchecked Sendable {
     ///
     /// Throws a pending error of the socket, which is gone with that, and leaves the batch empty. The corresponding C
     /// function is `recvmmsg`, with `MSG_ERRQUEUE` for the error queue and `MSG_TRUNC` for the real lengths.
+    ///
+    /// - Parameter limit: takes no more than this; when so many wait, the kernel need not look for another.
     @discardableResult
-    public mutating func receive(on socket: borrowing Socket, errorQueue: Bool = false) throws(Errno) -> Int {
+    public mutating func receive(
+        on socket: borrowing Socket, errorQueue: Bool = false, limit: Int = .max
+    ) throws(Errno) -> Int {
         for index in 0..<count { prepare(index) }
         count = 0
         let flags = Self.dontWait | (errorQueue ? Self.errorQueue : socket.type == .stream ? 0 : Self.tellRealLength)
         while true {
             // Every header has its buffers and their sizes, set by `init` and `prepare`.
-            let result = unsafe np_recvmmsg(socket.rawDescriptor, headers, UInt32(capacity), flags)
+            let result =
+                unsafe limit == 1
+                ? receiveOne(on: socket, flags)
+                : np_recvmmsg(socket.rawDescriptor, headers, UInt32(max(1, min(capacity, limit))), flags)
             if result >= 0 {
                 count = Int(result)
                 return count
@@ -297,6 +316,15 @@ public struct ReceiveBatch: ~Copyable, @unchecked Sendable {
             if failure == .wouldBlock { return 0 }
             guard failure == .interrupted else { throw failure }
         }
+    }
+
+    /// Takes one datagram by the call that copies its header once.
+    private func receiveOne(on socket: borrowing Socket, _ flags: Int32) -> Int32 {
+        // The first header is there: the capacity is at least one.
+        let length = unsafe recvmsg(socket.rawDescriptor, &headers[0].header, flags)
+        guard length >= 0 else { return -1 }
+        unsafe headers[0].length = UInt32(clamping: length)
+        return 1
     }
 
     /// The bytes of a datagram, cut at `slotSize`: of an error queue's entry the payload that it quotes.

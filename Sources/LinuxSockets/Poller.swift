@@ -91,7 +91,9 @@ public struct Poller: ~Copyable, DescriptorOwner, Sendable {
     /// An event of the last wait; the index is one of `0..<count`.
     public func event(at index: Int) -> Event {
         precondition(index >= 0 && index < count, "no event at this index")
-        return Event(token: events[index].token, readiness: Readiness(rawValue: events[index].readiness))
+        // Through a span, because the array's own subscript copies all of it.
+        let event = events.span[index]
+        return Event(token: event.token, readiness: Readiness(rawValue: event.readiness))
     }
 
     // EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD (sys/epoll.h).

@@ -22,6 +22,8 @@ public enum EchoEvent: Sendable {
     case interval(EchoInterval)
     /// The probe was handed to the kernel; only where the configuration's `reportsSends` is set.
     case sent(target: Int, sequence: UInt32)
+    /// The probes of the target go to another address from here on.
+    case address(target: Int, from: IPAddress, to: IPAddress, at: Timestamp)
 }
 
 /// A reply and what it counts as.
@@ -41,6 +43,8 @@ public struct EchoReply: Sendable {
         case portUnreachable
         /// The port that was asked sent other bytes.
         case datagram
+        /// An ICMP timestamp reply.
+        case timestamp
     }
 
     public var target: Int
@@ -63,6 +67,8 @@ public struct EchoReply: Sendable {
     public var detail: ResponseDetail?
     /// The number that the probe goes by.
     public var probe = ProbeID(rawValue: 0)
+    /// Of a timestamp reply, in time or late.
+    public var timestamps: RemoteTimestamps?
 
     /// What this host added to the time on the wire: queues, wake-ups, address resolution. Nil where only this process
     /// timed the round trip.

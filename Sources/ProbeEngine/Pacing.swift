@@ -23,6 +23,8 @@ struct Pacer: Sendable {
     ///
     /// Only what has a schedule can miss it: adaptive and flood pacing wait for answers.
     private(set) var missed: UInt64 = 0
+    /// When the next probe is due; nil when all were taken. Stored, because it is asked for several times a probe.
+    private(set) var due: Timestamp?
 
     private let pacing: Pacing
     private let interval: TimeSpan
@@ -59,19 +61,16 @@ struct Pacer: Sendable {
         tolerance = Self.lateness(for: interval)
         stagger = min(TimeSpan(nanoseconds: interval.nanoseconds / Int64(max(1, targets))), Self.maximumStagger)
         origin = start
-        guard pacing != .periodic else { return }
+        guard pacing != .periodic else {
+            setGridDue()
+            return
+        }
         var seeds = SplitMix64(state: 0)
         if case .poisson(let seed) = pacing { seeds = SplitMix64(state: seed) }
         lanes = (0..<targets).map { target in
             Lane(due: start + stagger * Int64(target), generator: SplitMix64(state: seeds.next()))
         }
         chooseLane()
-    }
-
-    /// When the next probe is due; nil when all were taken.
-    var due: Timestamp? {
-        if pacing == .periodic { return isGridDone ? nil : origin + stagger * Int64(nextTarget) }
-        return firstLane.map { lanes[$0].due }
     }
 
     /// The next probe that is due: its target, and its number among those to that target.
@@ -106,12 +105,15 @@ struct Pacer: Sendable {
     /// Probes that the next target has had.
     private var sentInGrid: UInt64 { round == 0 ? inBurst : round &+ preload &- 1 }
 
+    private mutating func setGridDue() { due = isGridDone ? nil : origin + stagger * Int64(nextTarget) }
+
     private mutating func takeFromGrid(_ late: TimeSpan) -> (target: Int, sequence: UInt32) {
         if interval > .zero, late >= tolerance {
             let behind = late.nanoseconds / interval.nanoseconds
             origin = origin + interval * behind
             missed &+= UInt64(behind) &* UInt64(targets)
         }
+        defer { setGridDue() }
         let taken = (nextTarget, UInt32(truncatingIfNeeded: sentInGrid &+ 1))
         if round == 0, inBurst &+ 1 < min(preload, count ?? .max) {
             inBurst += 1
@@ -163,6 +165,7 @@ struct Pacer: Sendable {
             if let first = firstLane, lanes[first].due <= lanes[index].due { continue }
             firstLane = index
         }
+        due = firstLane.map { lanes[$0].due }
     }
 
     /// What a late wake-up is made up for: the interval, and of a short one up to a batch of probes, but no more than

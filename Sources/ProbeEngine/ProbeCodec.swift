@@ -117,6 +117,7 @@ public struct ProbeCodec: Sendable {
     public static func transportLength(of probe: Probe) -> Int {
         switch probe.method {
         case .icmpEcho, .udp: 8 + probe.payloadLength
+        case .icmpTimestamp: ICMPTimestampMessage.length
         case .tcpSYN: TCPHeader.minimumLength + segmentOptions.count
         }
     }
@@ -153,6 +154,11 @@ public struct ProbeCodec: Sendable {
                 guard case .v6(let source) = source else { break }
                 ICMPHeader.writeChecksum(of: start, in: &output, source: source, destination: destination)
             }
+        case .icmpTimestamp:
+            let (identifier, sequenceNumber) = wireNumber(of: transmit.id)
+            try ICMPTimestampMessage(
+                identifier: identifier, sequenceNumber: sequenceNumber, originate: probe.originate
+            ).write(to: &output)
         case .udp(let port):
             guard let source else { throw .invalidValue(field: "source", value: 0) }
             try output.requireRoom(UDPHeader.length + probe.payloadLength)
@@ -240,6 +246,10 @@ public struct ProbeCodec: Sendable {
             guard let integrity = integrity(of: payload, for: id, skippingTo: skipped) else { return nil }
             return reply(.echoReply, id, integrity, payload, options, byteCount: message.byteCount, arrival)
         }
+        if version == .v4, header.type == ICMPType.V4.timestampReply {
+            guard header.code == 0 else { return nil }
+            return matchTimestampReply(message, header, isIntact: isIntact, options, arrival, latest: latest)
+        }
         guard isIntact, header.type.quotesPacket(version),
             let error = try? ICMPErrorMessage(parsing: message, version: version), let quoted = error.quoted
         else { return nil }
@@ -251,6 +261,22 @@ public struct ProbeCodec: Sendable {
             arrival: arrival.time,
             detail: ResponseDetail(
                 quoted: quoted, extensions: error.extensions, ipv4Options: Self.parsed(options)))
+    }
+
+    /// A timestamp reply has no room for a cookie: the measurement compares the originate time with the one it sent.
+    private func matchTimestampReply(
+        _ message: RawSpan, _ header: ICMPHeader, isIntact: Bool, _ options: [UInt8], _ arrival: Arrival,
+        latest: ProbeID
+    ) -> Response? {
+        guard let number = wireNumber(header), let id = expand(number, bits: wireBits, latest) else { return nil }
+        let times = try? ICMPTimestampMessage(parsing: message)
+        let none = InternetTimestamp(rawValue: 0)
+        return reply(
+            .timestampReply(
+                originate: times?.originate ?? none, receive: times?.receive ?? none,
+                transmit: times?.transmit ?? none),
+            id, isIntact ? .intact : .wrongChecksum, message.from(ICMPHeader.length), options,
+            byteCount: message.byteCount, arrival)
     }
 
     /// A TCP segment that answers a SYN. Nil when it is not ours.
@@ -335,7 +361,11 @@ public struct ProbeCodec: Sendable {
     private func identify(_ quoted: QuotedPacket, _ latest: ProbeID) -> ProbeID?? {
         switch quoted.transport {
         case .icmp(let header):
-            guard header.type == .echoRequest(quoted.version), let number = wireNumber(header) else { return nil }
+            guard let number = wireNumber(header) else { return nil }
+            if quoted.version == .v4, header.type == ICMPType.V4.timestampRequest {
+                return expand(number, bits: wireBits, latest).map { .some($0) }
+            }
+            guard header.type == .echoRequest(quoted.version) else { return nil }
             return expand(number, bits: wireBits, quoted.payload.bytes, latest).map { .some($0) }
         case .udp(let header):
             guard identity.sourcePorts.contains(header.sourcePort) else { return nil }

@@ -5,6 +5,8 @@ public struct Response: Sendable {
     public enum Kind: Hashable, Sendable, BitwiseCopyable {
         /// An echo reply, or over UDP the payload sent back.
         case echoReply
+        /// An ICMP timestamp reply, with what it carries.
+        case timestampReply(originate: InternetTimestamp, receive: InternetTimestamp, transmit: InternetTimestamp)
         /// A UDP datagram from the port that was asked, with other bytes than were sent.
         case datagram
         /// A TCP segment with these flags.

@@ -32,6 +32,8 @@ final class Channel {
 
     /// Datagrams that the kernel dropped for lack of room.
     var dropped: UInt32 = 0
+    /// The source address that a ping socket over IPv6 keeps for all of its destinations.
+    var fixedSource: IPAddress?
     /// How the kernel says whose sending time it reports.
     var keys = TimestampKeys.explicit
 
@@ -46,6 +48,13 @@ final class Channel {
         self.readsErrors = readsErrors
         self.codec = codec
     }
+
+    /// Whether answers come in here.
+    var receives: Bool { if case .nothing = incoming { false } else { true } }
+
+    /// Whether a loop has to wait for it: not for a socket that only holds a port, because an unconnected stream reports
+    /// its hang-up for ever.
+    var isWaitedFor: Bool { receives || encapsulation != nil }
 
     /// Since Linux 6.13 a send call may name the key of its timestamp; before, the kernel counts the calls.
     enum TimestampKeys {

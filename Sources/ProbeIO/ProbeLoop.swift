@@ -9,26 +9,34 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
     private var poller: Poller
     private let timer: Timer
     private var timerIsSet: Int64?
+    private var isWatching = false
 
     /// Throws what the kernel refuses.
     public init(_ measurement: consuming Subject, over transport: consuming ProbeTransport) throws(Errno) {
         let poller = try Poller()
         let timer = try Timer()
         try poller.add(timer, token: Token.timer)
-        for channel in transport.channels {
-            if case .nothing = channel.incoming {
-                // A socket that only holds a port is not waited for: an unconnected stream reports its hang-up for ever.
-                guard channel.encapsulation != nil else { continue }
-                // Error queues are always reported; a socket that only sends needs no more than that.
-                try poller.add(channel.socket, token: Token.socket, interest: [])
-            } else {
-                try poller.add(channel.socket, token: Token.socket)
-            }
-        }
         self.measurement = measurement
         self.transport = transport
         self.poller = poller
         self.timer = timer
+    }
+
+    /// Waits for the sockets too from now on.
+    private mutating func watch() throws(Errno) {
+        guard !isWatching else { return }
+        isWatching = true
+        for channel in transport.channels where channel.isWaitedFor {
+            // Error queues are always reported; a socket that only sends needs no more than that.
+            try poller.add(channel.socket, token: Token.socket, interest: channel.receives ? .readable : [])
+        }
+    }
+
+    /// Nobody waits for the sockets, so that the kernel need not wake anybody for each packet.
+    private mutating func unwatch() throws(Errno) {
+        guard isWatching else { return }
+        isWatching = false
+        for channel in transport.channels where channel.isWaitedFor { try poller.remove(channel.socket) }
     }
 
     /// The clock that schedules and timeouts run on.
@@ -46,29 +54,49 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
         signals: borrowing SignalDescriptor, other: borrowing Other,
         onEvent: (Subject.Event, borrowing Subject) -> Void,
         onSignal: (Signal, inout Subject) -> Void,
-        onOther: () -> Void,
+        onOther: (inout Subject) -> Void,
         afterBatch: () -> Bool
     ) throws(Errno) {
         try poller.add(signals, token: Token.signal)
         try poller.add(other, token: Token.other)
-        var now = Self.now
+        var heard = Self.now
+        var polled = heard
+        // How many times in a row the answers were here at once.
+        var rush = 0
         while true {
-            measurement.advance(to: now)
-            transport.send(for: &measurement, at: now)
+            measurement.advance(to: heard)
+            let now = Self.now
+            let isBusy = transport.send(for: &measurement, at: now)
             while let event = measurement.nextEvent() { onEvent(event, measurement) }
             if !afterBatch() { measurement.stop(at: now) }
+            // On a short way the answers are here already, and asking for them is cheaper than asking whether they are.
+            if !isBusy {
+                rush = 0
+            } else if now - polled < Self.longestRush {
+                rush = transport.receiveAtOnce(for: &measurement) ? rush &+ 1 : 0
+                if rush == Self.steadyRush { try unwatch() }
+                if rush > 0 {
+                    heard = now
+                    continue
+                }
+            }
+            if rush == 0 { try watch() }
             var timeout: Int32?
             switch measurement.schedule {
             case .finished:
                 while let event = measurement.nextEvent() { onEvent(event, measurement) }
                 _ = afterBatch()
                 return
+            case _ where rush > 0:
+                polled = Self.now
+                timeout = 0
             case .waitingForInput: break
             case .at(let instant):
-                if instant <= Self.now {
+                polled = Self.now
+                if instant <= polled {
                     timeout = 0
                 } else {
-                    try setTimer(instant.nanoseconds)
+                    try setTimer(instant.nanoseconds, isBusy ? polled.nanoseconds : nil)
                 }
             }
             try poller.wait(timeoutMilliseconds: timeout)
@@ -79,23 +107,29 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
                     timerIsSet = nil
                 case Token.signal:
                     while let signal = try signals.next() { onSignal(signal, &measurement) }
-                case Token.other: onOther()
+                case Token.other: onOther(&measurement)
                 default: break
                 }
             }
-            // Answers are taken before time passes for the measurement: one that lay here while this process slept was
-            // not late.
+            // Answers are taken before time passes for the measurement, and then only to where it was when they were
+            // asked for: one that lay here while this process stood still was not late, wherever it stood still.
+            heard = Self.now
             transport.receive(for: &measurement)
-            now = Self.now
         }
     }
 
-    private mutating func setTimer(_ instant: Int64) throws(Errno) {
+    /// - Parameter now: given where a wake-up before its time costs less than setting the timer for every probe.
+    private mutating func setTimer(_ instant: Int64, _ now: Int64?) throws(Errno) {
         guard timerIsSet != instant else { return }
+        if let now, let timerIsSet, timerIsSet > now, timerIsSet < instant { return }
         try timer.set(to: max(1, instant))
         timerIsSet = instant
     }
 
+    /// Signals and other descriptors wait no longer than this while answers come at once.
+    private static var longestRush: TimeSpan { .milliseconds(1) }
+    /// So many times in a row are more than chance.
+    private static var steadyRush: Int { 16 }
 }
 
 /// What the loop waits for.

@@ -41,6 +41,10 @@ public struct ProbeTransport: ~Copyable {
     private let pathMTUDiscovery: PathMTUDiscovery
     private let settings: SocketSettings
     private let wantsIPv4Options: Bool
+    private let wantsKernelStamps: Bool
+    /// Probes of the last call of `send`.
+    private var justSent = 0
+    private var lastSend = Timestamp(nanoseconds: .min / 2)
     /// The address that packets leave from, nil for the one that the routing table says.
     private let source: IPAddress?
     /// The sources of destinations that keep theirs.
@@ -55,6 +59,7 @@ public struct ProbeTransport: ~Copyable {
         settings = request.settings
         pathMTUDiscovery = request.pathMTUDiscovery
         wantsIPv4Options = !request.settings.content.ipv4Options.isEmpty
+        wantsKernelStamps = request.wantsKernelStamps
         routes = Routes(request.settings, request.versions)
         self.channels = channels
         self.rung = rung
@@ -101,8 +106,12 @@ public struct ProbeTransport: ~Copyable {
     /// Sends what the measurement has to send now, in batches, and tells it what became of each probe.
     ///
     /// Returns when nothing more is due or after `budget` probes, so that receiving gets its turn.
-    mutating func send<Subject: Measurement & ~Copyable>(for measurement: inout Subject, at now: Timestamp) {
-        lookAtClocks(for: &measurement)
+    /// Says whether probes go so fast that it pays to look for answers at once.
+    mutating func send<Subject: Measurement & ~Copyable>(
+        for measurement: inout Subject, at now: Timestamp
+    ) -> Bool {
+        // A step within a rush shows in a round trip that is longer than what the process saw, or negative.
+        if now - lastSend >= Self.rush || wantsKernelStamps { lookAtClocks(for: &measurement) }
         var budget = Self.sendBudget
         while budget > 0, let transmit = measurement.nextTransmit(at: now) {
             budget -= 1
@@ -112,6 +121,10 @@ public struct ProbeTransport: ~Copyable {
         flush(for: &measurement, at: now)
         // Errors that were taken because they refused a send: nothing will wake the loop for them any more.
         deliver(to: &measurement)
+        justSent = Self.sendBudget - budget
+        guard justSent > 0 else { return false }
+        defer { lastSend = now }
+        return !wantsKernelStamps && now - lastSend < Self.rush
     }
 
     private mutating func enqueue<Subject: Measurement & ~Copyable>(
@@ -157,7 +170,7 @@ public struct ProbeTransport: ~Copyable {
         }
         var packetInfo: PacketInfo?
         if settings.keepsSource, encapsulation != .ipPacket, !probe.destination.isMulticast {
-            packetInfo = PacketInfo(source: try self.source(to: probe.destination))
+            packetInfo = PacketInfo(source: try keptSource(to: probe.destination, on: channel))
         }
         var key: UInt32?
         if case .explicit = channel.keys { key = UInt32(truncatingIfNeeded: transmit.id.rawValue) }
@@ -177,6 +190,25 @@ public struct ProbeTransport: ~Copyable {
         } catch {
             throw .messageTooLong
         }
+    }
+
+    /// The source that a destination keeps. IPv6 ping sockets take none from a control message (`ping_v6_sendmsg` in
+    /// net/ipv6/ping.c): there the first destination's becomes the socket's, by connecting it, which such a socket
+    /// does not take for a reason to hear less.
+    ///
+    /// Throws `addressNotAvailable` where a further destination would need another one there.
+    private mutating func keptSource(to destination: IPAddress, on channel: Channel) throws(Errno) -> IPAddress {
+        let isFixed = channel.version == .v6 && channel.encapsulation == .icmpMessage && channel.readsErrors
+        guard isFixed, source == nil else { return try source(to: destination) }
+        if channel.fixedSource == nil {
+            try channel.socket.connect(
+                to: SocketAddress(destination, flowLabel: settings.content.flowLabel ?? 0))
+            channel.fixedSource = try channel.socket.localAddress().ipAddress?.withoutZone
+            keptSources[destination] = channel.fixedSource
+        }
+        let wanted = try source(to: destination)
+        guard wanted == channel.fixedSource else { throw .addressNotAvailable }
+        return wanted
     }
 
     /// Whether we must write the source of a packet whose header is ours: the kernel does it in a plain IPv4 one only.
@@ -352,11 +384,22 @@ public struct ProbeTransport: ~Copyable {
     /// the answers.
     mutating func receive<Subject: Measurement & ~Copyable>(for measurement: inout Subject) {
         lookAtClocks(for: &measurement)
-        for channel in channels { receiveAnswers(on: channel) }
+        for channel in channels { _ = receiveAnswers(on: channel) }
         for channel in channels where channel.encapsulation != nil {
             receiveErrors(on: channel, for: &measurement)
         }
         deliver(to: &measurement)
+    }
+
+    /// Takes the answers that are here, of as many probes as just went, and says whether there were any. No time of sending is expected; an error that
+    /// waits in a socket's queue is taken as soon as it keeps the socket from receiving.
+    mutating func receiveAtOnce<Subject: Measurement & ~Copyable>(for measurement: inout Subject) -> Bool {
+        for channel in channels {
+            if receiveAnswers(on: channel, limit: justSent) { receiveErrors(on: channel, for: &measurement) }
+        }
+        guard !responses.isEmpty else { return false }
+        deliver(to: &measurement)
+        return true
     }
 
     private mutating func lookAtClocks<Subject: Measurement & ~Copyable>(for measurement: inout Subject) {
@@ -368,20 +411,24 @@ public struct ProbeTransport: ~Copyable {
         responses.removeAll(keepingCapacity: true)
     }
 
-    private mutating func receiveAnswers(on channel: Channel) {
-        if case .nothing = channel.incoming { return }
+    /// Returns whether an error was pending; its details are in the error queue.
+    private mutating func receiveAnswers(on channel: Channel, limit: Int = .max) -> Bool {
+        if case .nothing = channel.incoming { return false }
+        var wasPending = false
         for _ in 0..<Self.maximumReceives {
             let count: Int
             do throws(Errno) {
-                count = try incoming.receive(on: channel.socket)
+                count = try incoming.receive(on: channel.socket, limit: limit)
             } catch {
-                // A pending error, which is gone now; its details are in the error queue.
+                // It is gone now.
+                wasPending = true
                 continue
             }
             let now = Timestamp(nanoseconds: SystemClock.monotonic.now)
             for index in 0..<count { take(index, on: channel, at: now) }
-            if count < incoming.capacity { return }
+            if count < incoming.capacity || count >= limit { break }
         }
+        return wasPending
     }
 
     private mutating func take(_ index: Int, on channel: Channel, at now: Timestamp) {
@@ -399,7 +446,11 @@ public struct ProbeTransport: ~Copyable {
                 incoming.bytes(at: index), arrival, port: incoming.source(at: index).port ?? 0,
                 local: control.packetInfo?.destination, on: channel)
         }
-        count(match(index, on: channel, arrival))
+        guard let response = match(index, on: channel, arrival), hears(response) else {
+            counters.foreign += 1
+            return
+        }
+        responses.append(response)
     }
 
     private borrowing func match(_ index: Int, on channel: Channel, _ arrival: Arrival) -> Response? {
@@ -419,14 +470,6 @@ public struct ProbeTransport: ~Copyable {
     /// The options that the kernel hands out beside a packet without its header.
     private borrowing func ipv4Options(_ index: Int) -> [UInt8] {
         wantsIPv4Options ? incoming.ipv4Options(at: index) : []
-    }
-
-    private mutating func count(_ response: Response?) {
-        if let response, hears(response) {
-            responses.append(response)
-        } else {
-            counters.foreign += 1
-        }
     }
 
     /// Whether a response may come from where it came: errors of routers always, answers of others not on a connected
@@ -479,7 +522,11 @@ public struct ProbeTransport: ~Copyable {
             let local = try? self.source(to: destination)
             showError(queued, quoting: incoming.bytes(at: index).byteCount, arrival, local: local, on: channel)
         }
-        count(matchError(index, queued, on: channel, arrival))
+        guard let response = matchError(index, queued, on: channel, arrival), hears(response) else {
+            counters.foreign += 1
+            return
+        }
+        responses.append(response)
     }
 
     private borrowing func matchError(
@@ -533,6 +580,8 @@ public struct ProbeTransport: ~Copyable {
     private static let batch = 64
     private static let batchBytes = 1 << 18
     private static let sendBudget = 1_024
+    /// Probes that follow each other within this time are many.
+    private static let rush = TimeSpan.milliseconds(1)
     private static let longestPacket = 65_536 + 64
     /// An IPv4 header with all of its options and a TCP header with one are the longest that go before a payload.
     private static let headerRoom = IPv4Header.minimumLength + IPv4Header.maximumOptionsLength + 24

@@ -55,6 +55,7 @@ struct Routes {
     /// Whether the address is the broadcast address of a network, or of all: connecting is refused until SO_BROADCAST
     /// is set (connect(2), EACCES).
     func isBroadcast(_ address: IPv4Address) -> Bool {
+        if address == .broadcast { return true }
         let destination = SocketAddress(.v4(address), port: Self.anyPort)
         do throws(Errno) {
             let asker = try asker(.v4)

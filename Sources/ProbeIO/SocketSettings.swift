@@ -31,7 +31,6 @@ public struct SocketSettings: Sendable {
 
     /// A setting that the kernel may refuse.
     public enum Name: Hashable, Sendable {
-        case identifier
         case device
         case mark
         case flowLabel

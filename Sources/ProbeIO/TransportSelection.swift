@@ -94,7 +94,8 @@ public struct TransportSelection: ~Copyable {
             switch request.method {
             case .icmpEcho: request.fallback == nil ? [.raw, .ping] : [.raw, .ping, .udp]
             case .udp: [.raw, .udp]
-            case .tcpSYN: [.raw]
+            // Ping sockets send nothing but echo requests.
+            case .tcpSYN, .icmpTimestamp: [.raw]
             }
         return rungs.filter { $0 >= request.highestRung }
     }
@@ -148,7 +149,7 @@ public struct TransportSelection: ~Copyable {
         // The ICMP socket comes first: whether it is allowed decides about the rung.
         let receiver = try socket(version, .raw, version == .v4 ? .icmp : .icmpv6, request, &refused)
         switch method {
-        case .icmpEcho: break
+        case .icmpEcho, .icmpTimestamp: break
         case .udp:
             // Reserves the port, and receives what the service there answers.
             let datagramSocket = try bound(socket(version, .datagram, .automatic, request, &refused), version, source)
@@ -176,8 +177,10 @@ public struct TransportSelection: ~Copyable {
             identity.sourcePorts.isEmpty
             ? nil : identity.sourcePorts.lowerBound...identity.sourcePorts.upperBound - 1
         let identifiers =
-            method == .icmpEcho
+            method == .icmpEcho || method == .icmpTimestamp
             ? IdentifierBlock(value: identity.identifier, mask: ~(identity.identifierCount - 1)) : nil
+        // Sorts out our own requests on loopback before they are copied for the filter.
+        try receiver.receiveOnly(answers(version))
         try receiver.attachDiscardingQueued(
             version == .v4
                 ? .icmp(identifiers, sourcePorts: ports) : .icmpv6(identifiers, sourcePorts: ports))
@@ -193,6 +196,24 @@ public struct TransportSelection: ~Copyable {
                 receiver, version, incoming: version == .v4 ? .ipv4Packets : .icmpMessages,
                 encapsulation: isSecondSender ? .icmpMessage : nil, codec: codec))
         return channels
+    }
+
+    /// What may come for a probe: errors and replies of any kind.
+    private static func answers(_ version: IPVersion) -> [ICMPType] {
+        switch version {
+        case .v4:
+            typealias Types = ICMPType.V4
+            return [
+                Types.echoReply, Types.timestampReply, Types.destinationUnreachable, Types.sourceQuench, Types.redirect,
+                Types.timeExceeded, Types.parameterProblem,
+            ]
+        case .v6:
+            typealias Types = ICMPType.V6
+            return [
+                Types.echoReply, Types.destinationUnreachable, Types.packetTooBig, Types.timeExceeded,
+                Types.parameterProblem,
+            ]
+        }
     }
 
     /// The socket with a local port, which the kernel chooses, and the source address or any.
@@ -218,12 +239,7 @@ public struct TransportSelection: ~Copyable {
         let socket = try socket(version, .datagram, version == .v4 ? .icmp : .icmpv6, request, &refused)
         // Binding chooses the identifier, which the kernel writes into every request.
         let address = request.source ?? (version == .v4 ? .v4(.any) : .v6(.any))
-        do throws(Errno) {
-            try socket.bind(to: SocketAddress(address, port: request.settings.identifier ?? 0))
-        } catch .addressInUse {
-            refused.append(SocketSettings.Refusal(name: .identifier, failure: .addressInUse))
-            try socket.bind(to: SocketAddress(address))
-        }
+        try socket.bind(to: SocketAddress(address, port: request.settings.identifier ?? 0))
         var identity = identity
         identity.identifierCount = 1
         identity.identifier = try socket.localAddress().port ?? 0
@@ -270,8 +286,12 @@ public struct TransportSelection: ~Copyable {
         if case .nothing = channel.incoming {
         } else {
             try channel.socket.set(.receiveQueueOverflow, to: true)
-            try channel.socket.set(.receiveHopLimit, to: true)
-            try channel.socket.set(.receiveTrafficClass, to: true)
+            // Whole packets bring their header.
+            if case .ipv4Packets = channel.incoming {
+            } else {
+                try channel.socket.set(.receiveHopLimit, to: true)
+                try channel.socket.set(.receiveTrafficClass, to: true)
+            }
             try? channel.socket.set(.receiveBufferSize, to: receiveBuffer)
             if !settings.content.ipv4Options.isEmpty, channel.version == .v4, channel.incoming != .ipv4Packets {
                 try channel.socket.set(.receiveIPv4Options, to: true)

@@ -76,7 +76,10 @@ public struct EchoCSVReport: EchoReport {
             row = self.row("outage", outage.target, outage.end)
             row.add(.seq, outage.firstSequence)
             row.add(.text, "\(outage.lost) lost in \(outage.duration.nanoseconds) ns until seq \(outage.lastSequence)")
-        default: return
+        case .address(let target, let old, _, let instant):
+            row = self.row("address", target, instant)
+            row.add(.text, SafeText.csvField("address was \(old.text(zones))"))
+        case .interval, .sent: return
         }
         for (index, field) in row.fields.enumerated() {
             if index > 0 { buffer.append(",") }

@@ -83,6 +83,10 @@ public struct EchoJSONReport: EchoReport {
         case .sent(let target, let sequence):
             line = self.line("sent", targets[target], clock.nanoseconds(at: now))
             line.add("seq", sequence)
+        case .address(let target, let old, let new, let instant):
+            line = self.line("address", targets[target], clock.nanoseconds(at: instant))
+            line.add("from", old.text(zones))
+            line.add("to", new.text(zones))
         }
         line.finish()
         buffer.append(line)
@@ -109,6 +113,7 @@ public struct EchoJSONReport: EchoReport {
         line.add("rtt_ns", reply.roundTrip.nanoseconds)
         line.add("clock", reply.clock.word)
         line.add("user_rtt_ns", reply.userRoundTrip.nanoseconds)
+        if let timestamps = reply.timestamps { line.add(timestamps) }
         guard case .corrupted(let integrity) = reply.disposition else { return }
         switch integrity {
         case .intact, .wrongChecksum: line.add("fault", "checksum")
@@ -136,7 +141,7 @@ public struct EchoJSONReport: EchoReport {
         line.add(extensionsOf: error.detail, zones: zones)
     }
 
-    private func add(_ outage: EchoOutage, to line: inout JSONLine) {
+    func add(_ outage: EchoOutage, to line: inout JSONLine) {
         line.add("first_seq", outage.firstSequence)
         line.add("last_seq", outage.lastSequence)
         line.add("lost", outage.lost)
@@ -168,7 +173,7 @@ public struct EchoJSONReport: EchoReport {
     /// A `summary` line for each target, then one `total` line.
     public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
         var total = EchoCounts()
-        for (target, counts) in zip(targets, statistics) {
+        for (index, (target, counts)) in zip(targets, statistics).enumerated() {
             var sum = EchoCounts()
             sum.add(counts)
             total.add(counts)
@@ -176,6 +181,11 @@ public struct EchoJSONReport: EchoReport {
             add(sum, to: &line)
             line.add("user_timed", sum.userTimed)
             add(counts.roundTrips, to: &line)
+            add(detailOf: counts, to: &line)
+            if index < run.clocks.count { line.add(run.clocks[index]) }
+            if let failures = run.failures {
+                line.add("failed", texts: failures.filter { $0.target == index }.map(\.reason))
+            }
             line.add("elapsed_ns", run.elapsed.nanoseconds)
             line.finish()
             buffer.append(line)
@@ -229,7 +239,7 @@ public struct EchoJSONReport: EchoReport {
                 line.add("max_ns", trips.maximum.nanoseconds)
                 line.add("mdev_ns", TimeSpan(rounding: trips.deviation).nanoseconds)
                 if trips.count > 1 { line.add("jitter_ns", TimeSpan(rounding: trips.jitter).nanoseconds) }
-                for (percent, value) in trips.carriedPercentiles { line.add("p\(percent)_ns", value.nanoseconds) }
+                line.add(percentiles: trips.carriedPercentiles)
             })
     }
 
@@ -245,6 +255,7 @@ extension EchoReply.Kind {
         case .echo: "echo"
         case .portUnreachable: "port_unreachable"
         case .datagram: "datagram"
+        case .timestamp: "timestamp"
         }
     }
 }

@@ -23,6 +23,8 @@ public struct EchoTextReport: EchoReport {
 
     /// Whether the kernel is asked when each probe left.
     public var hasKernelSendTimes = true
+    /// Targets that are one name over IPv4, each followed by the same name over IPv6: the two are compared at the end.
+    public var pairs: [Int] = []
 
     public init(targets: [ReportTarget], method: ProbeMethod = .icmpEcho, payloadLength: Int = 56) {
         self.targets = targets
@@ -37,13 +39,14 @@ public struct EchoTextReport: EchoReport {
         appendPattern(to: &buffer)
         for (index, target) in targets.enumerated() {
             buffer.append("PING ")
-            buffer.append(target.name)
+            buffer.append(label(index))
             buffer.append(" (")
             buffer.append(target.address, zones: zones)
             buffer.append(") ")
             appendWay(target, index, to: &buffer)
             switch method {
             case .icmpEcho: break
+            case .icmpTimestamp: buffer.append("ICMP timestamp, ")
             case .udp(let port): appendPort("UDP", port, to: &buffer)
             case .tcpSYN(let port): appendPort("TCP", port, to: &buffer)
             }
@@ -68,7 +71,7 @@ public struct EchoTextReport: EchoReport {
     /// Octets in front of the payload; a SYN carries the option of a maximum segment size.
     private var headerLengthV4: Int {
         switch method {
-        case .icmpEcho: IPv4Header.minimumLength + ICMPHeader.length
+        case .icmpEcho, .icmpTimestamp: IPv4Header.minimumLength + ICMPHeader.length
         case .udp: IPv4Header.minimumLength + UDPHeader.length
         case .tcpSYN: IPv4Header.minimumLength + TCPHeader.minimumLength + 4
         }
@@ -110,6 +113,13 @@ public struct EchoTextReport: EchoReport {
         case .outage(let outage): append(outage, to: &buffer)
         case .interval(let interval): append(interval, to: &buffer)
         case .sent: return
+        case .address(let target, let old, let new, _):
+            buffer.append(label(target))
+            buffer.append(" is now ")
+            buffer.append(new, zones: zones)
+            buffer.append(" (was ")
+            buffer.append(old, zones: zones)
+            buffer.append(")\n")
         }
     }
 
@@ -175,12 +185,20 @@ public struct EchoTextReport: EchoReport {
             append([trips.minimum, TimeSpan(rounding: trips.mean), trips.maximum], to: &buffer)
             buffer.append(" ms")
         }
+        for (count, label) in [
+            (interval.late, " late"), (interval.duplicates, " duplicates"), (interval.errors, " errors"),
+            (interval.unsent, " not sent"),
+        ] where count > 0 {
+            buffer.append(", ")
+            buffer.append(decimal: count)
+            buffer.append(label)
+        }
         buffer.append("\n")
     }
 
     private mutating func append(_ reply: EchoReply, _ name: SafeText?, to buffer: inout ReportBuffer) {
         switch reply.kind {
-        case .echo:
+        case .echo, .timestamp:
             buffer.append(decimal: reply.byteCount)
             buffer.append(" bytes from ")
         case .portUnreachable: buffer.append("port unreachable from ")
@@ -203,6 +221,7 @@ public struct EchoTextReport: EchoReport {
             buffer.append(shortMilliseconds: reply.roundTrip)
         }
         buffer.append(" ms")
+        if let timestamps = reply.timestamps { buffer.append(timestamps) }
         // Several hosts of a group answer one probe; ping hides that they do, unless it is verbose.
         if reply.disposition != .duplicate || reportsTimeouts || !targets[reply.target].address.isMulticast {
             append(reply.disposition, to: &buffer)
@@ -263,9 +282,9 @@ public struct EchoTextReport: EchoReport {
         buffer.append(")")
     }
 
-    private func append(sequence: UInt32, to buffer: inout ReportBuffer) {
+    func append(sequence: UInt32, to buffer: inout ReportBuffer) {
         switch method {
-        case .icmpEcho: buffer.append("icmp_seq=")
+        case .icmpEcho, .icmpTimestamp: buffer.append("icmp_seq=")
         case .udp: buffer.append("udp_seq=")
         case .tcpSYN: buffer.append("tcp_seq=")
         }
@@ -284,10 +303,10 @@ public struct EchoTextReport: EchoReport {
 
     /// A line for each target while the run goes on, as ping's at SIGQUIT: `2/2 packets, 0% loss, min/avg/max = ...`.
     public func appendInterim(_ statistics: [EchoStatistics], to buffer: inout ReportBuffer) {
-        for (target, counts) in zip(targets, statistics) {
+        for (target, counts) in zip(targets.indices, statistics) {
             buffer.append("\r")
             if targets.count > 1 {
-                buffer.append(target.name)
+                buffer.append(label(target))
                 buffer.append(": ")
             }
             buffer.append(decimal: counts.received)
@@ -313,19 +332,25 @@ public struct EchoTextReport: EchoReport {
     /// The statistics of each target in their order, then, of several, the total.
     public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
         // Behind the marks of a flood this ends their line, as in ping.
-        for (target, counts) in zip(targets, statistics) {
+        for (target, counts) in zip(targets.indices, statistics) {
             buffer.append("\n--- ")
-            buffer.append(target.name)
+            buffer.append(label(target))
             buffer.append(" ping statistics ---\n")
             var sum = EchoCounts()
             sum.add(counts)
             append(sum, run, to: &buffer)
             append(counts, sum, run, to: &buffer)
+            if target < run.clocks.count, let clock = run.clocks[target] { buffer.append(clock) }
+            appendVariation(of: counts, to: &buffer)
+            appendLossRuns(of: counts, run, to: &buffer)
             appendOddities(
                 sum, targets.count == 1 ? run : EchoRun(elapsed: run.elapsed, sending: run.sending, time: run.time),
                 to: &buffer)
             if case .udp = method, sum.transmitted > 0, sum.isSilent {
                 buffer.append("no answer; a firewall may drop UDP\n")
+            }
+            if method == .icmpTimestamp, sum.transmitted > 0, sum.isSilent {
+                buffer.append("no answer; many hosts and firewalls ignore ICMP timestamp requests\n")
             }
         }
         guard targets.count > 1 else { return }
@@ -340,6 +365,7 @@ public struct EchoTextReport: EchoReport {
         buffer.append(decimal: targets.count)
         buffer.append(" hosts answered\n")
         appendOddities(sum, run, to: &buffer)
+        appendComparisons(statistics, to: &buffer)
     }
 
     /// ping's line of counters.
@@ -393,7 +419,7 @@ public struct EchoTextReport: EchoReport {
         if !percentiles.isEmpty {
             for (index, percentile) in percentiles.enumerated() {
                 buffer.append(index == 0 ? "p" : "/p")
-                buffer.append(decimal: percentile.percent)
+                buffer.append(percentile.label)
             }
             buffer.append(" = ")
             append(percentiles.map(\.value), to: &buffer)
@@ -423,7 +449,11 @@ public struct EchoTextReport: EchoReport {
     private func appendOddities(_ counts: EchoCounts, _ run: EchoRun, to buffer: inout ReportBuffer) {
         let failure = counts.lastSendFailure.map { " (\($0.errorNumber.name))" } ?? ""
         let oddities = [
-            (counts.late, "late"), (counts.wrongSource, "from a wrong source"), (counts.reordered, "reordered"),
+            (counts.late, "late" + lateText(counts.lateRoundTrips)), (counts.wrongSource, "from a wrong source"),
+            (
+                counts.reordered,
+                "reordered" + (counts.reorderingExtent > 0 ? " by up to \(counts.reorderingExtent)" : "")
+            ),
             (counts.unsent, "not sent" + failure), (counts.inFlight, "still in flight"),
             (counts.repeatedErrors, "repeated errors"),
             (run.missed, "missed slots"), (run.unsolicited, "unsolicited"), (run.droppedHere, "dropped here"),
@@ -440,7 +470,7 @@ public struct EchoTextReport: EchoReport {
     }
 
     /// Milliseconds between slashes.
-    private func append(_ spans: [TimeSpan], to buffer: inout ReportBuffer) {
+    func append(_ spans: [TimeSpan], to buffer: inout ReportBuffer) {
         for (index, span) in spans.enumerated() {
             if index > 0 { buffer.append("/") }
             buffer.append(milliseconds: span)

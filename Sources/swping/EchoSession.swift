@@ -33,6 +33,9 @@ final class EchoSession {
     private var toldFailures: [Int: SendFailure] = [:]
     private let resolver: ReverseResolver
     private var capture: CaptureFile?
+    /// What is asked again while the run goes on, if that is wanted.
+    private var watched: [AddressWatch.Name] = []
+    private var watch: AddressWatch?
 
     /// Throws when the kernel refuses a descriptor.
     init(
@@ -46,6 +49,11 @@ final class EchoSession {
         var reported: [ReportTarget] = []
         for target in targets {
             guard case .success(let address) = target.address else { continue }
+            if !target.isNumeric, options.resolveInterval != nil {
+                watched.append(
+                    AddressWatch.Name(
+                        target: addresses.count, text: target.name, family: target.family, address: address))
+            }
             addresses.append(address)
             reported.append(ReportTarget(name: SafeText(target.name), address: address))
         }
@@ -66,12 +74,23 @@ final class EchoSession {
         // Marks of floods are text, and a picture shows what it waits for; in other reports every event has a line.
         let showsSends = options.isFlood || options.pictureWindow != nil
         configuration.reportsSends = showsSends && !options.hasRows && !options.isQuiet
+        configuration.summaryInterval = options.summaryInterval.map(TimeSpan.init(nanoseconds:))
+        if method == .icmpTimestamp {
+            configuration.payloadLength = ICMPTimestampMessage.length - ICMPHeader.length
+            if options.interval >= 10_000_000, options.interval % 1_000_000 == 0 {
+                configuration.interval = configuration.interval + Self.goldenMillisecond
+            }
+            configuration.wallClockOffset = SystemClock.realtime.now - ProbeLoop<EchoSweep>.now.nanoseconds
+        }
         self.configuration = configuration
         let zones = Self.zoneNames(of: addresses)
-        var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
+        var text = EchoTextReport(targets: reported, method: method, payloadLength: configuration.payloadLength)
         text.reportsTimeouts = options.isVerbose
         text.style = Self.style(options)
         text.hasKernelSendTimes = configuration.wantsKernelStamps
+        if options.isDual {
+            text.pairs = targets.indices.dropLast().filter { targets[$0].isPair(with: targets[$0 + 1]) }
+        }
         text.zones = zones
         self.text = text
         if options.isJSON {
@@ -148,10 +167,14 @@ final class EchoSession {
         }
         report.appendStart(
             EchoStart(configuration, rung: rung.rawValue, note: note, time: SystemClock.realtime.now), to: &buffer)
+        if let interval = options.resolveInterval, !watched.isEmpty {
+            watch = try AddressWatch(watched, every: interval, usable: transport.versions, beside: resolver)
+        }
+        let input: any DescriptorOwner = watch ?? resolver
         let start = ProbeLoop<EchoSweep>.now
         var loop = try ProbeLoop(EchoSweep(configuration, start: start), over: transport)
         try loop.run(
-            signals: signals, other: resolver,
+            signals: signals, other: input,
             onEvent: { event, _ in take(event) },
             onSignal: { signal, sweep in
                 if signal == .quit {
@@ -160,7 +183,10 @@ final class EchoSession {
                     sweep.stop(at: ProbeLoop<EchoSweep>.now)
                 }
             },
-            onOther: { takeNames() },
+            onOther: {
+                takeNames()
+                takeAddresses(&$0)
+            },
             afterBatch: {
                 tellWaiting(since: ProbeLoop<EchoSweep>.now + TimeSpan(nanoseconds: -Self.patience))
                 return write(&output)
@@ -169,16 +195,27 @@ final class EchoSession {
         try waitForNames(until: end.nanoseconds + Self.patience)
         tellWaiting(since: Timestamp(nanoseconds: .max))
         let sweep = loop.measurement
-        let run = EchoRun(
-            elapsed: end - start, sending: sweep.lastTransmit - start,
-            time: SystemClock.realtime.now,
+        var run = EchoRun(
+            elapsed: end - start, sending: sweep.lastTransmit - start, time: SystemClock.realtime.now,
             unsolicited: sweep.unsolicited + loop.transport.counters.foreign, missed: sweep.missed,
             droppedHere: loop.transport.counters.droppedHere)
+        run.clock = WallClock(run.time, at: end)
+        run.clocks = sweep.clocks.map(\.estimate)
+        let failures = EchoFailure.all(of: sweep.statistics, by: options.assertions)
+        if !options.assertions.isEmpty { run.failures = failures }
         report.appendSummary(sweep.statistics, run: run, to: &buffer)
         if options.isCSV { text.appendSummary(sweep.statistics, run: run, to: &errors) }
         if let failure = capture?.finish() { errors.append("\(Tool.name): \(failure)\n") }
         _ = write(&output)
-        return exitStatus(of: sweep.statistics)
+        if !options.isJSON { tell(failures) }
+        return max(exitStatus(of: sweep.statistics), failures.isEmpty ? 0 : 1)
+    }
+
+    /// Says on standard error what the run failed by, behind the summary.
+    private func tell(_ failures: [EchoFailure]) {
+        for failure in failures {
+            reportLine("failed: \(failure.reason) (\(text.targets[failure.target].name))", from: Tool.name)
+        }
     }
 
     private func take(_ event: EchoEvent) {
@@ -192,6 +229,10 @@ final class EchoSession {
     }
 
     private func tell(_ event: EchoEvent, at now: Timestamp) {
+        if case .address(let target, _, let address, _) = event {
+            report.targets[target].address = address
+            text.targets[target].address = address
+        }
         // A local failure is told apart from what the network did.
         if case .unsent(let target, _, let failure) = event, !options.hasRows, !isPicture {
             guard toldFailures.updateValue(failure, forKey: target) != failure else { return }
@@ -243,6 +284,18 @@ final class EchoSession {
         while let (address, name) = resolver.nextAnswer() {
             awaited.remove(address)
             if let name { names[address] = SafeText(name: name) }
+        }
+    }
+
+    private func takeAddresses(_ sweep: inout EchoSweep) {
+        while let finding = watch?.nextFinding() {
+            switch finding {
+            case .moved(let target, let address):
+                sweep.apply(.setAddress(target: target, address), at: ProbeLoop<EchoSweep>.now)
+                if wantsNames[target] { askForName(of: address) }
+            case .failed(let target, let error):
+                errors.append("\(Tool.name): \(SafeText("\(error)")); still asking \(sweep.addresses[target])\n")
+            }
         }
     }
 
@@ -327,4 +380,6 @@ final class EchoSession {
     private static let maximumNames = 1_024
     /// RFC 863; nothing is sent to it.
     private static let discardPort: UInt16 = 9
+    /// The golden section of a millisecond: probes that far out of step fill the gaps in it evenly.
+    private static let goldenMillisecond = TimeSpan(nanoseconds: 618_034)
 }

@@ -39,7 +39,6 @@ enum OptionRefusals {
 
     private static func line(_ refusal: SocketSettings.Refusal, _ options: Options) -> String {
         switch refusal.name {
-        case .identifier: "-e: another process has this identifier (\(refusal.failure.name))"
         case .device: "-I: \(refusal.failure) (\(refusal.failure.name))"
         case .mark: "-m: needs CAP_NET_RAW or CAP_NET_ADMIN (\(remedy([.raw], options)))"
         case .flowLabel: "-F: another socket holds this flow label for itself alone (\(refusal.failure.name))"
@@ -49,7 +48,7 @@ enum OptionRefusals {
     }
 
     /// How to come by one of the rungs.
-    private static func remedy(_ rungs: [Rung], _ options: Options) -> String {
+    static func remedy(_ rungs: [Rung], _ options: Options) -> String {
         if options.wantsUDP { return "leave out --udp" }
         if options.highestRung != .raw { return "leave out --rung" }
         let raw = "run it as root, or once: sudo setcap cap_net_raw+p $(command -v \(Tool.name))"

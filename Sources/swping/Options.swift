@@ -2,6 +2,7 @@ import CommandLineOptions
 import LinuxSockets
 import PacketFormats
 import ProbeIO
+import ProbeReports
 
 /// What the command line asks for.
 struct Options: Sendable {
@@ -51,6 +52,15 @@ struct Options: Sendable {
     var preload: UInt32 = 1
     /// Whether an interval was asked for.
     var hasInterval = false
+    /// Nil for never.
+    var resolveInterval: Int64?
+    var isDual = false
+    var isDiagnosing = false
+    /// Of the intervals that are summed up besides the run.
+    var summaryInterval: Int64?
+    /// Any of them that holds makes the run fail.
+    var assertions: [EchoAssertion] = []
+    var wantsTimestamps = false
 
     var isCSV = false
     var style = Style.text
@@ -77,7 +87,7 @@ struct Options: Sendable {
     static let table = OptionTable<Options>(
         Page(
             name: "swping", summary: "tell whether hosts answer, how fast and how reliably",
-            operands: Operands("HOST...", minimum: 1, completion: .host),
+            operands: Operands("HOST...", minimum: 0, completion: .host),
             description: [
                 "Sends each HOST an ICMP echo request a second and tells of every answer, until it is interrupted or "
                     + "the count is reached, then sums up. A HOST is a name or an address, IPv4 or IPv6.",
@@ -90,14 +100,28 @@ struct Options: Sendable {
             ],
             exitStatuses: [
                 Meaning("0", "Every host answered."),
-                Meaning("1", "Some host did not, or with -c and -w not often enough."),
+                Meaning(
+                    "1",
+                    "Some host did not, or with -c and -w not often enough, or a condition of --fail-if held."),
                 Meaning("2", "The command line, a name or the system was at fault."),
                 Meaning("141", "The reader of standard output has gone."),
+            ],
+            environment: [
+                Meaning("NO_COLOR", "If it is set and not empty, the picture of --style heat has no colours."),
+                Meaning("TERM", "Where it is dumb or not set, --style heat is text."),
+                Meaning(
+                    "LC_ALL, LC_CTYPE, LANG",
+                    "The first that is set says whether the terminal takes UTF-8; without it blocks are ASCII."),
             ],
             examples: [
                 Example("swping -c 3 192.0.2.1", "Ask three times."),
                 Example("swping -i 0.2 -w 10 router.example 2001:db8::1", "Two hosts for ten seconds."),
+                Example(
+                    "swping -q -c 100 -i 0.1 --fail-if 'loss>1%' --fail-if 'p99>20ms' 192.0.2.1",
+                    "Check a promise."),
                 Example("swping --udp --port 7 192.0.2.1", "Ask a UDP echo service."),
+                Example("swping --dual -c 20 www.example", "Compare IPv4 and IPv6."),
+                Example("swping --diagnose", "Tell which sockets work here and what would help."),
             ],
             seeAlso: ["swtrace(8)", "swecho(8)", "ping(8)", "icmp(7)"]),
         [scheduleSection, probeSection, meansSection, outputSection])

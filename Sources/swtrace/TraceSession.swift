@@ -92,7 +92,7 @@ final class TraceSession {
             signals: signals, other: resolver,
             onEvent: { event, trace in take(event, hasSent: trace.statistics.transmitted > 0) },
             onSignal: { _, trace in trace.stop(at: ProbeLoop<PathTrace>.now) },
-            onOther: { takeNames() },
+            onOther: { _ in takeNames() },
             afterBatch: {
                 reportWaiting(until: ProbeLoop<PathTrace>.now + TimeSpan(nanoseconds: -Self.patience))
                 return write(&output)

@@ -86,8 +86,35 @@ func statistics(
     var statistics = EchoStatistics(withPercentiles: withPercentiles)
     statistics.received = UInt64(roundTrips.count)
     statistics.transmitted = transmitted ?? statistics.received
-    for roundTrip in roundTrips { statistics.roundTrips.record(TimeSpan(nanoseconds: roundTrip)) }
+    for (roundTrip, sequence) in zip(roundTrips, 1...) {
+        statistics.roundTrips.record(TimeSpan(nanoseconds: roundTrip))
+        statistics.noteOutcome(
+            .answered(TimeSpan(nanoseconds: roundTrip)), of: UInt32(sequence), sentAt: Timestamp(nanoseconds: 0))
+    }
     change(&statistics)
+    return statistics
+}
+
+/// Counts of probes sent every second, answered after a millisecond (`.`), after three seconds (`l`) or never (`x`).
+func statistics(fates: String) -> EchoStatistics {
+    var statistics = EchoStatistics(withPercentiles: true, interval: .seconds(1))
+    for (fate, sequence) in zip(fates, UInt32(1)...) {
+        let sentAt = Timestamp(nanoseconds: Int64(sequence) * 1_000_000_000)
+        statistics.transmitted += 1
+        statistics.noteSent(sequence, at: sentAt)
+        switch fate {
+        case ".":
+            statistics.received += 1
+            statistics.roundTrips.record(.milliseconds(1))
+            statistics.noteHostDelay(.microseconds(Int64(sequence) * 10))
+            statistics.noteOutcome(.answered(.milliseconds(1)), of: sequence, sentAt: sentAt)
+        case "l":
+            statistics.late += 1
+            statistics.noteLate(.seconds(3))
+            statistics.noteOutcome(.late, of: sequence, sentAt: sentAt)
+        default: statistics.noteOutcome(.lost, of: sequence, sentAt: sentAt)
+        }
+    }
     return statistics
 }
 
