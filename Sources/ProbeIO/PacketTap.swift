@@ -118,7 +118,8 @@ extension ProbeTransport {
         _ contents: IPEnvelope.Contents, _ arrival: Arrival, _ local: IPAddress?, _ channel: Channel
     ) -> IPEnvelope {
         return IPEnvelope(
-            contents, source: arrival.source.withoutZone, destination: (local ?? Self.unspecified(channel.version)).withoutZone,
+            contents, source: arrival.source.withoutZone,
+            destination: (local ?? Self.unspecified(channel.version)).withoutZone,
             hopLimit: arrival.hopLimit ?? 0, trafficClass: arrival.trafficClass ?? 0)
     }
     /// In place of an address that nobody knows.
