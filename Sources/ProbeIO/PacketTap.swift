@@ -117,11 +117,12 @@ extension ProbeTransport {
     private func envelope(
         _ contents: IPEnvelope.Contents, _ arrival: Arrival, _ local: IPAddress?, _ channel: Channel
     ) -> IPEnvelope {
-        return IPEnvelope(
+        IPEnvelope(
             contents, source: arrival.source.withoutZone,
             destination: (local ?? Self.unspecified(channel.version)).withoutZone,
             hopLimit: arrival.hopLimit ?? 0, trafficClass: arrival.trafficClass ?? 0)
     }
+
     /// In place of an address that nobody knows.
     private static func unspecified(_ version: IPVersion) -> IPAddress { version == .v4 ? .v4(.any) : .v6(.any) }
 }
