@@ -43,7 +43,7 @@ extension ProbeTransport {
         let probe = transmit.probe
         let destination = probe.destination.withoutZone
         var packet = TappedPacket(envelope: nil, stamp: stamp, awaitsStamp: awaitsStamps(channel))
-        guard let source = try? source(to: probe.destination) else { return }
+        let source = (try? source(to: probe.destination)) ?? Self.unspecified(channel.version)
         let contents: IPEnvelope.Contents
         switch encapsulation {
         case .ipPacket:
@@ -117,9 +117,12 @@ extension ProbeTransport {
     private func envelope(
         _ contents: IPEnvelope.Contents, _ arrival: Arrival, _ local: IPAddress?, _ channel: Channel
     ) -> IPEnvelope {
-        let nowhere: IPAddress = channel.version == .v4 ? .v4(.any) : .v6(.any)
-        return IPEnvelope(
-            contents, source: arrival.source.withoutZone, destination: (local ?? nowhere).withoutZone,
+        IPEnvelope(
+            contents, source: arrival.source.withoutZone,
+            destination: (local ?? Self.unspecified(channel.version)).withoutZone,
             hopLimit: arrival.hopLimit ?? 0, trafficClass: arrival.trafficClass ?? 0)
     }
+
+    /// In place of an address that nobody knows.
+    private static func unspecified(_ version: IPVersion) -> IPAddress { version == .v4 ? .v4(.any) : .v6(.any) }
 }

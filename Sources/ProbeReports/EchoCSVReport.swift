@@ -76,10 +76,10 @@ public struct EchoCSVReport: EchoReport {
             row = self.row("outage", outage.target, outage.end)
             row.add(.seq, outage.firstSequence)
             row.add(.text, "\(outage.lost) lost in \(outage.duration.nanoseconds) ns until seq \(outage.lastSequence)")
-        case .address(let target, let old, let new, let instant):
+        case .address(let target, let old, _, let instant):
             row = self.row("address", target, instant)
-            row.add(.text, "\(new.text(zones)) instead of \(old.text(zones))")
-        case .sent, .interval: return
+            row.add(.text, SafeText.csvField("address was \(old.text(zones))"))
+        case .interval, .sent: return
         }
         for (index, field) in row.fields.enumerated() {
             if index > 0 { buffer.append(",") }

@@ -107,7 +107,11 @@ public struct EchoHeatReport: EchoReport {
         case .unsent(let target, let sequence, let failure):
             if toldFailures.updateValue(failure, forKey: target) != failure { note(event, name, at: now) }
             change(target, sequence) { $0.takeFailure() }
-        default: note(event, name, at: now)
+        case .address:
+            note(event, name, at: now)
+            // A label may be longer now.
+            layOut()
+        case .unsolicited, .changed, .outage, .interval: note(event, name, at: now)
         }
     }
 

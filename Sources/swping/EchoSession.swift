@@ -294,7 +294,7 @@ final class EchoSession {
                 sweep.apply(.setAddress(target: target, address), at: ProbeLoop<EchoSweep>.now)
                 if wantsNames[target] { askForName(of: address) }
             case .failed(let target, let error):
-                reportLine("\(SafeText("\(error)")); still asking \(sweep.addresses[target])", from: Tool.name)
+                errors.append("\(Tool.name): \(SafeText("\(error)")); still asking \(sweep.addresses[target])\n")
             }
         }
     }

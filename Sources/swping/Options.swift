@@ -106,6 +106,13 @@ struct Options: Sendable {
                 Meaning("2", "The command line, a name or the system was at fault."),
                 Meaning("141", "The reader of standard output has gone."),
             ],
+            environment: [
+                Meaning("NO_COLOR", "If it is set and not empty, the picture of --style heat has no colours."),
+                Meaning("TERM", "Where it is dumb or not set, --style heat is text."),
+                Meaning(
+                    "LC_ALL, LC_CTYPE, LANG",
+                    "The first that is set says whether the terminal takes UTF-8; without it blocks are ASCII."),
+            ],
             examples: [
                 Example("swping -c 3 192.0.2.1", "Ask three times."),
                 Example("swping -i 0.2 -w 10 router.example 2001:db8::1", "Two hosts for ten seconds."),

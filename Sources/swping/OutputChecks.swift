@@ -12,8 +12,9 @@ extension Options {
         Terminal.size(of: STDOUT_FILENO).map { WindowSize(columns: $0.columns, rows: $0.rows) }
     }
 
-    /// Where the picture goes that is asked for; nil where standard output can show none.
-    var pictureWindow: WindowSize? { style == .heat && Terminal.isCapable ? Self.window : nil }
+    /// Where the picture goes that is asked for; nil where standard output can show none, and where all but the summary
+    /// is left out.
+    var pictureWindow: WindowSize? { style == .heat && !isQuiet && Terminal.isCapable ? Self.window : nil }
 
     /// Whether a picture has colours.
     var wantsColor: Bool {

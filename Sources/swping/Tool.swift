@@ -90,8 +90,8 @@ struct Tool {
             throw ToolFailure("options --icmp and --rung udp exclude each other (see swping --help)")
         }
         try options.checkSchedule()
-        if options.wantsTimestamps { try checkTimestamps(options, hosts) }
         try options.checkOutput()
+        if options.wantsTimestamps { try checkTimestamps(options, hosts) }
         guard hosts.count <= maximumHosts else {
             throw ToolFailure("\(hosts.count) hosts are too many: at most \(maximumHosts) at once")
         }
