@@ -175,8 +175,11 @@ public struct EchoSweep: Measurement, Sendable {
     // MARK: Receiving
 
     public mutating func receive(_ response: Response) {
-        var response = response
-        if response.probe == nil { response.probe = onlyCandidate(for: response) }
+        if response.probe == nil, let candidate = onlyCandidate(for: response) {
+            var response = response
+            response.probe = candidate
+            return receive(response)
+        }
         guard let id = response.probe, let record = inFlight[id], record.state != .pending, record.state != .unsent
         else {
             unsolicited += 1
