@@ -106,6 +106,23 @@ int np_signalfd_read(int descriptor) {
     return count == sizeof information ? (int)information.ssi_signo : -1;
 }
 
+// struct in6_flowlabel_req, linux/in6.h, which clashes with netinet/in.h
+struct flow_label_request {
+    struct in6_addr destination;
+    uint32_t label;
+    uint8_t action, share;
+    uint16_t flags, expires, linger;
+    uint32_t padding;
+};
+_Static_assert(sizeof(struct flow_label_request) == 32, "in6_flowlabel_req");
+
+int np_lease_flow_label(int socket, uint32_t label) {
+    // IPV6_FL_A_GET, IPV6_FL_S_ANY, IPV6_FL_F_CREATE; the destination only has to be one of a host.
+    struct flow_label_request request = {
+        .destination = IN6ADDR_LOOPBACK_INIT, .label = htonl(label), .action = 0, .share = 255, .flags = 1};
+    return setsockopt(socket, IPPROTO_IPV6, 32 /* IPV6_FLOWLABEL_MGR */, &request, sizeof request);
+}
+
 int64_t np_clock(int clock) {
     struct timespec now;
     if (clock_gettime(clock, &now) != 0) return -1;
@@ -235,7 +252,7 @@ const int32_t NP_IP_RECVERR = IP_RECVERR, NP_IP_RECVERR_RFC4884 = IP_RECVERR_RFC
               NP_IP_HDRINCL = IP_HDRINCL, NP_IP_MTU_DISCOVER = IP_MTU_DISCOVER, NP_IP_MTU = IP_MTU,
               NP_IP_FREEBIND = IP_FREEBIND, NP_IP_TRANSPARENT = IP_TRANSPARENT,
               NP_IP_MULTICAST_TTL = IP_MULTICAST_TTL, NP_IP_MULTICAST_LOOP = IP_MULTICAST_LOOP,
-              NP_IP_MULTICAST_IF = IP_MULTICAST_IF, NP_IP_OPTIONS = IP_OPTIONS,
+              NP_IP_MULTICAST_IF = IP_MULTICAST_IF, NP_IP_OPTIONS = IP_OPTIONS, NP_IP_RECVOPTS = IP_RECVOPTS,
               NP_IP_ADD_MEMBERSHIP = IP_ADD_MEMBERSHIP;
 const int32_t NP_IPV6_RECVERR = IPV6_RECVERR, NP_IPV6_RECVERR_RFC4884 = IPV6_RECVERR_RFC4884,
               NP_IPV6_RECVHOPLIMIT = IPV6_RECVHOPLIMIT, NP_IPV6_HOPLIMIT = IPV6_HOPLIMIT,
@@ -246,5 +263,5 @@ const int32_t NP_IPV6_RECVERR = IPV6_RECVERR, NP_IPV6_RECVERR_RFC4884 = IPV6_REC
               NP_IPV6_MULTICAST_HOPS = IPV6_MULTICAST_HOPS, NP_IPV6_MULTICAST_LOOP = IPV6_MULTICAST_LOOP,
               NP_IPV6_MULTICAST_IF = IPV6_MULTICAST_IF, NP_IPV6_CHECKSUM = IPV6_CHECKSUM,
               NP_IPV6_V6ONLY = IPV6_V6ONLY, NP_IPV6_AUTOFLOWLABEL = 70, NP_IPV6_FLOWINFO_SEND = 33,
-              NP_IPV6_JOIN_GROUP = IPV6_JOIN_GROUP;
+              NP_IPV6_JOIN_GROUP = IPV6_JOIN_GROUP, NP_IPV6_DONTFRAG = IPV6_DONTFRAG;
 const int32_t NP_ICMP_FILTER = 1, NP_ICMP6_FILTER = ICMP6_FILTER;

@@ -23,10 +23,20 @@ extension CapabilitySet: CustomStringConvertible {
     /// The kernel's names, as in `cap_net_raw,cap_net_admin`; `none` for the empty set, `all` for every capability
     /// that this kernel has.
     public var description: String {
-        let all = CapabilitySet(rawValue: cap_max_bits() >= 64 ? .max : 1 << UInt64(max(0, cap_max_bits())) - 1)
         if isEmpty { return "none" }
-        if self == all { return "all" }
+        if self == .all { return "all" }
         return (0..<64).filter { contains(number: $0) }.map(Self.name).joined(separator: ",")
+    }
+
+    /// As `description`, but a set that lacks a few only is `all but cap_sys_resource`.
+    public var shortDescription: String {
+        let missing = CapabilitySet.all.subtracting(self)
+        return !missing.isEmpty && missing.rawValue.nonzeroBitCount < 6 ? "all but \(missing)" : description
+    }
+
+    /// Every capability that this kernel has.
+    public static var all: CapabilitySet {
+        CapabilitySet(rawValue: cap_max_bits() >= 64 ? .max : 1 << UInt64(max(0, cap_max_bits())) - 1)
     }
 
     func contains(number: Int32) -> Bool { rawValue & (1 << UInt64(number)) != 0 }
@@ -243,14 +253,9 @@ public struct PingGroupRange: Hashable, Sendable {
     /// Reads `/proc/sys/net/ipv4/ping_group_range`, nil where that is hidden: the kernel still knows, and opening a
     /// ping socket tells.
     public static func current() -> PingGroupRange? {
-        let opened = unsafe open("/proc/sys/net/ipv4/ping_group_range", O_RDONLY | O_CLOEXEC)
-        guard opened >= 0 else { return nil }
-        let file = FileDescriptor(owning: opened)
-        var bytes = [UInt8](repeating: 0, count: 64)
-        let count = unsafe bytes.withUnsafeMutableBytes { unsafe Glibc.read(file.rawDescriptor, $0.baseAddress, 64) }
-        guard count > 0 else { return nil }
-        let numbers = String(decoding: bytes.prefix(count), as: UTF8.self)
-            .split { $0 == "\t" || $0 == " " || $0 == "\n" }.map { UInt32($0) }
+        guard let numbers = SystemFacts.setting("net.ipv4.ping_group_range")?.map({ UInt32(exactly: $0) }) else {
+            return nil
+        }
         guard numbers.count == 2, let low = numbers[0], let high = numbers[1] else { return nil }
         return PingGroupRange(low: low, high: high)
     }

@@ -45,6 +45,22 @@ public struct ControlMessages: Hashable, Sendable, BitwiseCopyable {
         }
     }
 
+    /// The options area of the IPv4 header of the packet, empty where the chain has none (`receiveIPv4Options`). O(n).
+    static func ipv4Options(in chain: RawSpan) -> [UInt8] {
+        var offset = 0
+        while offset &+ headerLength <= chain.byteCount {
+            let length = chain.native(Int.self, at: offset)
+            guard length >= headerLength, length <= chain.byteCount &- offset else { return [] }
+            if chain.native(Int32.self, at: offset &+ MemoryLayout<Int>.size) == NP_SOL_IP,
+                chain.native(Int32.self, at: offset &+ MemoryLayout<Int>.size &+ 4) == NP_IP_RECVOPTS
+            {
+                return chain.extracting(offset &+ headerLength..<offset &+ length).copied()
+            }
+            offset &+= aligned(length)
+        }
+        return []
+    }
+
     private mutating func readSocketMessage(_ type: Int32, _ data: RawSpan) {
         if type == NP_SCM_TIMESTAMPING {
             // Three times: software, one that is no longer used, hardware.

@@ -351,6 +351,14 @@ public struct ReceiveBatch: ~Copyable, @unchecked Sendable {
         return unsafe ControlMessages(parsing: chain.bytes)
     }
 
+    /// The options area of the datagram's IPv4 header, empty where it has none or `receiveIPv4Options` is not set on the
+    /// socket. O(control messages).
+    public func ipv4Options(at index: Int) -> [UInt8] {
+        let length = unsafe min(Int(header(index).header.msg_controllen), controlSize)
+        let chain = unsafe UnsafeRawBufferPointer(start: controls + index &* controlSize, count: length)
+        return unsafe ControlMessages.ipv4Options(in: chain.bytes)
+    }
+
     /// Bytes that the datagram had, more than `bytes(at:)` holds when it was cut.
     ///
     /// Ping sockets and error queues tell only what they delivered.

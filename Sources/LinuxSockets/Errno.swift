@@ -43,6 +43,8 @@ public struct Errno: RawRepresentable, Error, Hashable, Sendable, BitwiseCopyabl
     public static let timedOut = Errno(rawValue: ETIMEDOUT)
     public static let inProgress = Errno(rawValue: EINPROGRESS)
     public static let noBufferSpace = Errno(rawValue: ENOBUFS)
+    public static let outOfRange = Errno(rawValue: ERANGE)
+    public static let noData = Errno(rawValue: ENODATA)
     public static let protocolError = Errno(rawValue: EPROTO)
 
     /// The number that the last failed call of this thread left.

@@ -58,6 +58,8 @@ extension SocketOption where Value == Bool {
     public static var broadcast: Self { Self(socket: SO_BROADCAST) }
     /// Skips routing and sends to hosts on the link only: SO_DONTROUTE (socket(7)).
     public static var bypassRouting: Self { Self(socket: SO_DONTROUTE) }
+    /// Debugging where the kernel knows any; needs CAP_NET_ADMIN: SO_DEBUG (socket(7)).
+    public static var debugging: Self { Self(socket: SO_DEBUG) }
     /// Puts the count of dropped datagrams into every receive: SO_RXQ_OVFL (socket(7)).
     public static var receiveQueueOverflow: Self { Self(socket: NP_SO_RXQ_OVFL) }
     /// Puts the kernel's receive time into every receive: SO_TIMESTAMPNS (socket(7)).
@@ -74,6 +76,11 @@ extension SocketOption where Value == Bool {
     public static var receiveTrafficClass: Self { Self(v4: NP_IP_RECVTOS, v6: NP_IPV6_RECVTCLASS) }
     /// Puts destination and interface into every receive: IP_PKTINFO, IPV6_RECVPKTINFO.
     public static var receivePacketInfo: Self { Self(v4: NP_IP_PKTINFO, v6: NP_IPV6_RECVPKTINFO) }
+    /// Puts the options of the received IPv4 header, with this host's entry in them, into every receive: IP_RECVOPTS.
+    public static var receiveIPv4Options: Self { Self(v4: NP_IP_RECVOPTS, v6: nil) }
+    /// What is larger than the path MTU is refused with `messageTooLong` instead of being fragmented: IPV6_DONTFRAG
+    /// (RFC 3542 section 11.2).
+    public static var dontFragment: Self { Self(v4: nil, v6: NP_IPV6_DONTFRAG) }
     /// Multicast datagrams come back to this host: IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP.
     public static var multicastLoop: Self { Self(v4: NP_IP_MULTICAST_LOOP, v6: NP_IPV6_MULTICAST_LOOP) }
     /// Addresses may be bound that are not there: IP_FREEBIND, IPV6_FREEBIND.
@@ -289,6 +296,15 @@ extension Socket {
     /// Throws `invalidArgument` for a malformed area; source routes need CAP_NET_RAW.
     public func setIPv4Options(_ options: [UInt8]) throws(Errno) {
         try set(level: NP_SOL_IP, name: NP_IP_OPTIONS, to: options)
+    }
+
+    /// Takes a share in a flow label, which sends need where some socket of the host holds a label for itself alone:
+    /// IPV6_FLOWLABEL_MGR (Documentation/networking/ip-sysctl.rst, `flowlabel_state_ranges`).
+    ///
+    /// Throws `outOfRange` for labels of the stateless half, 0x80000 and above, which no socket can hold,
+    /// `notPermitted` for one that another socket holds alone, `noBufferSpace` beyond the limits of a user.
+    public func leaseFlowLabel(_ label: UInt32) throws(Errno) {
+        try check(np_lease_flow_label(rawDescriptor, label & 0xf_ffff))
     }
 
     /// Lets a raw ICMP socket receive only these types: ICMP_FILTER (raw(7)), ICMP6_FILTER (RFC 3542 section 3.2).

@@ -9,6 +9,14 @@ public struct InternetTimestamp: RawRepresentable, Hashable, Sendable, BitwiseCo
     @inlinable
     public init(milliseconds: UInt32) { rawValue = milliseconds % Self.millisecondsPerDay }
 
+    /// The time of day of an instant in nanoseconds since 1970.
+    @inlinable
+    public init(nanoseconds: Int64) {
+        let day: Int64 = 86_400_000_000_000
+        let remainder = nanoseconds % day
+        rawValue = UInt32((remainder < 0 ? remainder + day : remainder) / 1_000_000)
+    }
+
     /// Milliseconds since midnight UT, nil where the sender says that it counts otherwise.
     @inlinable public var milliseconds: UInt32? { rawValue >> 31 == 0 ? rawValue : nil }
 

@@ -6,16 +6,28 @@ public enum EchoEvent: Sendable {
     case reply(EchoReply)
     /// No reply within the timeout; one may still come and is late then.
     case timeout(target: Int, sequence: UInt32)
+    /// The next probe to this target is due and nothing is known of this one; only where the configuration asks for it.
+    case outstanding(target: Int, sequence: UInt32)
     /// An ICMP error that concerns the probe.
     case error(EchoError)
+    /// Something with our mark came that belongs to no probe; told at most once a second, only where asked for.
+    case unsolicited(EchoStray)
     /// The probe did not leave this host.
     case unsent(target: Int, sequence: UInt32, failure: SendFailure)
+    /// A target's replies come with another hop limit or traffic class than before.
+    case changed(EchoChange)
+    /// Several probes in a row were lost, and then one was answered.
+    case outage(EchoOutage)
+    /// One of the intervals that are summed up is over.
+    case interval(EchoInterval)
     /// The probe was handed to the kernel; only where the configuration's `reportsSends` is set.
     case sent(target: Int, sequence: UInt32)
+    /// The probes of the target go to another address from here on.
+    case address(target: Int, from: IPAddress, to: IPAddress, at: Timestamp)
 }
 
 /// A reply and what it counts as.
-public struct EchoReply: Hashable, Sendable {
+public struct EchoReply: Sendable {
     public enum Disposition: Hashable, Sendable, BitwiseCopyable {
         case inTime
         case late
@@ -31,6 +43,8 @@ public struct EchoReply: Hashable, Sendable {
         case portUnreachable
         /// The port that was asked sent other bytes.
         case datagram
+        /// An ICMP timestamp reply.
+        case timestamp
     }
 
     public var target: Int
@@ -45,6 +59,97 @@ public struct EchoReply: Hashable, Sendable {
     public var roundTrip: TimeSpan
     /// Both ends of the round trip were stamped by this clock.
     public var clock: Stamp.Clock
+    /// From handing the probe to the kernel until this process read the reply, by the monotonic clock.
+    public var userRoundTrip: TimeSpan
+    /// When this process read it.
+    public var arrival: Timestamp
+    /// Options of the reply's IPv4 header, and the payload of a damaged one; nil where there are none.
+    public var detail: ResponseDetail?
+    /// The number that the probe goes by.
+    public var probe = ProbeID(rawValue: 0)
+    /// Of a timestamp reply, in time or late.
+    public var timestamps: RemoteTimestamps?
+
+    /// What this host added to the time on the wire: queues, wake-ups, address resolution. Nil where only this process
+    /// timed the round trip.
+    public var hostDelay: TimeSpan? {
+        clock == .kernel ? max(.zero, TimeSpan(nanoseconds: userRoundTrip.nanoseconds &- roundTrip.nanoseconds)) : nil
+    }
+}
+
+/// Replies of a target differ from the one before: perhaps they come another way.
+public struct EchoChange: Hashable, Sendable {
+    public enum Field: Hashable, Sendable, BitwiseCopyable {
+        case hopLimit
+        case trafficClass
+    }
+
+    public var target: Int
+    /// Of the first reply that differs.
+    public var sequence: UInt32
+    public var field: Field
+    public var from: UInt8
+    public var to: UInt8
+    /// When this process read that reply.
+    public var arrival: Timestamp
+}
+
+/// Two or more probes in a row, in the order of sending, that were all lost.
+public struct EchoOutage: Hashable, Sendable {
+    public var target: Int
+    public var firstSequence: UInt32
+    public var lastSequence: UInt32
+    /// Lost probes; those between that this host did not send are not in it.
+    public var lost: UInt64
+    /// When the first of them was sent.
+    public var start: Timestamp
+    /// When the first probe behind them was sent that was answered; of an outage without an end, when the next probe
+    /// behind the last lost one was due.
+    public var end: Timestamp
+    /// Whether no probe behind them was answered.
+    public var isOpen: Bool
+
+    public var duration: TimeSpan { end - start }
+}
+
+/// What happened in one of the intervals that a run is summed up in, to one target.
+///
+/// Everything counts in the interval in which it happened: a probe where it was sent, a reply where it came, a loss
+/// where the probe was given up. So each counter summed over all intervals is exactly the one of the final summary.
+public struct EchoInterval: Sendable {
+    public var target: Int
+    /// From 1. Intervals in which this process did not run are part of the one before.
+    public var index: UInt64
+    public var start: Timestamp
+    public var end: Timestamp
+    public var transmitted: UInt64
+    public var received: UInt64
+    public var late: UInt64
+    /// Probes given up, less those given up in earlier intervals and answered in this one: may be negative.
+    public var lost: Int64
+    /// At the end of the interval.
+    public var inFlight: UInt64
+    public var errors: UInt64
+    public var duplicates: UInt64
+    public var corrupted: UInt64
+    public var wrongSource: UInt64
+    public var reordered: UInt64
+    public var unsent: UInt64
+    /// Of the replies received in the interval.
+    public var roundTrips: RoundTripStatistics
+
+    /// Probes whose fate was decided in the interval, none where late replies only took back losses.
+    public var concluded: UInt64 { UInt64(max(0, Int64(clamping: received) + Int64(clamping: late) + lost)) }
+}
+
+/// An answer with our mark that belongs to no probe.
+public struct EchoStray: Hashable, Sendable {
+    public var kind: Response.Kind
+    public var responder: IPAddress
+    /// Octets of the ICMP message or UDP datagram.
+    public var byteCount: Int
+    /// How many there were so far, with this one.
+    public var count: UInt64
     /// When this process read it.
     public var arrival: Timestamp
 }
@@ -61,7 +166,7 @@ public struct EchoError: Sendable {
     public var hopLimit: UInt8?
     public var roundTrip: TimeSpan
     public var clock: Stamp.Clock
-    public var detail: ErrorDetail?
+    public var detail: ResponseDetail?
     public var arrival: Timestamp
     /// False for a hint that leaves the probe outstanding: redirect and source quench.
     public var isConclusive: Bool

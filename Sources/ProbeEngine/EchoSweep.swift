@@ -21,11 +21,21 @@ public struct EchoSweep: Measurement, Sendable {
         public var method = ProbeMethod.icmpEcho
         public var payloadLength = 56
         public var hopLimit: UInt8 = 64
+        /// Of probes to multicast addresses, which stay on the link unless somebody wants more.
+        public var multicastHopLimit: UInt8 = 1
         public var trafficClass: UInt8 = 0
         public var dontFragment = false
+        /// Targets that are broadcast addresses of a network: any host may answer for them, as for multicast addresses.
+        public var broadcasts: [IPAddress] = []
         /// Wait for the kernel's send stamps before a reply is reported. Otherwise round trips start at this process' own
         /// time of sending.
         public var wantsKernelStamps = true
+        /// Tell, when the next probe to a target is due, that nothing is known of the one before.
+        public var reportsOutstanding = false
+        /// Time round trips by this process, whatever the kernel stamps.
+        public var timesInProcess = false
+        /// Tell of answers with our mark that belong to no probe.
+        public var reportsUnsolicited = false
         /// When the probes go; `interval` means what the pacing says.
         public var pacing = Pacing.periodic
         /// So many probes to each target go at once at the start; in adaptive and flood pacing as many may be on their
@@ -35,21 +45,38 @@ public struct EchoSweep: Measurement, Sendable {
         public var shortestGap = TimeSpan.zero
         /// Tell of every probe that was handed to the kernel.
         public var reportsSends = false
+        /// Sums up each interval of this length besides the whole run; nil for none.
+        public var summaryInterval: TimeSpan?
+        /// The real-time clock less the monotonic one in nanoseconds: makes the time of day of a timestamp request.
+        public var wallClockOffset: Int64 = 0
 
         public init(targets: [IPAddress]) { self.targets = targets }
     }
 
+    /// What changes a running sweep.
+    public enum Command: Hashable, Sendable {
+        /// The probes of this target go to another address from now on; it stays the same target. Answers to earlier
+        /// probes still count if they come from where those went.
+        case setAddress(target: Int, IPAddress)
+    }
+
     public let configuration: Configuration
+    /// Where the probes of each target go now: the addresses of the configuration until a command changes them.
+    public private(set) var addresses: [IPAddress]
     /// One for each target, in the order of the configuration.
     public private(set) var statistics: [EchoStatistics]
     /// Answers that carry our mark but belong to no probe that is known.
     public private(set) var unsolicited: UInt64 = 0
     /// Probes that were due while this process did not run, and were left out instead of sent in a burst.
     public var missed: UInt64 { pacer.missed }
+    /// The clock of each target as its timestamp replies tell it; empty with other probes.
+    public private(set) var clocks: [ClockFit] = []
     /// When the first probe was due.
     public let start: Timestamp
 
     private var inFlight: InFlightTable
+    /// Where the probes of those targets went whose address was changed, oldest first.
+    private var formerAddresses: [Int: [(before: ProbeID, address: IPAddress)]] = [:]
     private var events = Queue<EchoEvent>()
 
     private var pacer: Pacer
@@ -59,7 +86,11 @@ public struct EchoSweep: Measurement, Sendable {
     private var retries = Queue<(id: ProbeID, due: Timestamp)>()
     /// Since when each of those has been tried, and whether it waits for its next turn.
     private var refused: [ProbeID: (since: Timestamp, isWaiting: Bool)] = [:]
-    /// The last probe that went to each target; kept for UDP only, whose errors may not say which probe they quote.
+    private var lastUnsolicited: Timestamp?
+    /// When the last probe was taken from here, `start` before the first.
+    public private(set) var lastTransmit: Timestamp
+    /// The last probe that went to each target; kept for UDP, whose errors may not say which probe they quote, and for
+    /// `reportsOutstanding`.
     private var newest: [ProbeID] = []
     /// Replies that wait for the kernel's stamp of their probe.
     private var held: [ProbeID: [Response]] = [:]
@@ -74,20 +105,45 @@ public struct EchoSweep: Measurement, Sendable {
     private var isOver = false
     /// The last probe that may have been on its way when the machine slept.
     private var lastBeforeSleep = ProbeID(rawValue: 0)
+    private var intervals: IntervalSums?
+    /// When time passed last.
+    private var latest: Timestamp
+    /// Whether everything was told that only the end of the run decides.
+    private var isConcluded = false
+    /// As the latest stamp of sending says it.
+    private var wallClockOffset: Int64 = 0
 
     /// - Parameters:
     ///   - start: when the first probe is due.
     ///   - tableCapacity: how many probes are remembered at most, a power of two.
     public init(_ configuration: Configuration, start: Timestamp, tableCapacity: Int = 1 << 20) {
+        var configuration = configuration
+        if configuration.method == .icmpTimestamp {
+            configuration.payloadLength = ICMPTimestampMessage.length - ICMPHeader.length
+        }
         self.configuration = configuration
         self.start = start
+        addresses = configuration.targets
+        lastTransmit = start
+        latest = start
         pacer = Pacer(configuration, isCounted: configuration.deadline == nil, start: start)
         let count = configuration.targets.count
-        statistics = Array(
-            repeating: EchoStatistics(withPercentiles: count <= Self.maximumHistograms), count: count)
+        let hasDetail = count <= Self.maximumHistograms
+        statistics = configuration.targets.indices.map {
+            EchoStatistics(withPercentiles: hasDetail, target: $0, interval: configuration.interval)
+        }
         inFlight = InFlightTable(maximumCapacity: tableCapacity)
-        if case .udp = configuration.method { newest = Array(repeating: ProbeID(rawValue: 0), count: count) }
+        if configuration.method == .icmpTimestamp {
+            clocks = Array(repeating: ClockFit(), count: count)
+            wallClockOffset = configuration.wallClockOffset
+        }
+        if configuration.isUDP || configuration.reportsOutstanding {
+            newest = Array(repeating: ProbeID(rawValue: 0), count: count)
+        }
         isOver = count == 0 || configuration.count == 0
+        if let length = configuration.summaryInterval {
+            intervals = IntervalSums(length: length, start: start, statistics: statistics)
+        }
     }
 
     // MARK: Sending
@@ -99,18 +155,38 @@ public struct EchoSweep: Measurement, Sendable {
             _ = retries.next()
             refused[waiting.id]?.isWaiting = false
             inFlight[waiting.id]?.sentAt = now
-            return Transmit(id: waiting.id, probe: probe(to: Int(target)))
+            return transmit(waiting.id, to: destination(of: waiting.id, Int(target)), at: now)
         }
         guard !isDoneSending, !inFlight.isFull, let (target, sequence) = pacer.take(at: now) else { return nil }
+        if configuration.reportsOutstanding { tellIfOutstanding(target) }
+        lastTransmit = now
         let id = inFlight.insert(InFlightRecord(subject: UInt32(target), sequence: sequence, sentAt: now))
         pending += 1
-        return Transmit(id: id, probe: probe(to: target))
+        return transmit(id, to: addresses[target], at: now)
     }
 
-    private func probe(to target: Int) -> Probe {
+    private mutating func transmit(_ id: ProbeID, to destination: IPAddress, at now: Timestamp) -> Transmit {
+        var transmit = Transmit(id: id, probe: probe(to: destination))
+        if configuration.method == .icmpTimestamp {
+            transmit.probe.originate = InternetTimestamp(nanoseconds: now.nanoseconds &+ wallClockOffset)
+            inFlight[id]?.originate = transmit.probe.originate
+        }
+        return transmit
+    }
+
+    /// Tells of the last probe to the target if nobody has answered it, nor said why nobody will.
+    private mutating func tellIfOutstanding(_ target: Int) {
+        guard let record = inFlight[newest[target]], record.state == .outstanding || record.state == .expired,
+            held[newest[target]] == nil
+        else { return }
+        events.append(.outstanding(target: target, sequence: record.sequence))
+    }
+
+    private func probe(to destination: IPAddress) -> Probe {
         Probe(
-            destination: configuration.targets[target], method: configuration.method,
-            hopLimit: configuration.hopLimit, trafficClass: configuration.trafficClass,
+            destination: destination, method: configuration.method,
+            hopLimit: destination.isMulticast ? configuration.multicastHopLimit : configuration.hopLimit,
+            trafficClass: configuration.trafficClass,
             payloadLength: configuration.payloadLength, dontFragment: configuration.dontFragment)
     }
 
@@ -125,6 +201,7 @@ public struct EchoSweep: Measurement, Sendable {
         record.take(stamp)
         if record.state == .pending {
             record.state = .outstanding
+            if !clocks.isEmpty { wallClockOffset = stamp.nanoseconds &- record.sentAt.nanoseconds }
             pending -= 1
             outstanding += 1
             statistics[Int(record.subject)].transmitted += 1
@@ -132,6 +209,7 @@ public struct EchoSweep: Measurement, Sendable {
             if configuration.reportsSends {
                 events.append(.sent(target: Int(record.subject), sequence: record.sequence))
             }
+            statistics[Int(record.subject)].noteSent(record.sequence, at: record.sentAt)
             if !newest.isEmpty { newest[Int(record.subject)] = id }
             if !refused.isEmpty { refused[id] = nil }
         }
@@ -170,6 +248,7 @@ public struct EchoSweep: Measurement, Sendable {
         statistics[target].unsent += 1
         statistics[target].lastSendFailure = failure
         events.append(.unsent(target: target, sequence: record.sequence, failure: failure))
+        note(.unsent, record)
     }
 
     // MARK: Receiving
@@ -182,7 +261,7 @@ public struct EchoSweep: Measurement, Sendable {
         }
         guard let id = response.probe, let record = inFlight[id], record.state != .pending, record.state != .unsent
         else {
-            unsolicited += 1
+            countUnsolicited(response)
             return
         }
         // The pace does not wait for the stamp of sending.
@@ -190,7 +269,9 @@ public struct EchoSweep: Measurement, Sendable {
             pacer.conclude(
                 Int(record.subject), record.sequence, roundTrip: response.arrival - record.sentAt, at: response.arrival)
         }
-        if configuration.wantsKernelStamps, !isOver, record.stamp.clock == .user, response.stamp.clock == .kernel {
+        if configuration.wantsKernelStamps, !configuration.timesInProcess, !isOver, record.stamp.clock == .user,
+            response.stamp.clock == .kernel
+        {
             held[id, default: []].append(response)
             holds.append((id, response.arrival + Self.stampPatience))
         } else {
@@ -201,21 +282,34 @@ public struct EchoSweep: Measurement, Sendable {
     /// The probe of an ICMP error that does not name one, because its sender quotes no more than 28 octets. Nil unless
     /// just one probe is on its way to that target. O(targets).
     private func onlyCandidate(for response: Response) -> ProbeID? {
-        guard !newest.isEmpty, let address = response.quotedDestination?.withoutZone,
-            let target = configuration.targets.firstIndex(where: { $0.withoutZone == address }),
+        guard configuration.isUDP, let address = response.quotedDestination?.withoutZone,
+            let target = newest.indices.first(where: { destination(of: newest[$0], $0).withoutZone == address }),
             statistics[target].inFlight == 1, inFlight[newest[target]]?.state == .outstanding
         else { return nil }
         return newest[target]
     }
 
+    /// Counts what belongs to no probe, and tells of it at most once a second: anybody can send any number of them.
+    private mutating func countUnsolicited(_ response: Response) {
+        unsolicited += 1
+        guard configuration.reportsUnsolicited, lastUnsolicited.map({ response.arrival - $0 >= .seconds(1) }) ?? true
+        else { return }
+        lastUnsolicited = response.arrival
+        events.append(
+            .unsolicited(
+                EchoStray(
+                    kind: response.kind, responder: response.responder, byteCount: response.byteCount,
+                    count: unsolicited, arrival: response.arrival)))
+    }
+
     /// Counts a response whose probe is known.
     private mutating func conclude(_ response: Response) {
         guard let id = response.probe, let record = inFlight[id] else { return }
-        let destination = configuration.targets[Int(record.subject)]
+        let destination = destination(of: id, Int(record.subject))
         switch response.kind {
         case .icmpError(let type, let code, let info):
             guard response.quotedDestination?.withoutZone == destination.withoutZone else {
-                unsolicited += 1
+                countUnsolicited(response)
                 return
             }
             if case .udp = configuration.method, response.kind.isPortUnreachable(destination.version),
@@ -226,30 +320,59 @@ public struct EchoSweep: Measurement, Sendable {
                 concludeError(response, id, record, type: type, code: code, info: info)
             }
         case .echoReply: concludeReply(response, .echo, id, record)
+        case .timestampReply(let originate, _, _): concludeTimestampReply(response, originate, id, record)
         case .datagram, .tcp: concludeReply(response, .datagram, id, record)
         }
+    }
+
+    /// The time that we sent is all that vouches for a timestamp reply beside its numbers.
+    private mutating func concludeTimestampReply(
+        _ response: Response, _ originate: InternetTimestamp, _ id: ProbeID, _ record: InFlightRecord
+    ) {
+        let isWhole = response.integrity == .intact && response.byteCount >= ICMPTimestampMessage.length
+        guard !isWhole || originate == record.originate else {
+            unsolicited += 1
+            return
+        }
+        concludeReply(response, .timestamp, id, record)
+    }
+
+    /// What the reply says of the remote clock; what nobody may trust does not teach the fit.
+    private mutating func remoteTimestamps(
+        _ response: Response, _ target: Int, _ disposition: EchoReply.Disposition, _ record: InFlightRecord,
+        _ clock: Stamp.Clock
+    ) -> RemoteTimestamps? {
+        guard case .timestampReply(_, let receive, let transmit) = response.kind,
+            disposition == .inTime || disposition == .late
+        else { return nil }
+        var sample: ClockSample?
+        if clock == .kernel {
+            sample = ClockSample(
+                sent: record.stamp.nanoseconds, received: response.stamp.nanoseconds, epoch: response.stamp.epoch)
+        }
+        return clocks[target].take(sample, receive: receive, transmit: transmit)
     }
 
     private mutating func concludeReply(
         _ response: Response, _ kind: EchoReply.Kind, _ id: ProbeID, _ record: InFlightRecord
     ) {
         let target = Int(record.subject)
-        let destination = configuration.targets[target]
-        let (roundTrip, clock) = RoundTrip.of(
-            sentAt: record.sentAt, record.stamp, response, wantsKernelStamps: configuration.wantsKernelStamps)
+        let destination = destination(of: id, target)
+        let (roundTrip, clock) = roundTrip(record, response)
         var integrity = response.integrity
         let expected = configuration.payloadLength + ICMPHeader.length
-        if kind == .echo, integrity == .intact, response.byteCount != expected {
+        if kind == .echo || kind == .timestamp, integrity == .intact, response.byteCount != expected {
             integrity = .wrongLength(
                 sent: configuration.payloadLength, received: response.byteCount - ICMPHeader.length)
         }
         var state = record.state
         let disposition: EchoReply.Disposition
-        let isElsewhere = response.responder.withoutZone != destination.withoutZone && !destination.isGroup
+        let isGroup = destination.isGroup || configuration.broadcasts.contains(destination)
+        let isElsewhere = response.responder.withoutZone != destination.withoutZone && !isGroup
         if integrity != .intact {
             // A damaged reply proves nothing, not even who sent it: the whole one is still waited for.
             guard !isElsewhere else {
-                unsolicited += 1
+                countUnsolicited(response)
                 return
             }
             disposition = .corrupted(integrity)
@@ -264,56 +387,113 @@ public struct EchoSweep: Measurement, Sendable {
             state = .answered
             statistics[target].longest = max(statistics[target].longest, roundTrip)
             if lastExpired?.id == id { lastExpired = nil }
-            if roundTrip <= configuration.timeout {
-                disposition = .inTime
-                countInTime(target, record.sequence, roundTrip, clock)
-            } else {
-                disposition = .late
-                statistics[target].late += 1
-            }
+            disposition = roundTrip <= configuration.timeout ? .inTime : .late
         }
         settle(id, as: state)
-        events.append(
-            .reply(
-                EchoReply(
-                    target: target, sequence: record.sequence, kind: kind, disposition: disposition,
-                    responder: response.responder, hopLimit: response.hopLimit, trafficClass: response.trafficClass,
-                    byteCount: response.byteCount, roundTrip: roundTrip, clock: clock, arrival: response.arrival)))
+        countPipe(record)
+        let reply = EchoReply(
+            target: target, sequence: record.sequence, kind: kind, disposition: disposition,
+            responder: response.responder, hopLimit: response.hopLimit, trafficClass: response.trafficClass,
+            byteCount: response.byteCount, roundTrip: roundTrip, clock: clock,
+            userRoundTrip: max(.zero, response.arrival - record.sentAt), arrival: response.arrival,
+            detail: response.detail, probe: id,
+            timestamps: remoteTimestamps(response, target, disposition, record, clock))
+        events.append(.reply(reply))
+        switch disposition {
+        case .inTime: countInTime(reply)
+        case .late:
+            statistics[target].late += 1
+            statistics[target].noteLate(roundTrip)
+        case .duplicate, .corrupted, .wrongSource: return
+        }
+        if !isGroup { watch(reply) }
+        note(disposition == .late ? .late : .answered(roundTrip), record)
     }
 
-    private mutating func countInTime(
-        _ target: Int, _ sequence: UInt32, _ roundTrip: TimeSpan, _ clock: Stamp.Clock
-    ) {
+    private mutating func countInTime(_ reply: EchoReply) {
+        let target = reply.target
         statistics[target].received += 1
         if configuration.count == statistics[target].received { satisfiedTargets += 1 }
-        if clock == .user { statistics[target].userTimed += 1 }
-        statistics[target].roundTrips.record(roundTrip)
-        if sequence < statistics[target].highestSequence {
+        if reply.clock == .user { statistics[target].userTimed += 1 }
+        if let delay = reply.hostDelay { statistics[target].noteHostDelay(delay) }
+        statistics[target].roundTrips.record(reply.roundTrip)
+        intervals?.record(target, reply.roundTrip)
+        let highest = statistics[target].highestSequence
+        if reply.sequence < highest {
             statistics[target].reordered += 1
+            statistics[target].reorderingExtent = max(statistics[target].reorderingExtent, highest - reply.sequence)
         } else {
-            statistics[target].highestSequence = sequence
+            statistics[target].highestSequence = reply.sequence
         }
+    }
+
+    /// Tells where a reply differs from the target's last one.
+    private mutating func watch(_ reply: EchoReply) {
+        let (hopLimit, trafficClass) = (
+            statistics[reply.target].lastHopLimit, statistics[reply.target].lastTrafficClass
+        )
+        statistics[reply.target].lastHopLimit = reply.hopLimit ?? hopLimit
+        statistics[reply.target].lastTrafficClass = reply.trafficClass ?? trafficClass
+        tellChange(of: .hopLimit, from: hopLimit, to: reply.hopLimit, reply)
+        tellChange(of: .trafficClass, from: trafficClass, to: reply.trafficClass, reply)
+    }
+
+    private mutating func tellChange(of field: EchoChange.Field, from: UInt8?, to: UInt8?, _ reply: EchoReply) {
+        guard let from, let to, from != to else { return }
+        events.append(
+            .changed(
+                EchoChange(
+                    target: reply.target, sequence: reply.sequence, field: field, from: from, to: to,
+                    arrival: reply.arrival)))
+    }
+
+    /// Files what became of a probe, and tells of the outages that this ends.
+    private mutating func note(_ outcome: OutcomeOrder.Outcome, _ record: InFlightRecord) {
+        let target = Int(record.subject)
+        statistics[target].noteOutcome(outcome, of: record.sequence, sentAt: record.sentAt)
+        while let outage = statistics[target].nextEndedOutage() { events.append(.outage(outage)) }
     }
 
     private mutating func concludeError(
         _ response: Response, _ id: ProbeID, _ record: InFlightRecord, type: ICMPType, code: UInt8, info: UInt32
     ) {
         let target = Int(record.subject)
-        let isConclusive = response.kind.isConclusive(configuration.targets[target].version)
-        let (roundTrip, clock) = RoundTrip.of(
-            sentAt: record.sentAt, record.stamp, response, wantsKernelStamps: configuration.wantsKernelStamps)
+        let isConclusive = response.kind.isConclusive(destination(of: id, target).version)
+        let (roundTrip, clock) = roundTrip(record, response)
         // A probe has one error, however many packets tell of it, and none once it was answered.
-        if isConclusive, [.outstanding, .expired, .unheard].contains(record.state) {
+        let concludes = isConclusive && [.outstanding, .expired, .unheard].contains(record.state)
+        if concludes {
             statistics[target].errors += 1
             settle(id, as: .failed)
             if lastExpired?.id == id { lastExpired = nil }
+        } else if record.wasReported {
+            // Anybody on the way can send thousands of them.
+            statistics[target].repeatedErrors += 1
+            return
         }
+        inFlight[id]?.wasReported = true
+        countPipe(record)
         events.append(
             .error(
                 EchoError(
                     target: target, sequence: record.sequence, type: type, code: code, info: info,
                     responder: response.responder, hopLimit: response.hopLimit, roundTrip: roundTrip, clock: clock,
                     detail: response.detail, arrival: response.arrival, isConclusive: isConclusive)))
+        if concludes { note(.lost, record) }
+    }
+
+    private func roundTrip(_ record: InFlightRecord, _ response: Response) -> (TimeSpan, Stamp.Clock) {
+        if configuration.timesInProcess { return (max(.zero, response.arrival - record.sentAt), .user) }
+        return RoundTrip.of(
+            sentAt: record.sentAt, record.stamp, response, wantsKernelStamps: configuration.wantsKernelStamps)
+    }
+
+    /// Notes how many probes to the target were under way when something came back for this one.
+    private mutating func countPipe(_ record: InFlightRecord) {
+        let target = Int(record.subject)
+        let newest = statistics[target].transmitted + statistics[target].unsent
+        let depth = newest + 1 - min(newest, UInt64(record.sequence))
+        if depth > statistics[target].pipe { statistics[target].pipe = depth }
     }
 
     private mutating func settle(_ id: ProbeID, as state: InFlightRecord.State) {
@@ -328,6 +508,7 @@ public struct EchoSweep: Measurement, Sendable {
     // MARK: Time
 
     public mutating func advance(to now: Timestamp) {
+        latest = max(latest, now)
         guard !isOver else { return }
         while let first = holds.first, first.until <= now {
             _ = holds.next()
@@ -344,19 +525,26 @@ public struct EchoSweep: Measurement, Sendable {
             }
             expiryCursor += 1
         }
+        if let ended = intervals?.takeOver(at: now, statistics) {
+            for interval in ended { events.append(.interval(interval)) }
+        }
         if let deadline = configuration.deadline, start + deadline <= now { stop(at: now) }
         if isSettled, lingerEnd.map({ $0 <= now }) ?? true { isOver = true }
     }
 
     private mutating func expire(_ id: ProbeID, _ record: InFlightRecord) {
         let target = Int(record.subject)
-        guard id > lastBeforeSleep else { return settle(id, as: .unheard) }
+        guard id > lastBeforeSleep else {
+            settle(id, as: .unheard)
+            return note(.unsent, record)
+        }
         settle(id, as: .expired)
         let end = lingerEnd
         if end.map({ $0 <= self.lingerEnd(target, record.sentAt) }) ?? true {
             lastExpired = (id, target, record.sentAt)
         }
         events.append(.timeout(target: target, sequence: record.sequence))
+        note(.lost, record)
     }
 
     /// Nothing is left to send and nothing to expire.
@@ -378,18 +566,61 @@ public struct EchoSweep: Measurement, Sendable {
     /// What was on its way when the machine went to sleep is not lost without an answer, but stays in `inFlight`. What was
     /// due is not missed, because the schedule slept as well.
     public mutating func awoke(at now: Timestamp) { lastBeforeSleep = inFlight.latest }
+    // MARK: Commands
+
+    /// A target that is not there and an address that holds already change nothing.
+    public mutating func apply(_ command: Command, at now: Timestamp) {
+        switch command {
+        case .setAddress(let target, let address):
+            guard addresses.indices.contains(target), addresses[target] != address, !isOver else { return }
+            let former = addresses[target]
+            formerAddresses[target, default: []].append((ProbeID(rawValue: inFlight.latest.rawValue + 1), former))
+            if formerAddresses[target, default: []].count > Self.maximumFormerAddresses {
+                formerAddresses[target]?.removeFirst()
+            }
+            addresses[target] = address
+            if !clocks.isEmpty { clocks[target] = ClockFit() }
+            events.append(.address(target: target, from: former, to: address, at: now))
+        }
+    }
+
+    /// Where this probe of the target went.
+    private func destination(of id: ProbeID, _ target: Int) -> IPAddress {
+        guard !formerAddresses.isEmpty, let former = formerAddresses[target]?.first(where: { id < $0.before }) else {
+            return addresses[target]
+        }
+        return former.address
+    }
 
     public mutating func stop(at now: Timestamp) {
+        latest = max(latest, now)
         guard !isOver else { return }
         while let first = holds.next() { release(first.id) }
         while let waiting = retries.next() { giveUp(waiting.id, .retryLater) }
         isOver = true
     }
 
-    public mutating func nextEvent() -> EchoEvent? { events.next() }
+    public mutating func nextEvent() -> EchoEvent? {
+        if let event = events.next() { return event }
+        guard isFinished, !isConcluded else { return nil }
+        isConcluded = true
+        conclude()
+        return events.next()
+    }
+
+    /// Decides what only the end of the run can.
+    private mutating func conclude() {
+        for target in statistics.indices {
+            statistics[target].finish()
+            while let outage = statistics[target].nextEndedOutage() { events.append(.outage(outage)) }
+        }
+        for interval in intervals?.last(at: latest, statistics) ?? [] { events.append(.interval(interval)) }
+    }
+
+    private var isFinished: Bool { isOver || (isSettled && lastExpired == nil) }
 
     public var schedule: Schedule {
-        if isOver || (isSettled && lastExpired == nil) { return .finished }
+        if isFinished { return .finished }
         var earliest: Timestamp?
         func consider(_ instant: Timestamp) { earliest = min(earliest ?? instant, instant) }
         if let waiting = retries.first {
@@ -401,6 +632,7 @@ public struct EchoSweep: Measurement, Sendable {
         if let expiry = nextExpiry { consider(expiry) }
         if isSettled, let lingerEnd { consider(lingerEnd) }
         if let deadline = configuration.deadline { consider(start + deadline) }
+        if let intervals { consider(intervals.end) }
         return earliest.map { .at($0) } ?? .waitingForInput
     }
 
@@ -424,7 +656,15 @@ public struct EchoSweep: Measurement, Sendable {
     private static let retryPause = TimeSpan.milliseconds(1)
     /// A queue that stays full for so long counts as a failure.
     private static let retryLimit = TimeSpan.milliseconds(500)
+    /// Probes before so many changes of the address are too old to be waited for.
+    private static let maximumFormerAddresses = 16
     private static let stampPatience = TimeSpan.milliseconds(1)
+}
+
+extension EchoSweep.Configuration {
+    fileprivate var isUDP: Bool {
+        if case .udp = method { true } else { false }
+    }
 }
 
 extension IPAddress {

@@ -1,3 +1,5 @@
+import PacketFormats
+
 /// A probe that was sent and what became of it so far.
 public struct InFlightRecord: Sendable, BitwiseCopyable {
     public enum State: UInt8, Sendable, BitwiseCopyable {
@@ -20,6 +22,10 @@ public struct InFlightRecord: Sendable, BitwiseCopyable {
     /// The measurement's own count under that subject.
     public var sequence: UInt32
     public var state: State
+    /// Whether an ICMP error about it was told of.
+    var wasReported = false
+    /// The time of day that a timestamp request carried.
+    public var originate = InternetTimestamp(rawValue: 0)
     /// When it was handed to the kernel, by the monotonic clock.
     public var sentAt: Timestamp
     /// The best stamp of the same moment so far.

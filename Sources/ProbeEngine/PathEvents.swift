@@ -35,7 +35,7 @@ public struct PathAnswer: Sendable {
     public var hopLimit: UInt8?
     /// Of a TCP answer.
     public var flags: TCPHeader.Flags?
-    public var detail: ErrorDetail?
+    public var detail: ResponseDetail?
     /// The hop limit that its probe was sent with: higher than the row's number where the destination's answer to a
     /// probe with hops to spare stands in for one with none.
     public var sentHopLimit: Int

@@ -256,6 +256,7 @@ public struct PathTrace: Measurement, Sendable {
                 response.integrity == .intact
                 && response.byteCount == configuration.payloadLength + ICMPHeader.length
             return isFromDestination && isWhole ? .reached : nil
+        case .timestampReply: return nil
         case .datagram, .tcp: return isFromDestination ? .reached : nil
         case .icmpError(let type, let code, let info):
             guard response.quotedDestination?.withoutZone == destination else { return nil }

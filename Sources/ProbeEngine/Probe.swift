@@ -15,6 +15,8 @@ public struct ProbeID: RawRepresentable, Hashable, Comparable, Sendable, Bitwise
 public enum ProbeMethod: Hashable, Sendable, BitwiseCopyable {
     /// An ICMP or ICMPv6 echo request.
     case icmpEcho
+    /// An ICMP timestamp request (RFC 792), over IPv4 only: it asks for the time of day at the target.
+    case icmpTimestamp
     /// A UDP datagram to this port.
     case udp(destinationPort: UInt16)
     /// A TCP SYN to this port.
@@ -24,7 +26,7 @@ public enum ProbeMethod: Hashable, Sendable, BitwiseCopyable {
     @inlinable
     public func ipProtocol(for version: IPVersion) -> IPProtocol {
         switch self {
-        case .icmpEcho: .icmp(for: version)
+        case .icmpEcho, .icmpTimestamp: .icmp(for: version)
         case .udp: .udp
         case .tcpSYN: .tcp
         }
@@ -33,7 +35,7 @@ public enum ProbeMethod: Hashable, Sendable, BitwiseCopyable {
     /// 0 where the protocol has no ports.
     @inlinable public var destinationPort: UInt16 {
         switch self {
-        case .icmpEcho: 0
+        case .icmpEcho, .icmpTimestamp: 0
         case .udp(let port), .tcpSYN(let port): port
         }
     }
@@ -50,6 +52,8 @@ public struct Probe: Hashable, Sendable, BitwiseCopyable {
     /// Octets behind the header of ICMP, UDP or TCP.
     public var payloadLength: Int
     public var dontFragment: Bool
+    /// The time of day that a timestamp request carries.
+    public var originate = InternetTimestamp(rawValue: 0)
 
     @inlinable
     public init(

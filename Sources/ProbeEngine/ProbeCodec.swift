@@ -21,6 +21,11 @@ public struct ProbeIdentity: Sendable {
         self.sourcePorts = sourcePorts
         self.cookies = cookies
     }
+
+    /// The ICMP identifier of a probe.
+    public func identifier(of id: ProbeID) -> UInt16 {
+        identifier | UInt16(truncatingIfNeeded: id.rawValue >> 16) & (identifierCount - 1)
+    }
 }
 
 /// What surrounds the bytes that a socket takes.
@@ -36,25 +41,32 @@ public enum Encapsulation: Hashable, Sendable, BitwiseCopyable {
 /// The one place where a probe becomes bytes and bytes become a response.
 ///
 /// A payload of 12 octets or more starts with a keyed 64-bit cookie and the low half of the probe's number; the rest
-/// counts up, as ping's does. An ICMP echo request over IPv4 with at least 14 octets spends the next two on keeping its
+/// counts up, as ping's does, or repeats a pattern. An ICMP echo request over IPv4 with at least 14 octets spends the next two on keeping its
 /// checksum the same for every probe of a flow, so that load balancers see one flow (Augustin et al., IMC 2006). The
 /// number also stands in the identifier and sequence number of ICMP, in the identification of IPv4 and in the sequence
 /// number of TCP, because routers may quote no more than those.
 public struct ProbeCodec: Sendable {
     public var identity: ProbeIdentity
+    public var content: ProbeContent
 
-    public init(identity: ProbeIdentity) { self.identity = identity }
+    public init(identity: ProbeIdentity, content: ProbeContent = ProbeContent()) {
+        self.identity = identity
+        self.content = content
+    }
 
     // MARK: Probe to bytes
 
     /// Writes the probe as its socket wants it. O(payload).
     ///
-    /// - Parameter source: the address that the packet will leave from; needed for UDP and TCP in an `ipPacket`,
-    ///   unspecified lets the kernel fill in IPv4's.
+    /// - Parameters:
+    ///   - source: the address that the packet will leave from; needed for UDP and TCP in an `ipPacket`, unspecified
+    ///     lets the kernel fill in IPv4's.
+    ///   - departure: the time of day, for this host's own entry in a timestamp option of an `ipPacket`.
     ///
     /// Throws when it does not fit in the output or in an IP packet.
     public func write(
-        _ transmit: Transmit, source: IPAddress?, as encapsulation: Encapsulation, to output: inout OutputRawSpan
+        _ transmit: Transmit, source: IPAddress?, departure: InternetTimestamp? = nil,
+        as encapsulation: Encapsulation, to output: inout OutputRawSpan
     ) throws(PacketError) {
         let probe = transmit.probe
         switch encapsulation {
@@ -67,15 +79,18 @@ public struct ProbeCodec: Sendable {
             let length = Self.transportLength(of: probe)
             switch probe.destination {
             case .v4(let destination):
-                guard length + IPv4Header.minimumLength <= UInt16.max else {
-                    throw .invalidLength(field: "totalLength", value: length + IPv4Header.minimumLength)
-                }
                 var header = IPv4Header(
                     destination: destination, proto: probe.method.ipProtocol(for: .v4), hopLimit: probe.hopLimit,
-                    totalLength: UInt16(length + IPv4Header.minimumLength), trafficClass: probe.trafficClass,
-                    identification: Self.identification(of: transmit),
+                    trafficClass: probe.trafficClass, identification: Self.identification(of: transmit),
                     dontFragment: probe.dontFragment)
                 if case .v4(let source) = source { header.source = source }
+                if !content.ipv4Options.isEmpty {
+                    header.options = try content.ipv4Options.leaving(header.source, at: departure).encoded()
+                }
+                guard length + header.headerLength <= UInt16.max else {
+                    throw .invalidLength(field: "totalLength", value: length + header.headerLength)
+                }
+                header.totalLength = UInt16(length + header.headerLength)
                 try header.write(to: &output)
             case .v6(let destination):
                 guard length <= UInt16.max, case .v6(let source) = source else {
@@ -84,7 +99,7 @@ public struct ProbeCodec: Sendable {
                 let header = IPv6Header(
                     source: source, destination: destination, nextHeader: probe.method.ipProtocol(for: .v6),
                     hopLimit: probe.hopLimit, payloadLength: UInt16(length), trafficClass: probe.trafficClass,
-                    flowLabel: UInt32(probe.flow))
+                    flowLabel: content.flowLabel ?? UInt32(probe.flow))
                 try header.write(to: &output)
             }
             try writeTransport(of: transmit, source: source, to: &output)
@@ -102,6 +117,7 @@ public struct ProbeCodec: Sendable {
     public static func transportLength(of probe: Probe) -> Int {
         switch probe.method {
         case .icmpEcho, .udp: 8 + probe.payloadLength
+        case .icmpTimestamp: ICMPTimestampMessage.length
         case .tcpSYN: TCPHeader.minimumLength + segmentOptions.count
         }
     }
@@ -138,6 +154,11 @@ public struct ProbeCodec: Sendable {
                 guard case .v6(let source) = source else { break }
                 ICMPHeader.writeChecksum(of: start, in: &output, source: source, destination: destination)
             }
+        case .icmpTimestamp:
+            let (identifier, sequenceNumber) = wireNumber(of: transmit.id)
+            try ICMPTimestampMessage(
+                identifier: identifier, sequenceNumber: sequenceNumber, originate: probe.originate
+            ).write(to: &output)
         case .udp(let port):
             guard let source else { throw .invalidValue(field: "source", value: 0) }
             try output.requireRoom(UDPHeader.length + probe.payloadLength)
@@ -163,7 +184,7 @@ public struct ProbeCodec: Sendable {
             offset = Self.cookieLength
         }
         while offset < length {
-            output.append(Self.pattern(at: offset))
+            output.append(pattern(at: offset))
             offset &+= 1
         }
     }
@@ -174,26 +195,40 @@ public struct ProbeCodec: Sendable {
     ///
     /// - Parameter latest: the number of the last probe, which tells old numbers from new ones.
     public func matchIPv4Packet(_ bytes: RawSpan, _ arrival: Arrival, latest: ProbeID) -> Response? {
-        guard let header = try? IPv4Header(parsing: bytes), header.fragmentOffset == 0, !header.moreFragments else {
-            return nil
-        }
+        guard let header = (try? IPv4Header(parsing: bytes)) ?? Self.headerWithOptions(bytes),
+            header.fragmentOffset == 0, !header.moreFragments
+        else { return nil }
         let upperLayer = bytes.from(header.headerLength)
         var arrival = arrival
         arrival.source = .v4(header.source)
         arrival.hopLimit = header.hopLimit
         arrival.trafficClass = header.trafficClass
         switch header.proto {
-        case .icmp: return matchICMP(upperLayer, .v4, arrival, verifyChecksum: true, latest: latest)
+        case .icmp:
+            return matchICMP(
+                upperLayer, .v4, arrival, options: header.options, verifyChecksum: true, latest: latest)
         case .tcp: return matchSegment(upperLayer, arrival, latest: latest)
         default: return nil
         }
     }
 
+    /// A header that the kernel found right, and whose checksum is wrong since it wrote this host's own entry into the
+    /// options.
+    private static func headerWithOptions(_ bytes: RawSpan) -> IPv4Header? {
+        guard let header = try? IPv4Header(parsingQuoted: bytes), !header.options.isEmpty,
+            Int(header.totalLength) >= header.headerLength
+        else { return nil }
+        return header
+    }
+
     /// An ICMP or ICMPv6 message. Nil when it is not ours.
     ///
-    /// - Parameter verifyChecksum: false where the kernel did: ping sockets and raw ICMPv6.
+    /// - Parameters:
+    ///   - options: the options area of the IPv4 header that it came with.
+    ///   - verifyChecksum: false where the kernel did: ping sockets and raw ICMPv6.
     public func matchICMP(
-        _ message: RawSpan, _ version: IPVersion, _ arrival: Arrival, verifyChecksum: Bool, latest: ProbeID
+        _ message: RawSpan, _ version: IPVersion, _ arrival: Arrival, options: [UInt8] = [], verifyChecksum: Bool,
+        latest: ProbeID
     ) -> Response? {
         guard let header = try? ICMPHeader(parsing: message) else { return nil }
         let isIntact = !verifyChecksum || InternetChecksum.of(message) == 0
@@ -204,11 +239,16 @@ public struct ProbeCodec: Sendable {
                 return nil
             }
             guard isIntact else {
-                return reply(.echoReply, id, .wrongChecksum, byteCount: message.byteCount, arrival)
+                return reply(
+                    .echoReply, id, .wrongChecksum, payload, options, byteCount: message.byteCount, arrival)
             }
             let skipped = version == .v4 ? Self.balancedLength : Self.cookieLength
             guard let integrity = integrity(of: payload, for: id, skippingTo: skipped) else { return nil }
-            return reply(.echoReply, id, integrity, byteCount: message.byteCount, arrival)
+            return reply(.echoReply, id, integrity, payload, options, byteCount: message.byteCount, arrival)
+        }
+        if version == .v4, header.type == ICMPType.V4.timestampReply {
+            guard header.code == 0 else { return nil }
+            return matchTimestampReply(message, header, isIntact: isIntact, options, arrival, latest: latest)
         }
         guard isIntact, header.type.quotesPacket(version),
             let error = try? ICMPErrorMessage(parsing: message, version: version), let quoted = error.quoted
@@ -218,7 +258,25 @@ public struct ProbeCodec: Sendable {
             probe: id, kind: .icmpError(type: header.type, code: header.code, info: header.rest),
             responder: arrival.source, quotedDestination: quoted.destination, hopLimit: arrival.hopLimit,
             trafficClass: arrival.trafficClass, byteCount: message.byteCount, stamp: arrival.stamp,
-            arrival: arrival.time, detail: ErrorDetail(quoted: quoted, extensions: error.extensions))
+            arrival: arrival.time,
+            detail: ResponseDetail(
+                quoted: quoted, extensions: error.extensions, ipv4Options: Self.parsed(options)))
+    }
+
+    /// A timestamp reply has no room for a cookie: the measurement compares the originate time with the one it sent.
+    private func matchTimestampReply(
+        _ message: RawSpan, _ header: ICMPHeader, isIntact: Bool, _ options: [UInt8], _ arrival: Arrival,
+        latest: ProbeID
+    ) -> Response? {
+        guard let number = wireNumber(header), let id = expand(number, bits: wireBits, latest) else { return nil }
+        let times = try? ICMPTimestampMessage(parsing: message)
+        let none = InternetTimestamp(rawValue: 0)
+        return reply(
+            .timestampReply(
+                originate: times?.originate ?? none, receive: times?.receive ?? none,
+                transmit: times?.transmit ?? none),
+            id, isIntact ? .intact : .wrongChecksum, message.from(ICMPHeader.length), options,
+            byteCount: message.byteCount, arrival)
     }
 
     /// A TCP segment that answers a SYN. Nil when it is not ours.
@@ -227,20 +285,24 @@ public struct ProbeCodec: Sendable {
             header.flags.contains(.ack), !header.flags.isDisjoint(with: [.rst, .syn]),
             let id = identify(segmentNumber: header.acknowledgmentNumber &- 1, latest)
         else { return nil }
-        return reply(.tcp(header.flags), id, .intact, byteCount: segment.byteCount, arrival)
+        return reply(.tcp(header.flags), id, .intact, segment, [], byteCount: segment.byteCount, arrival)
     }
 
     /// A UDP payload that came to one of our ports. Bytes that we did not send are kept as an answer without number:
     /// only a service that echoes can return a number.
-    public func matchDatagram(_ payload: RawSpan, _ arrival: Arrival, latest: ProbeID) -> Response {
+    ///
+    /// - Parameter options: the options area of the IPv4 header that it came with.
+    public func matchDatagram(
+        _ payload: RawSpan, _ arrival: Arrival, options: [UInt8] = [], latest: ProbeID
+    ) -> Response {
         let byteCount = payload.byteCount + UDPHeader.length
         if payload.byteCount >= Self.cookieLength,
             let id = expand(payload.uint32(at: 8), latest),
             let integrity = integrity(of: payload, for: id, skippingTo: Self.cookieLength)
         {
-            return reply(.echoReply, id, integrity, byteCount: byteCount, arrival)
+            return reply(.echoReply, id, integrity, payload, options, byteCount: byteCount, arrival)
         }
-        return reply(.datagram, nil, .intact, byteCount: byteCount, arrival)
+        return reply(.datagram, nil, .intact, payload, options, byteCount: byteCount, arrival)
     }
 
     /// What the error queue of a ping or UDP socket holds. Nil when it is not ours.
@@ -248,8 +310,10 @@ public struct ProbeCodec: Sendable {
     /// - Parameters:
     ///   - quoted: the ICMP header and payload of our message on a ping socket, the payload on a UDP socket.
     ///   - isICMP: whether it is a ping socket's.
+    ///   - options: the options area of the error's IPv4 header.
     public func matchQueuedError(
-        _ error: QueuedError, quoting quoted: RawSpan, isICMP: Bool, _ arrival: Arrival, latest: ProbeID
+        _ error: QueuedError, quoting quoted: RawSpan, isICMP: Bool, _ arrival: Arrival, options: [UInt8] = [],
+        latest: ProbeID
     ) -> Response? {
         var id: ProbeID?
         if isICMP {
@@ -269,23 +333,39 @@ public struct ProbeCodec: Sendable {
             responder: arrival.source, quotedDestination: error.destination, hopLimit: arrival.hopLimit,
             trafficClass: arrival.trafficClass, byteCount: quoted.byteCount, stamp: arrival.stamp,
             arrival: arrival.time,
-            detail: extensions.map { ErrorDetail(quoted: nil, extensions: $0) })
+            detail: extensions == nil && options.isEmpty
+                ? nil : ResponseDetail(extensions: extensions, ipv4Options: Self.parsed(options)))
     }
 
     private func reply(
-        _ kind: Response.Kind, _ id: ProbeID?, _ integrity: Response.Integrity, byteCount: Int, _ arrival: Arrival
+        _ kind: Response.Kind, _ id: ProbeID?, _ integrity: Response.Integrity, _ payload: RawSpan,
+        _ options: [UInt8], byteCount: Int, _ arrival: Arrival
     ) -> Response {
-        Response(
+        var detail: ResponseDetail?
+        if integrity != .intact || !options.isEmpty {
+            let kept = integrity == .intact ? [] : payload.prefix(ResponseDetail.maximumPayload).copied()
+            detail = ResponseDetail(ipv4Options: Self.parsed(options), payload: kept)
+        }
+        return Response(
             probe: id, kind: kind, responder: arrival.source, hopLimit: arrival.hopLimit,
             trafficClass: arrival.trafficClass, byteCount: byteCount, integrity: integrity, stamp: arrival.stamp,
-            arrival: arrival.time)
+            arrival: arrival.time, detail: detail)
+    }
+
+    /// Nil where there are none, or none that make sense.
+    private static func parsed(_ options: [UInt8]) -> IPv4Options? {
+        options.isEmpty ? nil : try? IPv4Options(parsing: options.bytes)
     }
 
     /// The number of the probe that is quoted: nil when it is not ours, `.some(nil)` when it is but does not say which.
     private func identify(_ quoted: QuotedPacket, _ latest: ProbeID) -> ProbeID?? {
         switch quoted.transport {
         case .icmp(let header):
-            guard header.type == .echoRequest(quoted.version), let number = wireNumber(header) else { return nil }
+            guard let number = wireNumber(header) else { return nil }
+            if quoted.version == .v4, header.type == ICMPType.V4.timestampRequest {
+                return expand(number, bits: wireBits, latest).map { .some($0) }
+            }
+            guard header.type == .echoRequest(quoted.version) else { return nil }
             return expand(number, bits: wireBits, quoted.payload.bytes, latest).map { .some($0) }
         case .udp(let header):
             guard identity.sourcePorts.contains(header.sourcePort) else { return nil }
@@ -306,7 +386,7 @@ public struct ProbeCodec: Sendable {
         let index = payload.uint32(at: 8)
         if let id = expand(index, latest), payload.uint64(at: 0) == cookie(of: id) { return .some(id) }
         // No probe has the number 0: where its index should be is padding.
-        return index == 0 || Self.endsOfPattern.contains(index) ? .some(nil) : nil
+        return index == 0 || isEndOfPattern(index) ? .some(nil) : nil
     }
 
     // MARK: Numbers and cookies
@@ -315,8 +395,7 @@ public struct ProbeCodec: Sendable {
     private var wireBits: Int { 16 + identity.identifierCount.trailingZeroBitCount }
 
     private func wireNumber(of id: ProbeID) -> (identifier: UInt16, sequenceNumber: UInt16) {
-        let upper = UInt16(truncatingIfNeeded: id.rawValue >> 16) & (identity.identifierCount - 1)
-        return (identity.identifier | upper, UInt16(truncatingIfNeeded: id.rawValue))
+        (identity.identifier(of: id), UInt16(truncatingIfNeeded: id.rawValue))
     }
 
     private func wireNumber(_ header: ICMPHeader) -> UInt32? {
@@ -390,18 +469,28 @@ public struct ProbeCodec: Sendable {
         }
         while offset < payload.byteCount {
             let found = payload.octet(at: offset)
-            if found != Self.pattern(at: offset) {
-                return .wrongOctet(offset: offset, expected: Self.pattern(at: offset), found: found)
+            if found != pattern(at: offset) {
+                return .wrongOctet(offset: offset, expected: pattern(at: offset), found: found)
             }
             offset &+= 1
         }
         return .intact
     }
 
-    private static func pattern(at offset: Int) -> UInt8 { UInt8(truncatingIfNeeded: offset) }
+    private func pattern(at offset: Int) -> UInt8 {
+        content.pattern.isEmpty
+            ? UInt8(truncatingIfNeeded: offset) : content.pattern[offset % content.pattern.count]
+    }
 
-    /// What stands in the place of an index when a payload of 9, 10 or 11 octets is padded.
-    private static let endsOfPattern: [UInt32] = [0x0800_0000, 0x0809_0000, 0x0809_0a00]
+    /// Whether this stands in the place of an index when a payload of 9, 10 or 11 octets is padded.
+    private func isEndOfPattern(_ index: UInt32) -> Bool {
+        var end: UInt32 = 0
+        for octet in 0..<3 {
+            end |= UInt32(pattern(at: 8 + octet)) << UInt32(24 - 8 * octet)
+            if index == end { return true }
+        }
+        return false
+    }
 
     /// Octets that a payload needs for cookie and index.
     public static let cookieLength = 12

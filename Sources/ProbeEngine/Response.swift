@@ -5,6 +5,8 @@ public struct Response: Sendable {
     public enum Kind: Hashable, Sendable, BitwiseCopyable {
         /// An echo reply, or over UDP the payload sent back.
         case echoReply
+        /// An ICMP timestamp reply, with what it carries.
+        case timestampReply(originate: InternetTimestamp, receive: InternetTimestamp, transmit: InternetTimestamp)
         /// A UDP datagram from the port that was asked, with other bytes than were sent.
         case datagram
         /// A TCP segment with these flags.
@@ -40,13 +42,13 @@ public struct Response: Sendable {
     public var stamp: Stamp
     /// When this process read it.
     public var arrival: Timestamp
-    /// What the error quotes, nil for a reply.
-    public var detail: ErrorDetail?
+    /// What an error quotes, and the rarer parts of a reply; nil where there are none.
+    public var detail: ResponseDetail?
 
     public init(
         probe: ProbeID?, kind: Kind, responder: IPAddress, quotedDestination: IPAddress? = nil, hopLimit: UInt8? = nil,
         trafficClass: UInt8? = nil, byteCount: Int = 0, integrity: Integrity = .intact, stamp: Stamp,
-        arrival: Timestamp, detail: ErrorDetail? = nil
+        arrival: Timestamp, detail: ResponseDetail? = nil
     ) {
         self.probe = probe
         self.kind = kind
@@ -62,16 +64,29 @@ public struct Response: Sendable {
     }
 }
 
-/// The rarer part of an ICMP error, boxed so that replies stay small.
-public final class ErrorDetail: Sendable {
-    /// Nil where the kernel does not hand it out (error queue).
+/// The rarer parts of a response, boxed so that plain replies stay small.
+public final class ResponseDetail: Sendable {
+    /// What an ICMP error quotes; nil in a reply and where the kernel does not hand it out (error queue).
     public let quoted: QuotedPacket?
+    /// What a router added to its ICMP error.
     public let extensions: ICMPExtensions?
+    /// The options in the IPv4 header of a reply, such as the route that it recorded; nil where there are none.
+    public let ipv4Options: IPv4Options?
+    /// The start of a damaged reply's payload, at most `maximumPayload` octets; else empty.
+    public let payload: [UInt8]
 
-    public init(quoted: QuotedPacket?, extensions: ICMPExtensions?) {
+    public init(
+        quoted: QuotedPacket? = nil, extensions: ICMPExtensions? = nil, ipv4Options: IPv4Options? = nil,
+        payload: [UInt8] = []
+    ) {
         self.quoted = quoted
         self.extensions = extensions
+        self.ipv4Options = ipv4Options
+        self.payload = payload
     }
+
+    /// Octets of a damaged payload that are kept.
+    public static let maximumPayload = 2_048
 }
 
 extension Response.Kind {

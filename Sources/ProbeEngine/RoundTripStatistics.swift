@@ -1,5 +1,3 @@
-import Histogram
-
 /// Round-trip times summed up in constant memory.
 public struct RoundTripStatistics: Sendable {
     public private(set) var count: UInt64 = 0
@@ -10,16 +8,15 @@ public struct RoundTripStatistics: Sendable {
     public private(set) var mean = 0.0
     /// The interarrival jitter of RFC 3550 section 6.4.1 over round-trip times, in nanoseconds.
     public private(set) var jitter = 0.0
+    /// The moving average with weights of 1/8 that ping calls ewma, in nanoseconds (RFC 6298 section 2: SRTT).
+    public private(set) var smoothed = 0.0
     /// The sum of squared distances from the mean (Welford's method).
     private var squares = 0.0
-    /// The values themselves, as long as they are few.
-    private var samples: [Int64] = []
-    /// What becomes of them when they are many.
-    private var histogram: Histogram<UInt32>?
+    /// One where percentiles are kept, none elsewhere: an array, so that the others pay for a word only.
+    private var distribution: [Distribution]
 
     /// - Parameter withPercentiles: keep up to 1,000 values, and a histogram of 110 KB when there are more.
-    public init(withPercentiles: Bool) { keepsPercentiles = withPercentiles }
-    private let keepsPercentiles: Bool
+    public init(withPercentiles: Bool) { distribution = withPercentiles ? [Distribution(digits: .three)] : [] }
 
     /// O(1).
     public mutating func record(_ roundTrip: TimeSpan) {
@@ -27,31 +24,19 @@ public struct RoundTripStatistics: Sendable {
         if count == 0 {
             minimum = roundTrip
             maximum = roundTrip
+            smoothed = value
         } else {
             minimum = min(minimum, roundTrip)
             maximum = max(maximum, roundTrip)
             jitter += (Double((roundTrip.nanoseconds - last.nanoseconds).magnitude) - jitter) / 16
+            smoothed += (value - smoothed) / 8
         }
         last = roundTrip
         count += 1
         let distance = value - mean
         mean += distance / Double(count)
         squares += distance * (value - mean)
-        if keepsPercentiles { keep(roundTrip.nanoseconds) }
-    }
-
-    private mutating func keep(_ nanoseconds: Int64) {
-        if histogram == nil, samples.count < Self.maximumSamples {
-            samples.append(nanoseconds)
-            return
-        }
-        if histogram == nil {
-            histogram = Histogram(
-                highestTrackableValue: Self.highestInHistogram, numberOfSignificantValueDigits: .three)
-            for sample in samples { histogram?.record(Self.histogramValue(sample)) }
-            samples = []
-        }
-        histogram?.record(Self.histogramValue(nanoseconds))
+        if !distribution.isEmpty { distribution[0].record(roundTrip.nanoseconds) }
     }
 
     /// The mean deviation that ping prints: the standard deviation of the population, in nanoseconds.
@@ -62,22 +47,21 @@ public struct RoundTripStatistics: Sendable {
     ///
     /// Nil where the sample can't carry it: below 1 / (1 - p) values, or when percentiles are not kept.
     public func percentile(_ percent: Double) -> TimeSpan? {
-        guard keepsPercentiles, count > 0, Double(count) * (100 - percent) >= 100 else { return nil }
-        guard let histogram else {
-            let rank = (percent / 100 * Double(samples.count)).rounded(.up)
-            let index = min(max(0, Int(rank) - 1), samples.count - 1)
-            return TimeSpan(nanoseconds: samples.sorted()[index])
-        }
-        let value = Int64(clamping: histogram.valueAtPercentile(percent))
+        guard let value = distribution.first?.percentile(percent) else { return nil }
         // The bucket's upper end may lie above every value that it holds.
         return min(max(TimeSpan(nanoseconds: value), minimum), maximum)
     }
 
-    private static func histogramValue(_ nanoseconds: Int64) -> UInt64 {
-        min(UInt64(max(1, nanoseconds)), highestInHistogram)
+    /// The packet delay variation that `percent` per cent stay within: the delay above the smallest (RFC 5481 section
+    /// 4.2). As `percentile` otherwise.
+    public func delayVariation(_ percent: Double) -> TimeSpan? {
+        percentile(percent).map { $0 - minimum }
     }
+}
 
-    private static let maximumSamples = 1_000
-    /// One minute: a longer round trip counts as this one in percentiles.
-    private static let highestInHistogram: UInt64 = 60_000_000_000
+extension TimeSpan {
+    @inlinable
+    static func - (left: TimeSpan, right: TimeSpan) -> TimeSpan {
+        TimeSpan(nanoseconds: left.nanoseconds &- right.nanoseconds)
+    }
 }

@@ -32,6 +32,8 @@ final class Channel {
 
     /// Datagrams that the kernel dropped for lack of room.
     var dropped: UInt32 = 0
+    /// The source address that a ping socket over IPv6 keeps for all of its destinations.
+    var fixedSource: IPAddress?
     /// How the kernel says whose sending time it reports.
     var keys = TimestampKeys.explicit
 

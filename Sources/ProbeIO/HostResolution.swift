@@ -7,6 +7,13 @@ public struct ResolvedHost: Sendable {
     public var address: Result<IPAddress, ResolveError>
     /// Whether the name is an address itself, so that nobody was asked.
     public var isNumeric: Bool
+    /// The only version that was wanted of this name, nil for either.
+    public var family: IPVersion?
+
+    /// Whether these are the two versions of one name, IPv4 first.
+    public func isPair(with next: ResolvedHost) -> Bool {
+        name == next.name && family == .v4 && next.family == .v6
+    }
 }
 
 extension Resolver {
@@ -15,21 +22,25 @@ extension Resolver {
     /// - Parameters:
     ///   - family: only addresses of this version.
     ///   - usable: versions that probes can be sent over; a name with addresses of others only is unknown.
+    ///   - zone: the interface of link-local addresses that name none, 0 to refuse those.
     public static func resolve(
-        hosts: [String], family: IPVersion?, usable: [IPVersion]
+        hosts: [String], family: IPVersion?, usable: [IPVersion], zone: UInt32 = 0
     ) throws(Errno) -> [ResolvedHost] {
         var resolved: [ResolvedHost] = []
         var named: [Int] = []
         for host in hosts {
             var answer: Result<[IPAddress], ResolveError>?
             do throws(ResolveError) {
-                if let address = try numericAddress(host, family: family) { answer = .success([address]) }
+                if let address = try numericAddress(host, family: family, zone: zone) { answer = .success([address]) }
             } catch {
                 answer = .failure(error)
             }
             if answer == nil { named.append(resolved.count) }
             let isNumeric = if case .success = answer { true } else { false }
-            resolved.append(ResolvedHost(name: host, address: address(of: host, answer, usable), isNumeric: isNumeric))
+            resolved.append(
+                ResolvedHost(
+                    name: host, address: address(of: host, answer, usable, zone), isNumeric: isNumeric,
+                    family: family))
         }
         // Addresses alone need no dictionary, whose first use costs more than all of the above.
         guard !named.isEmpty else { return resolved }
@@ -47,20 +58,63 @@ extension Resolver {
         }
         for index in named {
             let name = resolved[index].name
-            resolved[index].address = address(of: name, answers[name], usable)
+            resolved[index].address = address(of: name, answers[name], usable, zone)
         }
         return resolved
     }
 
     /// The first address that probes can be sent to.
     private static func address(
-        of host: String, _ answer: Result<[IPAddress], ResolveError>?, _ usable: [IPVersion]
+        of host: String, _ answer: Result<[IPAddress], ResolveError>?, _ usable: [IPVersion], _ zone: UInt32
     ) -> Result<IPAddress, ResolveError> {
         (answer ?? .failure(.unknownHost(name: host, reason: "no answer"))).flatMap { addresses in
-            if let address = addresses.first(where: { usable.contains($0.version) }) {
+            let addresses = addresses.filter { usable.contains($0.version) }
+            if let address = addresses.first(where: { !$0.lacksZone }) {
                 return .success(address.replacingUnspecified)
             }
-            return .failure(.unknownHost(name: host, reason: "no address of a version that this host has"))
+            if let address = addresses.first {
+                return zone == 0
+                    ? .failure(.missingZone(name: address.description)) : .success(address.inZone(zone))
+            }
+            return .failure(.unknownHost(name: host, reason: noUsableAddress))
+        }
+    }
+
+    static let noUsableAddress = "no address of a version that this host has"
+
+    /// Both addresses of each host that has both, the IPv4 one first. Names are asked for side by side.
+    ///
+    /// A name without a usable address of one version is there once, and so is an address.
+    public static func resolveDual(
+        hosts: [String], usable: [IPVersion], zone: UInt32 = 0
+    ) throws(Errno) -> [ResolvedHost] {
+        var names: [String] = []
+        for host in hosts where !names.contains(host) && isName(host) { names.append(host) }
+        var answers: [String: Result<[IPAddress], ResolveError>] = [:]
+        if !names.isEmpty { try ask(names, nil, into: &answers) }
+        var resolved: [ResolvedHost] = []
+        for host in hosts {
+            guard let answer = answers[host] else {
+                resolved += try resolve(hosts: [host], family: nil, usable: usable, zone: zone)
+                continue
+            }
+            let both = [IPVersion.v4, .v6].compactMap { version -> ResolvedHost? in
+                let address = address(of: host, answer, usable.filter { $0 == version }, zone)
+                guard case .success = address else { return nil }
+                return ResolvedHost(name: host, address: address, isNumeric: false, family: version)
+            }
+            let none = ResolvedHost(name: host, address: address(of: host, answer, usable, zone), isNumeric: false)
+            resolved += both.isEmpty ? [none] : both
+        }
+        return resolved
+    }
+
+    /// Whether it takes the name service to tell what the text stands for.
+    private static func isName(_ text: String) -> Bool {
+        do throws(ResolveError) {
+            return try numericAddress(text) == nil
+        } catch {
+            return false
         }
     }
 
@@ -89,8 +143,16 @@ extension Resolver {
 }
 
 extension IPAddress {
+    /// Whether it means nothing without its link, multicast to one link included (RFC 4291 section 2.7), and does not
+    /// say which that is. Of such an address the name service gives no zone.
+    var lacksZone: Bool {
+        guard case .v6(let address) = self, address.zone == 0 else { return false }
+        let scope = address.high >> 48 & 0xf
+        return address.isLinkLocal || (address.isMulticast && (scope == 1 || scope == 2))
+    }
+
     /// Linux sends what is for the unspecified address to itself, and the answers come from the loopback address.
-    fileprivate var replacingUnspecified: IPAddress {
+    var replacingUnspecified: IPAddress {
         switch self {
         case .v4(.any): .v4(.loopback)
         case .v6(.any): .v6(.loopback)

@@ -112,8 +112,14 @@ public struct OutputWriter: ~Copyable {
 }
 
 /// Writes one line to standard error at once, as `name: text`; a failure of that has nobody to be told.
-public func reportLine(_ text: String, from name: String) {
+public func reportLine(_ text: String, from name: String) { reportErrors(Array("\(name): \(text)\n".utf8)) }
+
+/// As `reportLine`, for a line that is bytes already and ends with its line feed.
+public func reportLine(_ line: [UInt8], from name: String) { reportErrors(Array("\(name): ".utf8) + line) }
+
+/// Writes bytes to standard error at once as they are; a failure of that has nobody to be told.
+public func reportErrors(_ bytes: [UInt8]) {
     var errors = OutputWriter(descriptor: STDERR_FILENO)
-    errors.write("\(name): \(text)\n")
+    errors.write(bytes)
     errors.flush()
 }

@@ -54,7 +54,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
         signals: borrowing SignalDescriptor, other: borrowing Other,
         onEvent: (Subject.Event, borrowing Subject) -> Void,
         onSignal: (Signal, inout Subject) -> Void,
-        onOther: () -> Void,
+        onOther: (inout Subject) -> Void,
         afterBatch: () -> Bool
     ) throws(Errno) {
         try poller.add(signals, token: Token.signal)
@@ -107,7 +107,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
                     timerIsSet = nil
                 case Token.signal:
                     while let signal = try signals.next() { onSignal(signal, &measurement) }
-                case Token.other: onOther()
+                case Token.other: onOther(&measurement)
                 default: break
                 }
             }

@@ -22,6 +22,10 @@ public struct ProbeTransport: ~Copyable {
     public var versions: [IPVersion] {
         [.v4, .v6].filter { version in channels.contains { $0.version == version && $0.encapsulation != nil } }
     }
+    /// What marks the probes over this version as ours, nil where none can be sent over it.
+    public func identity(_ version: IPVersion) -> ProbeIdentity? {
+        channels.first { $0.version == version && $0.encapsulation != nil }?.codec.identity
+    }
     /// The number of the probe that was sent last; answers can't carry a higher one.
     private var latest = ProbeID(rawValue: 0)
 
@@ -31,31 +35,68 @@ public struct ProbeTransport: ~Copyable {
     private var outgoingProbes: [Transmit] = []
     private var outgoingChannel: Channel?
     private var incoming: ReceiveBatch
-    private var routes = Routes()
+    private var routes: Routes
     private var responses: [Response] = []
     private var epoch = ClockEpoch()
-    private let dontFragment: Bool
+    private let pathMTUDiscovery: PathMTUDiscovery
+    private let settings: SocketSettings
+    private let wantsIPv4Options: Bool
     private let wantsKernelStamps: Bool
     /// Probes of the last call of `send`.
     private var justSent = 0
     private var lastSend = Timestamp(nanoseconds: .min / 2)
     /// The address that packets leave from, nil for the one that the routing table says.
     private let source: IPAddress?
+    /// The sources of destinations that keep theirs.
+    private var keptSources: [IPAddress: IPAddress] = [:]
+    /// The only host whose answers are heard.
+    private var peer: IPAddress?
 
-    init(
-        _ channels: [Channel], rung: Rung, method: ProbeMethod, payloadLength: Int, dontFragment: Bool,
-        source: IPAddress?, wantsKernelStamps: Bool = true
-    ) {
-        self.wantsKernelStamps = wantsKernelStamps
-        self.source = source?.withoutZone
+    init(_ channels: [Channel], rung: Rung, method: ProbeMethod, _ request: TransportRequest) {
+        source = request.source?.withoutZone
+        settings = request.settings
+        pathMTUDiscovery = request.pathMTUDiscovery
+        wantsIPv4Options = !request.settings.content.ipv4Options.isEmpty
+        wantsKernelStamps = request.wantsKernelStamps
+        routes = Routes(request.settings, request.versions)
         self.channels = channels
         self.rung = rung
         self.method = method
-        self.dontFragment = dontFragment
-        let size = payloadLength + Self.headerRoom
+        let size = request.payloadLength + Self.headerRoom
         outgoing = SendBatch(capacity: max(1, min(Self.batch, Self.batchBytes / size)), slotSize: size)
         // Slots for the longest packet there is: their pages cost nothing before they are used.
         incoming = ReceiveBatch(capacity: Self.batch, slotSize: Self.longestPacket)
+    }
+
+    // MARK: Destinations
+
+    /// Whether any host of a network may answer for this address, as the routing table says.
+    public func isBroadcast(_ address: IPAddress) -> Bool {
+        if case .v4(let address) = address { routes.isBroadcast(address) } else { false }
+    }
+
+    /// The address that probes to `destination` leave from now. Throws what the kernel says of the route.
+    public mutating func source(to destination: IPAddress) throws(Errno) -> IPAddress {
+        if let source = source ?? keptSources[destination] { return source }
+        let source = try routes.route(to: destination).source
+        if settings.keepsSource { keptSources[destination] = source }
+        return source
+    }
+
+    /// Probes go to this host only, and only its answers are heard, beside the errors of routers.
+    ///
+    /// Throws what the kernel says of the route. The corresponding C function is `connect`.
+    public mutating func connect(to destination: IPAddress) throws(Errno) {
+        peer = destination.withoutZone
+        for channel in channels where channel.version == destination.version {
+            // A connected raw ICMPv6 socket would not hear routers.
+            guard channel.encapsulation != nil, channel.readsErrors || channel.encapsulation == .ipPacket else {
+                continue
+            }
+            let port: UInt16 = channel.encapsulation == .payload ? method.destinationPort : 0
+            let label = settings.content.flowLabel ?? 0
+            try channel.socket.connect(to: SocketAddress(destination, port: port, flowLabel: label))
+        }
     }
 
     // MARK: Sending
@@ -113,11 +154,21 @@ public struct ProbeTransport: ~Copyable {
     }
 
     private mutating func append(_ transmit: Transmit, to channel: Channel) throws(Errno) {
+        var transmit = transmit
         let probe = transmit.probe
         guard let encapsulation = channel.encapsulation else { throw .addressFamilyNotSupported }
         var source = self.source
-        if source == nil, encapsulation == .ipPacket, probe.destination.version == .v6 || probe.method != .icmpEcho {
-            source = try routes.route(to: probe.destination).source
+        var departure: InternetTimestamp?
+        if encapsulation == .ipPacket {
+            if source == nil, needsSource(probe) { source = try self.source(to: probe.destination) }
+            if wantsIPv4Options { departure = Self.timeOfDay }
+            if probe.destination.version == .v4 {
+                transmit.probe.dontFragment = try forbidsFragments(of: probe)
+            }
+        }
+        var packetInfo: PacketInfo?
+        if settings.keepsSource, encapsulation != .ipPacket, !probe.destination.isMulticast {
+            packetInfo = PacketInfo(source: try keptSource(to: probe.destination, on: channel))
         }
         var key: UInt32?
         if case .explicit = channel.keys { key = UInt32(truncatingIfNeeded: transmit.id.rawValue) }
@@ -126,14 +177,66 @@ public struct ProbeTransport: ~Copyable {
         let port: UInt16 = encapsulation == .payload ? probe.method.destinationPort : 0
         do throws(PacketError) {
             try outgoing.append(
-                to: SocketAddress(probe.destination, port: port), hopLimit: fields?.hopLimit,
-                trafficClass: fields?.trafficClass, timestampKey: key
+                to: SocketAddress(
+                    probe.destination, port: port, flowLabel: settings.content.flowLabel ?? 0),
+                hopLimit: fields?.hopLimit, trafficClass: fields?.trafficClass, packetInfo: packetInfo,
+                timestampKey: key
             ) { output throws(PacketError) in
-                try channel.codec.write(transmit, source: source, as: encapsulation, to: &output)
+                try channel.codec.write(
+                    transmit, source: source, departure: departure, as: encapsulation, to: &output)
             }
         } catch {
             throw .messageTooLong
         }
+    }
+
+    /// The source that a destination keeps. IPv6 ping sockets take none from a control message (`ping_v6_sendmsg` in
+    /// net/ipv6/ping.c): there the first destination's becomes the socket's, by connecting it, which such a socket
+    /// does not take for a reason to hear less.
+    ///
+    /// Throws `addressNotAvailable` where a further destination would need another one there.
+    private mutating func keptSource(to destination: IPAddress, on channel: Channel) throws(Errno) -> IPAddress {
+        let isFixed = channel.version == .v6 && channel.encapsulation == .icmpMessage && channel.readsErrors
+        guard isFixed, source == nil else { return try source(to: destination) }
+        if channel.fixedSource == nil {
+            try channel.socket.connect(
+                to: SocketAddress(destination, flowLabel: settings.content.flowLabel ?? 0))
+            channel.fixedSource = try channel.socket.localAddress().ipAddress?.withoutZone
+            keptSources[destination] = channel.fixedSource
+        }
+        let wanted = try source(to: destination)
+        guard wanted == channel.fixedSource else { throw .addressNotAvailable }
+        return wanted
+    }
+
+    /// Whether we must write the source of a packet whose header is ours: the kernel does it in a plain IPv4 one only.
+    private func needsSource(_ probe: Probe) -> Bool {
+        probe.destination.version == .v6 || probe.method != .icmpEcho || wantsIPv4Options || settings.keepsSource
+    }
+
+    /// The DF bit of a packet whose header is ours, as the kernel would set it (ip(7), IP_MTU_DISCOVER).
+    ///
+    /// Throws `messageTooLong` where the packet may not be fragmented and passes the path MTU that is known.
+    private mutating func forbidsFragments(of probe: Probe) throws(Errno) -> Bool {
+        switch pathMTUDiscovery {
+        case .always, .wanted:
+            let isWhole = try packetLength(of: probe) <= routes.route(to: probe.destination).mtu
+            guard isWhole || pathMTUDiscovery == .wanted else { throw .messageTooLong }
+            return isWhole
+        case .probe: return true
+        default: return probe.dontFragment
+        }
+    }
+
+    private func packetLength(of probe: Probe) -> Int {
+        let options = (try? settings.content.ipv4Options.encoded())?.count ?? 0
+        return IPv4Header.minimumLength + options + ProbeCodec.transportLength(of: probe)
+    }
+
+    private static var timeOfDay: InternetTimestamp {
+        let milliseconds = SystemClock.realtime.now / 1_000_000
+        return InternetTimestamp(
+            milliseconds: UInt32(truncatingIfNeeded: milliseconds % Int64(InternetTimestamp.millisecondsPerDay)))
     }
 
     /// Hands the batch to the kernel.
@@ -210,7 +313,8 @@ public struct ProbeTransport: ~Copyable {
             guard case .explicit = channel.keys else { return .giveUp }
             channel.keys = Self.countedKeys(on: channel.socket)
             return .rewriteWithoutKeys
-        case .messageTooLong where channel.encapsulation == .ipPacket && !dontFragment:
+        case .messageTooLong
+        where channel.encapsulation == .ipPacket && pathMTUDiscovery != .probe && pathMTUDiscovery != .always:
             return sendFragments(of: refused, on: channel) ? .sentOtherwise : .giveUp
         case .notPermitted:
             // This host's packet filter; no ICMP error has that number, so that there is none to take.
@@ -229,15 +333,20 @@ public struct ProbeTransport: ~Copyable {
 
     /// Cuts a packet to the route's MTU, because `IP_HDRINCL` never does, and sends the pieces. O(packet).
     private mutating func sendFragments(of transmit: Transmit, on channel: Channel) -> Bool {
+        var transmit = transmit
+        transmit.probe.dontFragment = false
         let probe = transmit.probe
         guard probe.destination.version == .v4, let route = try? routes.route(to: probe.destination) else {
             return false
         }
-        let size = ProbeCodec.transportLength(of: probe) + IPv4Header.minimumLength
+        let source = source ?? keptSources[probe.destination] ?? route.source
+        let departure = wantsIPv4Options ? Self.timeOfDay : nil
+        let size = packetLength(of: probe)
         do {
             let packet = try [UInt8](capacity: size) { output throws(PacketError) in
                 // The kernel would set a missing source only after the pieces were made.
-                try channel.codec.write(transmit, source: source ?? route.source, as: .ipPacket, to: &output)
+                try channel.codec.write(
+                    transmit, source: source, departure: departure, as: .ipPacket, to: &output)
             }
             let fragments = try IPv4Fragmentation(of: packet.bytes, mtu: route.mtu)
             var batch = SendBatch(capacity: fragments.count, slotSize: route.mtu)
@@ -327,8 +436,10 @@ public struct ProbeTransport: ~Copyable {
         let arrival = Arrival(
             source: source, hopLimit: control.hopLimit, trafficClass: control.trafficClass,
             stamp: stamp(control.kernelTimestamp), time: now)
-        let response = match(index, on: channel, arrival)
-        if response == nil { counters.foreign += 1 }
+        guard let response = match(index, on: channel, arrival), hears(response) else {
+            counters.foreign += 1
+            return nil
+        }
         return response
     }
 
@@ -337,11 +448,25 @@ public struct ProbeTransport: ~Copyable {
         switch channel.incoming {
         case .ipv4Packets: return channel.codec.matchIPv4Packet(bytes, arrival, latest: latest)
         case .icmpMessages:
-            return channel.codec.matchICMP(bytes, channel.version, arrival, verifyChecksum: false, latest: latest)
+            return channel.codec.matchICMP(
+                bytes, channel.version, arrival, options: ipv4Options(index), verifyChecksum: false, latest: latest)
         case .segments: return channel.codec.matchSegment(bytes, arrival, latest: latest)
-        case .datagrams: return channel.codec.matchDatagram(bytes, arrival, latest: latest)
+        case .datagrams:
+            return channel.codec.matchDatagram(bytes, arrival, options: ipv4Options(index), latest: latest)
         case .nothing: return nil
         }
+    }
+
+    /// The options that the kernel hands out beside a packet without its header.
+    private borrowing func ipv4Options(_ index: Int) -> [UInt8] {
+        wantsIPv4Options ? incoming.ipv4Options(at: index) : []
+    }
+
+    /// Whether a response may come from where it came: errors of routers always, answers of others not on a connected
+    /// transport. Ping sockets deliver them even so.
+    private func hears(_ response: Response) -> Bool {
+        guard let peer, response.quotedDestination == nil else { return true }
+        return response.responder.withoutZone == peer
     }
 
     /// Empties the error queue: times of sending go to the measurement, errors wait with the answers.
@@ -382,7 +507,7 @@ public struct ProbeTransport: ~Copyable {
         let arrival = Arrival(
             source: offender, hopLimit: control.hopLimit, trafficClass: control.trafficClass,
             stamp: stamp(control.kernelTimestamp), time: now)
-        guard let response = matchError(index, queued, on: channel, arrival) else {
+        guard let response = matchError(index, queued, on: channel, arrival), hears(response) else {
             counters.foreign += 1
             return
         }
@@ -394,7 +519,7 @@ public struct ProbeTransport: ~Copyable {
     ) -> Response? {
         channel.codec.matchQueuedError(
             error, quoting: incoming.bytes(at: index), isICMP: channel.encapsulation == .icmpMessage, arrival,
-            latest: latest)
+            options: ipv4Options(index), latest: latest)
     }
 
     /// The kernel's stamp where there is one, else this moment.
@@ -443,8 +568,8 @@ public struct ProbeTransport: ~Copyable {
     /// Probes that follow each other within this time are many.
     private static let rush = TimeSpan.milliseconds(1)
     private static let longestPacket = 65_536 + 64
-    /// IPv6 and TCP headers are the longest that go before a payload.
-    private static let headerRoom = 64
+    /// An IPv4 header with all of its options and a TCP header with one are the longest that go before a payload.
+    private static let headerRoom = IPv4Header.minimumLength + IPv4Header.maximumOptionsLength + 24
     private static let minimumIPv6MTU = 1_280
     private static let maximumReceives = 64
     /// More than one error may wait, and each refuses one call.

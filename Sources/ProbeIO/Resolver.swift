@@ -10,8 +10,8 @@ public enum ResolveError: Error, Hashable, Sendable {
     case wrongVersion(name: String, wanted: IPVersion)
     /// A prefix in the place of an address.
     case prefix(name: String, first: IPAddress)
-    /// A URL or a path in the place of a name; `host` is the name in it, where there is one.
-    case notAName(name: String, host: String?)
+    /// Something else in the place of a name; `host` is what in it can be asked for, where there is such a thing.
+    case notAName(name: String, NameMistake, host: String?)
     /// A link-local address without the zone that says on which link.
     case missingZone(name: String)
     /// The zone of an IPv6 address names no interface of this network namespace.
@@ -26,8 +26,8 @@ extension ResolveError: CustomStringConvertible {
         case .wrongVersion(let name, .v4): "'\(name)' is not an IPv4 address"
         case .wrongVersion(let name, .v6): "'\(name)' is not an IPv6 address"
         case .prefix(let name, let first): "'\(name)' is a prefix, not a host: did you mean '\(first)'?"
-        case .notAName(let name, let host?): "'\(name)' is a URL or path, not a host: did you mean '\(host)'?"
-        case .notAName(let name, nil): "'\(name)' is a URL or path, not a host"
+        case .notAName(let name, let mistake, let host):
+            "'\(name)' \(mistake.description)" + (host.map { ": try '\($0)'" } ?? "")
         case .missingZone(let name): "'\(name)' is a link-local address: it needs its interface, as in \(name)%eth0"
         case .unknownZone(let name, let zone): "'\(name)': there is no interface '\(zone)'"
         }
@@ -53,8 +53,10 @@ public enum Resolver {
     /// Besides the forms of `IPAddress` these are the short ones of inet_aton(3) (`127.1`) and zones by the name or the
     /// index of an interface (`fe80::1%eth0`). Throws for an address of the other version, for an unknown or a missing
     /// zone and for what can't be a name.
+    ///
+    /// - Parameter zone: the interface of a link-local address that names none, 0 to refuse it.
     public static func numericAddress(
-        _ text: String, family: IPVersion? = nil
+        _ text: String, family: IPVersion? = nil, zone: UInt32 = 0
     ) throws(ResolveError) -> IPAddress? {
         var missingZone: String?
         let parsed = IPAddress(text) { zone in
@@ -69,8 +71,9 @@ public enum Resolver {
             guard family == nil || address.version == family else {
                 throw .wrongVersion(name: text, wanted: address.version == .v4 ? .v6 : .v4)
             }
-            if case .v6(let scoped) = address, scoped.isLinkLocal, scoped.zone == 0 { throw .missingZone(name: text) }
-            return address
+            guard address.lacksZone else { return address }
+            guard zone != 0 else { throw .missingZone(name: text) }
+            return address.inZone(zone)
         }
         try checkName(text)
         return nil
@@ -88,9 +91,21 @@ public enum Resolver {
         // With a type there is one entry per address instead of one per address and type.
         unsafe hints.ai_socktype = SocketType.datagram.rawValue
         var list: UnsafeMutablePointer<addrinfo>?
+        // Letters beyond ASCII go to the DNS in their form of RFC 5890. The C library makes it, and takes the text for
+        // one of the thread's locale.
+        let isInternational = name.utf8.contains { $0 >= 0x80 }
+        if isInternational { unsafe hints.ai_flags |= AI_IDN }
+        let locale = unsafe isInternational ? newlocale(LC_CTYPE_MASK, "C.UTF-8", nil) : nil
+        let previous = unsafe locale.map { unsafe uselocale($0) }
         let status = unsafe getaddrinfo(name, nil, &hints, &list)
         let systemError = Errno(rawValue: errno)
-        guard status == 0 else { throw .unknownHost(name: name, reason: reason(status, systemError)) }
+        if let locale = unsafe locale {
+            unsafe uselocale(previous ?? nil)
+            unsafe freelocale(locale)
+        }
+        guard status == 0 else {
+            throw .unknownHost(name: name, reason: reason(status, systemError) + advice(on: name, status))
+        }
         defer { unsafe freeaddrinfo(list) }
         var addresses: [IPAddress] = []
         var next = unsafe list
@@ -127,29 +142,11 @@ public enum Resolver {
     }
 
     private static func checkName(_ text: String) throws(ResolveError) {
+        if text.utf8.last == UInt8(ascii: "%"), IPv6Address(String(text.dropLast())) != nil {
+            throw .missingZone(name: String(text.dropLast()))
+        }
         if let prefix = IPPrefix(text) { throw .prefix(name: text, first: prefix.first) }
-        if text.contains("/") { throw .notAName(name: text, host: host(in: text)) }
-        // The C library would end the name at a zero byte and ask for the rest.
-        guard !text.isEmpty, !text.utf8.contains(0) else {
-            throw .unknownHost(name: text, reason: reason(EAI_NONAME, Errno(rawValue: 0)))
-        }
-    }
-
-    /// The host in `scheme://user@host:port/path`, of which everything but the host may be missing.
-    private static func host(in text: String) -> String? {
-        var rest = text.utf8[...]
-        let slash = UInt8(ascii: "/")
-        if let colon = rest.firstIndex(of: UInt8(ascii: ":")), rest[colon...].dropFirst().starts(with: [slash, slash]) {
-            rest = rest[colon...].dropFirst(3)
-        }
-        rest = rest.prefix { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
-        if let at = rest.lastIndex(of: UInt8(ascii: "@")) { rest = rest[rest.index(after: at)...] }
-        if rest.first == UInt8(ascii: "[") {
-            rest = rest.dropFirst().prefix { $0 != UInt8(ascii: "]") }
-        } else if let colon = rest.firstIndex(of: UInt8(ascii: ":")) {
-            rest = rest[..<colon]
-        }
-        return rest.isEmpty ? nil : String(rest)
+        if let (mistake, host) = NameMistake.of(text) { throw .notAName(name: text, mistake, host: host) }
     }
 
     private static func reason(_ status: Int32, _ systemError: Errno) -> String {
@@ -159,7 +156,21 @@ public enum Resolver {
         return unsafe String(cString: text)
     }
 
+    /// What may help, in parentheses.
+    private static func advice(on name: String, _ status: Int32) -> String {
+        switch status {
+        case EAI_IDN_ENCODE:
+            return " (give its ASCII form, which begins with xn--, or install libidn2)"
+        case EAI_NONAME, EAI_AGAIN:
+            guard name.utf8.count > 1, name.utf8.last == UInt8(ascii: ".") else { return "" }
+            return " (with a dot at its end only the DNS is asked: try '\(name.dropLast())')"
+        default: return ""
+        }
+    }
+
     // NI_MAXHOST and the values of netdb.h that hide behind _GNU_SOURCE.
     private static let maximumNameLength = 1025
     private static let EAI_NODATA: Int32 = -5
+    private static let EAI_IDN_ENCODE: Int32 = -105
+    private static let AI_IDN: Int32 = 0x40
 }

@@ -48,7 +48,9 @@ extension TransportSelection {
     /// Throws the line that says which of these failed.
     public static func openAndDropRights(_ request: TransportRequest) throws(ToolFailure) -> TransportSelection {
         do throws(Errno) {
-            try ProcessRights.reduce(to: .netRaw)
+            // Old kernels set a mark, and all of them SO_DEBUG, for CAP_NET_ADMIN only.
+            let isForAdministrators = request.settings.mark != nil || request.settings.isDebugging
+            try ProcessRights.reduce(to: isForAdministrators ? [.netRaw, .netAdmin] : .netRaw)
         } catch {
             throw ToolFailure("cannot reduce its rights: \(error)")
         }

@@ -7,7 +7,7 @@ extension TransportSelection {
     /// - Parameter program: how the tool was called, for the remedy.
     public func notice(program: String) -> String? {
         guard let why = reasons(refusals) else { return nil }
-        let raw = "run it as root, or once: sudo setcap cap_net_raw+p $(command -v \(program))"
+        let raw = Self.rawRemedy(program: program)
         switch transport.rung {
         case .raw: return nil
         case .ping: return "using ICMP datagram sockets (\(why)); for raw ones \(raw)"
@@ -17,9 +17,17 @@ extension TransportSelection {
                 return "using UDP sockets (\(why)); for raw ones \(raw)"
             }
             return "using UDP probes to port \(port) (\(why)); for ICMP \(raw), "
-                + "or: sudo sysctl net.ipv4.ping_group_range='0 2147483647'"
+                + "or: \(Self.pingRemedy)"
         }
     }
+
+    /// What gets raw sockets.
+    static func rawRemedy(program: String) -> String {
+        "run it as root, or once: sudo setcap cap_net_raw+p $(command -v \(program))"
+    }
+
+    /// What gets ping sockets.
+    static let pingRemedy = "sudo sysctl net.ipv4.ping_group_range='0 2147483647'"
 }
 
 /// What each rung was refused with: `raw: EPERM, ping: EACCES`.

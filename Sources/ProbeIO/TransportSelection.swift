@@ -11,6 +11,7 @@ public struct TransportRequest: Sendable {
     public var dontFragment = false
     /// The address to send from, one of this host's; nil leaves the choice to the routing table.
     public var source: IPAddress?
+    public var settings = SocketSettings()
     /// What becomes of an ICMP measurement where neither raw nor ping sockets are allowed; nil forbids UDP.
     public var fallback: ProbeMethod?
     /// The best rung that may be taken, so that the others can be asked for.
@@ -19,6 +20,9 @@ public struct TransportRequest: Sendable {
     public var wantsKernelStamps = true
 
     public init(method: ProbeMethod) { self.method = method }
+
+    /// How sockets treat probes that are larger than the path.
+    var pathMTUDiscovery: PathMTUDiscovery { settings.pathMTUDiscovery ?? (dontFragment ? .probe : .never) }
 }
 
 /// Why no transport could be opened.
@@ -38,6 +42,9 @@ public struct TransportSelection: ~Copyable {
     public var transport: ProbeTransport
     /// The rungs above that were tried, and what the kernel said.
     public let refusals: [(rung: Rung, failure: Errno)]
+    /// Settings of the request that this rung's sockets, or these rights, do not allow. A tool that was asked for them
+    /// ends here.
+    public let refusedSettings: [SocketSettings.Refusal]
 
     /// Gives the transport away.
     public consuming func take() -> ProbeTransport { transport }
@@ -54,9 +61,10 @@ public struct TransportSelection: ~Copyable {
             let method = rung == .udp ? request.fallback ?? request.method : request.method
             var channels: [Channel] = []
             var refusal: Errno?
+            var refusedSettings: [SocketSettings.Refusal] = []
             for version in request.versions {
                 do throws(Errno) {
-                    channels += try open(rung, method, version, request, identity)
+                    channels += try open(rung, method, version, request, identity, &refusedSettings)
                 } catch .addressFamilyNotSupported {
                     continue
                 } catch {
@@ -74,11 +82,8 @@ public struct TransportSelection: ~Copyable {
             }
             guard !channels.isEmpty else { throw .noSuchVersion(request.versions) }
             return TransportSelection(
-                transport: ProbeTransport(
-                    channels, rung: rung, method: method, payloadLength: request.payloadLength,
-                    dontFragment: request.dontFragment, source: request.source,
-                    wantsKernelStamps: request.wantsKernelStamps),
-                refusals: refusals)
+                transport: ProbeTransport(channels, rung: rung, method: method, request),
+                refusals: refusals, refusedSettings: refusedSettings)
         }
         throw .notPermitted(refusals)
     }
@@ -89,75 +94,97 @@ public struct TransportSelection: ~Copyable {
             switch request.method {
             case .icmpEcho: request.fallback == nil ? [.raw, .ping] : [.raw, .ping, .udp]
             case .udp: [.raw, .udp]
-            case .tcpSYN: [.raw]
+            // Ping sockets send nothing but echo requests.
+            case .tcpSYN, .icmpTimestamp: [.raw]
             }
         return rungs.filter { $0 >= request.highestRung }
     }
 
     private static func open(
         _ rung: Rung, _ method: ProbeMethod, _ version: IPVersion, _ request: TransportRequest,
-        _ identity: ProbeIdentity
+        _ identity: ProbeIdentity, _ refused: inout [SocketSettings.Refusal]
     ) throws(Errno) -> [Channel] {
         let channels: [Channel]
+        var identity = identity
+        if let identifier = request.settings.identifier {
+            identity.identifierCount = 1
+            identity.identifier = identifier
+        }
         switch rung {
         case .raw:
             channels = try Capabilities.withRaised(.netRaw) { () throws(Errno) in
-                try openRaw(method, version, request.source, identity)
+                try openRaw(method, version, request, identity, &refused)
             }
-        case .ping: channels = [try openPing(version, request.source, identity)]
-        case .udp: channels = [try openUDP(version, request.source, identity)]
+        case .ping: channels = [try openPing(version, request, identity, &refused)]
+        case .udp: channels = [try openUDP(version, request, identity, &refused)]
         }
-        for channel in channels { try configure(channel, request) }
+        for channel in channels { try configure(channel, request, &refused) }
         return channels
+    }
+
+    /// A socket with the settings that have to be there before it is bound.
+    private static func socket(
+        _ version: IPVersion, _ type: SocketType, _ number: SocketProtocol, _ request: TransportRequest,
+        _ refused: inout [SocketSettings.Refusal]
+    ) throws(Errno) -> Socket {
+        let socket = try Socket(family: family(version), type: type, protocol: number)
+        try request.settings.apply(to: socket, &refused)
+        return socket
+    }
+
+    private static func codec(_ identity: ProbeIdentity, _ request: TransportRequest) -> ProbeCodec {
+        ProbeCodec(identity: identity, content: request.settings.content)
     }
 
     // MARK: Raw
 
     private static func openRaw(
-        _ method: ProbeMethod, _ version: IPVersion, _ source: IPAddress?, _ identity: ProbeIdentity
+        _ method: ProbeMethod, _ version: IPVersion, _ request: TransportRequest, _ identity: ProbeIdentity,
+        _ refused: inout [SocketSettings.Refusal]
     ) throws(Errno) -> [Channel] {
         var identity = identity
+        let source = request.source
         var channels: [Channel] = []
         var datagrams: Channel?
         // The ICMP socket comes first: whether it is allowed decides about the rung.
-        let receiver = try Socket(family: family(version), type: .raw, protocol: version == .v4 ? .icmp : .icmpv6)
+        let receiver = try socket(version, .raw, version == .v4 ? .icmp : .icmpv6, request, &refused)
         switch method {
-        case .icmpEcho: break
+        case .icmpEcho, .icmpTimestamp: break
         case .udp:
             // Reserves the port, and receives what the service there answers.
-            let socket = try bound(Socket(family: family(version), type: .datagram), version, source)
-            identity.sourcePorts = try ports(of: socket)
+            let datagramSocket = try bound(socket(version, .datagram, .automatic, request, &refused), version, source)
+            identity.sourcePorts = try ports(of: datagramSocket)
             datagrams = Channel(
-                socket, version, incoming: .datagrams, encapsulation: version == .v6 ? .payload : nil,
-                codec: ProbeCodec(identity: identity))
+                datagramSocket, version, incoming: .datagrams, encapsulation: version == .v6 ? .payload : nil,
+                codec: codec(identity, request))
         case .tcpSYN:
             // A port that is bound and not listening: the kernel resets what a SYN of ours opened.
-            let reservation = try bound(Socket(family: family(version), type: .stream), version, source)
+            let reservation = try bound(socket(version, .stream, .automatic, request, &refused), version, source)
             identity.sourcePorts = try ports(of: reservation)
             channels.append(
-                Channel(reservation, version, incoming: .nothing, codec: ProbeCodec(identity: identity)))
-            let segments = try Socket(family: family(version), type: .raw, protocol: .tcp)
+                Channel(reservation, version, incoming: .nothing, codec: codec(identity, request)))
+            let segments = try socket(version, .raw, .tcp, request, &refused)
             let range = identity.sourcePorts.lowerBound...identity.sourcePorts.upperBound - 1
             try segments.attachDiscardingQueued(
                 version == .v4 ? .ipv4(destinationPorts: range) : .ipv6(destinationPorts: range))
             channels.append(
                 Channel(
                     segments, version, incoming: version == .v4 ? .ipv4Packets : .segments,
-                    codec: ProbeCodec(identity: identity)))
+                    codec: codec(identity, request)))
         }
-        let codec = ProbeCodec(identity: identity)
+        let codec = codec(identity, request)
         let ports =
             identity.sourcePorts.isEmpty
             ? nil : identity.sourcePorts.lowerBound...identity.sourcePorts.upperBound - 1
         let identifiers =
-            method == .icmpEcho
+            method == .icmpEcho || method == .icmpTimestamp
             ? IdentifierBlock(value: identity.identifier, mask: ~(identity.identifierCount - 1)) : nil
         // Sorts out our own requests on loopback before they are copied for the filter.
         try receiver.receiveOnly(answers(version))
         try receiver.attachDiscardingQueued(
             version == .v4
                 ? .icmp(identifiers, sourcePorts: ports) : .icmpv6(identifiers, sourcePorts: ports))
-        let sender = try bound(Socket(family: family(version), type: .raw, protocol: .raw), version, source)
+        let sender = try bound(socket(version, .raw, .raw, request, &refused), version, source)
         try sender.attach(.dropAll)
         try sender.set(.receiveErrors, to: true)
         try sender.set(.headerIncluded, to: true)
@@ -206,41 +233,52 @@ public struct TransportSelection: ~Copyable {
     // MARK: Without privilege
 
     private static func openPing(
-        _ version: IPVersion, _ source: IPAddress?, _ identity: ProbeIdentity
+        _ version: IPVersion, _ request: TransportRequest, _ identity: ProbeIdentity,
+        _ refused: inout [SocketSettings.Refusal]
     ) throws(Errno) -> Channel {
-        let socket = try Socket(
-            family: family(version), type: .datagram, protocol: version == .v4 ? .icmp : .icmpv6)
+        let socket = try socket(version, .datagram, version == .v4 ? .icmp : .icmpv6, request, &refused)
         // Binding chooses the identifier, which the kernel writes into every request.
-        try socket.bind(to: SocketAddress(source ?? (version == .v4 ? .v4(.any) : .v6(.any))))
+        let address = request.source ?? (version == .v4 ? .v4(.any) : .v6(.any))
+        try socket.bind(to: SocketAddress(address, port: request.settings.identifier ?? 0))
         var identity = identity
         identity.identifierCount = 1
         identity.identifier = try socket.localAddress().port ?? 0
         return Channel(
             socket, version, incoming: .icmpMessages, encapsulation: .icmpMessage, readsErrors: true,
-            codec: ProbeCodec(identity: identity))
+            codec: codec(identity, request))
     }
 
     private static func openUDP(
-        _ version: IPVersion, _ source: IPAddress?, _ identity: ProbeIdentity
+        _ version: IPVersion, _ request: TransportRequest, _ identity: ProbeIdentity,
+        _ refused: inout [SocketSettings.Refusal]
     ) throws(Errno) -> Channel {
-        let socket = try bound(Socket(family: family(version), type: .datagram), version, source)
+        let socket = try bound(socket(version, .datagram, .automatic, request, &refused), version, request.source)
         var identity = identity
         identity.sourcePorts = try ports(of: socket)
         return Channel(
             socket, version, incoming: .datagrams, encapsulation: .payload, readsErrors: true,
-            codec: ProbeCodec(identity: identity))
+            codec: codec(identity, request))
     }
 
     // MARK: Options
 
-    private static func configure(_ channel: Channel, _ request: TransportRequest) throws(Errno) {
+    private static func configure(
+        _ channel: Channel, _ request: TransportRequest, _ refused: inout [SocketSettings.Refusal]
+    ) throws(Errno) {
+        let settings = request.settings
+        if channel.encapsulation != nil { try settings.applyToSender(channel.socket, &refused) }
         if channel.readsErrors {
             try channel.socket.set(.receiveErrors, to: true)
             try? channel.socket.set(.receiveErrorExtensions, to: true)
         }
         switch channel.encapsulation {
         case .payload, .icmpMessage:
-            try channel.socket.set(.pathMTUDiscovery, to: request.dontFragment ? .probe : .never)
+            let discovery = request.pathMTUDiscovery
+            try channel.socket.set(.pathMTUDiscovery, to: discovery)
+            if channel.version == .v6, discovery == .always || discovery == .probe {
+                try channel.socket.set(.dontFragment, to: true)
+            }
+            try settings.applyToHeaders(of: channel.socket, &refused)
         // What the kernel has learnt of a path must not keep a probe from finding it again.
         case .ipPacket: try channel.socket.set(.pathMTUDiscovery, to: .probe)
         case nil: break
@@ -255,6 +293,9 @@ public struct TransportSelection: ~Copyable {
                 try channel.socket.set(.receiveTrafficClass, to: true)
             }
             try? channel.socket.set(.receiveBufferSize, to: receiveBuffer)
+            if !settings.content.ipv4Options.isEmpty, channel.version == .v4, channel.incoming != .ipv4Packets {
+                try channel.socket.set(.receiveIPv4Options, to: true)
+            }
         }
         guard channel.encapsulation != nil, request.wantsKernelStamps else {
             try channel.socket.set(.timestamping, to: [.receiveSoftware, .software])

@@ -49,16 +49,44 @@ public struct EchoJSONReport: EchoReport {
         case .timeout(let target, let sequence):
             line = self.line("timeout", targets[target], clock.nanoseconds(at: now))
             line.add("seq", sequence)
+        case .outstanding(let target, let sequence):
+            line = self.line("outstanding", targets[target], clock.nanoseconds(at: now))
+            line.add("seq", sequence)
         case .error(let error):
             line = self.line("error", targets[error.target], clock.nanoseconds(at: error.arrival))
             add(error, name, to: &line)
+        case .unsolicited(let stray):
+            line = JSONLine(
+                typeWithoutTarget: "unsolicited", time: clock.nanoseconds(at: stray.arrival), method: method)
+            line.add(responder: stray.responder, name: name, zones: zones)
+            line.add("bytes", stray.byteCount)
+            if case .icmpError(let type, let code, let info) = stray.kind {
+                line.add(icmpError: type, code: code, info: info, version: stray.responder.version)
+            }
+            line.add("count", stray.count)
         case .unsent(let target, let sequence, let failure):
             line = self.line("unsent", targets[target], clock.nanoseconds(at: now))
             line.add("seq", sequence)
             line.add(failure)
+        case .changed(let change):
+            line = self.line("change", targets[change.target], clock.nanoseconds(at: change.arrival))
+            line.add("seq", change.sequence)
+            line.add("field", change.field.word)
+            line.add("from", change.from)
+            line.add("to", change.to)
+        case .outage(let outage):
+            line = self.line("outage", targets[outage.target], clock.nanoseconds(at: now))
+            add(outage, to: &line)
+        case .interval(let interval):
+            line = self.line("interval", targets[interval.target], clock.nanoseconds(at: interval.end))
+            add(interval, to: &line)
         case .sent(let target, let sequence):
             line = self.line("sent", targets[target], clock.nanoseconds(at: now))
             line.add("seq", sequence)
+        case .address(let target, let old, let new, let instant):
+            line = self.line("address", targets[target], clock.nanoseconds(at: instant))
+            line.add("from", old.text(zones))
+            line.add("to", new.text(zones))
         }
         line.finish()
         buffer.append(line)
@@ -83,6 +111,8 @@ public struct EchoJSONReport: EchoReport {
         line.add("traffic_class", optional: reply.trafficClass)
         line.add("rtt_ns", reply.roundTrip.nanoseconds)
         line.add("clock", reply.clock.word)
+        line.add("user_rtt_ns", reply.userRoundTrip.nanoseconds)
+        if let timestamps = reply.timestamps { line.add(timestamps) }
         guard case .corrupted(let integrity) = reply.disposition else { return }
         switch integrity {
         case .intact, .wrongChecksum: line.add("fault", "checksum")
@@ -110,16 +140,51 @@ public struct EchoJSONReport: EchoReport {
         line.add(extensionsOf: error.detail, zones: zones)
     }
 
+    func add(_ outage: EchoOutage, to line: inout JSONLine) {
+        line.add("first_seq", outage.firstSequence)
+        line.add("last_seq", outage.lastSequence)
+        line.add("lost", outage.lost)
+        line.add("start", instant: clock.nanoseconds(at: outage.start))
+        line.add("end", instant: clock.nanoseconds(at: outage.end))
+        line.add("duration_ns", outage.duration.nanoseconds)
+        line.add("open", outage.isOpen)
+    }
+
+    private func add(_ interval: EchoInterval, to line: inout JSONLine) {
+        line.add("index", interval.index)
+        line.add("start", instant: clock.nanoseconds(at: interval.start))
+        line.add("duration_ns", (interval.end - interval.start).nanoseconds)
+        line.add("transmitted", interval.transmitted)
+        line.add("received", interval.received)
+        line.add("late", interval.late)
+        line.add("lost", interval.lost)
+        line.add("loss_percent", percent: UInt64(max(0, interval.lost)), of: interval.concluded)
+        line.add("in_flight", interval.inFlight)
+        line.add("errors", interval.errors)
+        line.add("duplicates", interval.duplicates)
+        line.add("corrupted", interval.corrupted)
+        line.add("wrong_source", interval.wrongSource)
+        line.add("reordered", interval.reordered)
+        line.add("unsent", interval.unsent)
+        add(interval.roundTrips, to: &line)
+    }
+
     /// A `summary` line for each target, then one `total` line.
     public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
         var total = EchoCounts()
-        for (target, counts) in zip(targets, statistics) {
+        for (index, (target, counts)) in zip(targets, statistics).enumerated() {
             var sum = EchoCounts()
             sum.add(counts)
             total.add(counts)
             var line = line("summary", target, run.time)
             add(sum, to: &line)
-            add(counts.roundTrips, sum, to: &line)
+            line.add("user_timed", sum.userTimed)
+            add(counts.roundTrips, to: &line)
+            add(detailOf: counts, to: &line)
+            if index < run.clocks.count { line.add(run.clocks[index]) }
+            if let failures = run.failures {
+                line.add("failed", texts: failures.filter { $0.target == index }.map(\.reason))
+            }
             line.add("elapsed_ns", run.elapsed.nanoseconds)
             line.finish()
             buffer.append(line)
@@ -154,6 +219,7 @@ public struct EchoJSONReport: EchoReport {
         line.add("loss_percent", percent: counts.lost, of: counts.transmitted)
         line.add("in_flight", counts.inFlight)
         line.add("errors", counts.errors)
+        line.add("repeated_errors", counts.repeatedErrors)
         line.add("duplicates", counts.duplicates)
         line.add("corrupted", counts.corrupted)
         line.add("wrong_source", counts.wrongSource)
@@ -162,8 +228,7 @@ public struct EchoJSONReport: EchoReport {
         if let failure = counts.lastSendFailure { line.add("last_errno", failure.errorNumber.name) }
     }
 
-    private func add(_ trips: RoundTripStatistics, _ counts: EchoCounts, to line: inout JSONLine) {
-        line.add("user_timed", counts.userTimed)
+    private func add(_ trips: RoundTripStatistics, to line: inout JSONLine) {
         guard trips.count > 0 else { return line.addNull("rtt") }
         line.add(
             "rtt",
@@ -173,7 +238,7 @@ public struct EchoJSONReport: EchoReport {
                 line.add("max_ns", trips.maximum.nanoseconds)
                 line.add("mdev_ns", TimeSpan(rounding: trips.deviation).nanoseconds)
                 if trips.count > 1 { line.add("jitter_ns", TimeSpan(rounding: trips.jitter).nanoseconds) }
-                for (percent, value) in trips.carriedPercentiles { line.add("p\(percent)_ns", value.nanoseconds) }
+                line.add(percentiles: trips.carriedPercentiles)
             })
     }
 
@@ -189,6 +254,17 @@ extension EchoReply.Kind {
         case .echo: "echo"
         case .portUnreachable: "port_unreachable"
         case .datagram: "datagram"
+        case .timestamp: "timestamp"
+        }
+    }
+}
+
+extension EchoChange.Field {
+    /// The member of a reply's line that changed.
+    var word: String {
+        switch self {
+        case .hopLimit: "hop_limit"
+        case .trafficClass: "traffic_class"
         }
     }
 }

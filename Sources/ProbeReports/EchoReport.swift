@@ -2,6 +2,9 @@ import ProbeEngine
 
 /// Makes the output of an `EchoSweep` out of its events: lines of text or JSON. Bytes go to a buffer, nothing is printed.
 public protocol EchoReport: Sendable {
+    /// Whom the sweep asks, in its order. Whoever drives the report gives a target its new address before it passes on
+    /// the event that says so.
+    var targets: [ReportTarget] { get set }
     /// What is told before the first probe.
     mutating func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer)
     /// What an event is worth telling; may be nothing.

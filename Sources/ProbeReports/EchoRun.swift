@@ -4,6 +4,8 @@ import ProbeEngine
 public struct EchoRun: Hashable, Sendable {
     /// From the first probe to the end.
     public var elapsed: TimeSpan
+    /// From the first probe to the last one, what ping calls the time.
+    public var sending: TimeSpan
     /// When it ended, in nanoseconds since 1970.
     public var time: Int64
     /// Answers with our mark that belong to no probe that is known, or that carry other bytes than ours.
@@ -12,15 +14,25 @@ public struct EchoRun: Hashable, Sendable {
     public var missed: UInt64
     /// Packets that this host received and dropped, because a socket's queue was full.
     public var droppedHere: UInt64
+    /// What it failed by; nil where no condition was set.
+    public var failures: [EchoFailure]?
+    /// Makes instants of the statistics' times, where they are wanted.
+    public var clock: WallClock?
+    /// Of each target with ICMP timestamp probes, nil where it answered none; empty with other probes.
+    public var clocks: [ClockEstimate?] = []
 
     public init(
-        elapsed: TimeSpan, time: Int64, unsolicited: UInt64 = 0, missed: UInt64 = 0, droppedHere: UInt64 = 0
+        elapsed: TimeSpan, sending: TimeSpan? = nil, time: Int64, unsolicited: UInt64 = 0, missed: UInt64 = 0,
+        droppedHere: UInt64 = 0, failures: [EchoFailure]? = nil, clock: WallClock? = nil
     ) {
         self.elapsed = elapsed
+        self.sending = sending ?? elapsed
         self.time = time
         self.unsolicited = unsolicited
         self.missed = missed
         self.droppedHere = droppedHere
+        self.failures = failures
+        self.clock = clock
     }
 }
 
@@ -38,9 +50,12 @@ struct EchoCounts {
     var reordered: UInt64 = 0
     var unsent: UInt64 = 0
     var userTimed: UInt64 = 0
+    var repeatedErrors: UInt64 = 0
     var lastSendFailure: SendFailure?
     /// Targets that answered in time.
     var answering: UInt64 = 0
+    var reorderingExtent: UInt32 = 0
+    var lateRoundTrips: ClosedRange<TimeSpan>?
 
     mutating func add(_ target: EchoStatistics) {
         transmitted += target.transmitted
@@ -55,8 +70,15 @@ struct EchoCounts {
         reordered += target.reordered
         unsent += target.unsent
         userTimed += target.userTimed
+        repeatedErrors += target.repeatedErrors
         lastSendFailure = target.lastSendFailure ?? lastSendFailure
         if target.received > 0 { answering += 1 }
+        reorderingExtent = max(reorderingExtent, target.reorderingExtent)
+        if let late = target.lateRoundTrips {
+            let range = lateRoundTrips ?? late
+            lateRoundTrips =
+                min(range.lowerBound, late.lowerBound)...max(range.upperBound, late.upperBound)
+        }
     }
 
     /// Nothing at all came back.
@@ -64,9 +86,25 @@ struct EchoCounts {
 }
 
 extension RoundTripStatistics {
-    /// Of the usual percentiles those that the sample can carry.
-    var carriedPercentiles: [(percent: Int, value: TimeSpan)] {
-        [50, 95, 99].compactMap { percent in percentile(Double(percent)).map { (percent, $0) } }
+    /// Of the usual percentiles those that the sample can carry; label as in `p99.9`.
+    var carriedPercentiles: [(label: String, value: TimeSpan)] { carried(percentile) }
+
+    /// The same of the delay above the smallest (RFC 5481 section 4.2).
+    var carriedDelayVariation: [(label: String, value: TimeSpan)] { carried(delayVariation) }
+
+    private func carried(_ value: (Double) -> TimeSpan?) -> [(label: String, value: TimeSpan)] {
+        [(50, "50"), (90, "90"), (95, "95"), (99, "99"), (99.9, "99.9")].compactMap { percent, label in
+            value(percent).map { (label, $0) }
+        }
+    }
+}
+
+extension DelayStatistics {
+    /// As those of round trips.
+    var carriedPercentiles: [(label: String, value: TimeSpan)] {
+        [(50, "50"), (95, "95"), (99, "99")].compactMap { percent, label in
+            percentile(percent).map { (label, $0) }
+        }
     }
 }
 

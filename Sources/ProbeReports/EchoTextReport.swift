@@ -14,9 +14,17 @@ public struct EchoTextReport: EchoReport {
     public var reportsTimeouts = false
     /// The names of interfaces by index, for link-local addresses.
     public var zones: [UInt32: SafeText] = [:]
+    /// What only some options of ping ask for.
+    public var style = PingStyle()
+    /// The route that replies of each target recorded last.
+    var routes: [Int: [IPv4Address]] = [:]
+    /// The highest sequence number of each target of which a payload was dumped.
+    var dumped: [Int: UInt32] = [:]
 
     /// Whether the kernel is asked when each probe left.
     public var hasKernelSendTimes = true
+    /// Targets that are one name over IPv4, each followed by the same name over IPv6: the two are compared at the end.
+    public var pairs: [Int] = []
 
     public init(targets: [ReportTarget], method: ProbeMethod = .icmpEcho, payloadLength: Int = 56) {
         self.targets = targets
@@ -28,14 +36,17 @@ public struct EchoTextReport: EchoReport {
 
     /// A line for each target: `PING example.net (192.0.2.1) 56(84) bytes of data.`
     public func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer) {
-        for target in targets {
+        appendPattern(to: &buffer)
+        for (index, target) in targets.enumerated() {
             buffer.append("PING ")
-            buffer.append(target.name)
+            buffer.append(label(index))
             buffer.append(" (")
             buffer.append(target.address, zones: zones)
             buffer.append(") ")
+            appendWay(target, index, to: &buffer)
             switch method {
             case .icmpEcho: break
+            case .icmpTimestamp: buffer.append("ICMP timestamp, ")
             case .udp(let port): appendPort("UDP", port, to: &buffer)
             case .tcpSYN(let port): appendPort("TCP", port, to: &buffer)
             }
@@ -43,7 +54,7 @@ public struct EchoTextReport: EchoReport {
             switch target.address.version {
             case .v4:
                 buffer.append("(")
-                buffer.append(decimal: payloadLength + headerLengthV4)
+                buffer.append(decimal: payloadLength + headerLengthV4 + style.optionsLength)
                 buffer.append(") bytes of data.\n")
             case .v6: buffer.append(" data bytes\n")
             }
@@ -60,7 +71,7 @@ public struct EchoTextReport: EchoReport {
     /// Octets in front of the payload; a SYN carries the option of a maximum segment size.
     private var headerLengthV4: Int {
         switch method {
-        case .icmpEcho: IPv4Header.minimumLength + ICMPHeader.length
+        case .icmpEcho, .icmpTimestamp: IPv4Header.minimumLength + ICMPHeader.length
         case .udp: IPv4Header.minimumLength + UDPHeader.length
         case .tcpSYN: IPv4Header.minimumLength + TCPHeader.minimumLength + 4
         }
@@ -68,20 +79,28 @@ public struct EchoTextReport: EchoReport {
 
     // MARK: Events
 
-    /// The line of an event; none for a timeout unless they are asked for.
-    public func append(
+    /// The line of an event; none for a timeout unless they are asked for. In a flood most are a mark without a line.
+    public mutating func append(
         _ event: EchoEvent, name: SafeText? = nil, at now: Timestamp, to buffer: inout ReportBuffer
     ) {
+        if style.isFlood, appendMark(event, to: &buffer) { return }
         switch event {
-        case .reply(let reply): append(reply, name, to: &buffer)
+        case .reply(let reply):
+            appendTime(at: reply.arrival, to: &buffer)
+            append(reply, name, to: &buffer)
         case .timeout(let target, let sequence):
             guard reportsTimeouts else { return }
-            buffer.append("no answer yet ")
-            appendTarget("from ", target, to: &buffer)
-            buffer.append("for ")
-            append(sequence: sequence, to: &buffer)
-            buffer.append("\n")
-        case .error(let error): append(error, name, to: &buffer)
+            appendTime(at: now, to: &buffer)
+            append("no answer in time ", target, sequence, to: &buffer)
+        case .outstanding(let target, let sequence):
+            appendTime(at: now, to: &buffer)
+            append("no answer yet ", target, sequence, to: &buffer)
+        case .error(let error):
+            appendTime(at: error.arrival, to: &buffer)
+            append(error, name, to: &buffer)
+        case .unsolicited(let stray):
+            appendTime(at: stray.arrival, to: &buffer)
+            append(stray, name, to: &buffer)
         case .unsent(let target, let sequence, let failure):
             buffer.append("not sent: ")
             append(sequence: sequence, to: &buffer)
@@ -90,13 +109,96 @@ public struct EchoTextReport: EchoReport {
             buffer.append("(")
             buffer.append(failure.text)
             buffer.append(")\n")
+        case .changed(let change): append(change, to: &buffer)
+        case .outage(let outage): append(outage, to: &buffer)
+        case .interval(let interval): append(interval, to: &buffer)
         case .sent: return
+        case .address(let target, let old, let new, _):
+            buffer.append(label(target))
+            buffer.append(" is now ")
+            buffer.append(new, zones: zones)
+            buffer.append(" (was ")
+            buffer.append(old, zones: zones)
+            buffer.append(")\n")
         }
     }
 
-    private func append(_ reply: EchoReply, _ name: SafeText?, to buffer: inout ReportBuffer) {
+    private func append(_ words: String, _ target: Int, _ sequence: UInt32, to buffer: inout ReportBuffer) {
+        buffer.append(words)
+        appendTarget("from ", target, to: &buffer)
+        buffer.append("for ")
+        append(sequence: sequence, to: &buffer)
+        buffer.append("\n")
+    }
+
+    /// `hop limit of replies changed from 63 to 61 at icmp_seq=12`
+    private func append(_ change: EchoChange, to buffer: inout ReportBuffer) {
+        switch change.field {
+        case .hopLimit: buffer.append("hop limit of replies ")
+        case .trafficClass: buffer.append("traffic class of replies ")
+        }
+        appendTarget("from ", change.target, to: &buffer)
+        buffer.append("changed from ")
+        buffer.append(decimal: change.from)
+        buffer.append(" to ")
+        buffer.append(decimal: change.to)
+        buffer.append(" at ")
+        append(sequence: change.sequence, to: &buffer)
+        buffer.append("\n")
+    }
+
+    /// `outage over: 5 probes lost in 5.002 s, icmp_seq=10 to 14`
+    private func append(_ outage: EchoOutage, to buffer: inout ReportBuffer) {
+        buffer.append("outage ")
+        appendTarget("of ", outage.target, to: &buffer)
+        buffer.append("over: ")
+        buffer.append(decimal: outage.lost)
+        buffer.append(" probes lost in ")
+        buffer.append(seconds: outage.duration)
+        buffer.append(" s, ")
+        append(sequence: outage.firstSequence, to: &buffer)
+        buffer.append(" to ")
+        buffer.append(decimal: outage.lastSequence)
+        buffer.append("\n")
+    }
+
+    /// `interval 3 (10.000 s): 10/10 packets, 0% loss, min/avg/max = 0.040/0.052/0.065 ms`
+    private func append(_ interval: EchoInterval, to buffer: inout ReportBuffer) {
+        if targets.count > 1 {
+            buffer.append(targets[interval.target].name)
+            buffer.append(": ")
+        }
+        buffer.append("interval ")
+        buffer.append(decimal: interval.index)
+        buffer.append(" (")
+        buffer.append(seconds: interval.end - interval.start)
+        buffer.append(" s): ")
+        buffer.append(decimal: interval.received)
+        buffer.append("/")
+        buffer.append(decimal: interval.transmitted)
+        buffer.append(" packets, ")
+        buffer.append(percent: UInt64(max(0, interval.lost)), of: interval.concluded)
+        buffer.append("% loss")
+        let trips = interval.roundTrips
+        if trips.count > 0 {
+            buffer.append(", min/avg/max = ")
+            append([trips.minimum, TimeSpan(rounding: trips.mean), trips.maximum], to: &buffer)
+            buffer.append(" ms")
+        }
+        for (count, label) in [
+            (interval.late, " late"), (interval.duplicates, " duplicates"), (interval.errors, " errors"),
+            (interval.unsent, " not sent"),
+        ] where count > 0 {
+            buffer.append(", ")
+            buffer.append(decimal: count)
+            buffer.append(label)
+        }
+        buffer.append("\n")
+    }
+
+    private mutating func append(_ reply: EchoReply, _ name: SafeText?, to buffer: inout ReportBuffer) {
         switch reply.kind {
-        case .echo:
+        case .echo, .timestamp:
             buffer.append(decimal: reply.byteCount)
             buffer.append(" bytes from ")
         case .portUnreachable: buffer.append("port unreachable from ")
@@ -107,14 +209,26 @@ public struct EchoTextReport: EchoReport {
         append(reply.responder, name, to: &buffer)
         buffer.append(": ")
         append(sequence: reply.sequence, to: &buffer)
+        appendIdentifier(of: reply, to: &buffer)
         if let hopLimit = reply.hopLimit {
             buffer.append(" ttl=")
             buffer.append(decimal: hopLimit)
         }
         buffer.append(" time=")
-        buffer.append(shortMilliseconds: reply.roundTrip)
+        if style.alwaysHasDecimals {
+            buffer.append(milliseconds: reply.roundTrip)
+        } else {
+            buffer.append(shortMilliseconds: reply.roundTrip)
+        }
         buffer.append(" ms")
-        append(reply.disposition, to: &buffer)
+        if let timestamps = reply.timestamps { buffer.append(timestamps) }
+        // Several hosts of a group answer one probe; ping hides that they do, unless it is verbose.
+        if reply.disposition != .duplicate || reportsTimeouts || !targets[reply.target].address.isMulticast {
+            append(reply.disposition, to: &buffer)
+        }
+        appendDump(reply, to: &buffer)
+        appendBell(reply, to: &buffer)
+        if let options = reply.detail?.ipv4Options { append(options, of: reply.target, to: &buffer) }
         buffer.append("\n")
     }
 
@@ -128,9 +242,7 @@ public struct EchoTextReport: EchoReport {
         case .corrupted(.wrongLength(let sent, let received)):
             buffer.append(received < sent ? " (truncated)" : " (longer than sent)")
         case .corrupted(.wrongOctet(let offset, let expected, let found)):
-            buffer.append("\nwrong data byte #")
-            buffer.append(decimal: offset)
-            buffer.append(" should be 0x\(String(expected, radix: 16)) but was 0x\(String(found, radix: 16))")
+            appendOctet(offset, expected, found, to: &buffer)
         }
     }
 
@@ -145,6 +257,23 @@ public struct EchoTextReport: EchoReport {
         buffer.append("\n")
     }
 
+    /// `From 192.0.2.9: Time to live exceeded, for no probe of ours (3 so far)`
+    private func append(_ stray: EchoStray, _ name: SafeText?, to buffer: inout ReportBuffer) {
+        buffer.append("From ")
+        append(stray.responder, name, to: &buffer)
+        buffer.append(": ")
+        switch stray.kind {
+        case .icmpError(let type, let code, let info):
+            buffer.append(EchoError.text(type, code: code, info: info, stray.responder.version))
+        default:
+            buffer.append(decimal: stray.byteCount)
+            buffer.append(" bytes")
+        }
+        buffer.append(", for no probe of ours (")
+        buffer.append(decimal: stray.count)
+        buffer.append(" so far)\n")
+    }
+
     private func append(_ address: IPAddress, _ name: SafeText?, to buffer: inout ReportBuffer) {
         guard let name else { return buffer.append(address, zones: zones) }
         buffer.append(name)
@@ -153,9 +282,9 @@ public struct EchoTextReport: EchoReport {
         buffer.append(")")
     }
 
-    private func append(sequence: UInt32, to buffer: inout ReportBuffer) {
+    func append(sequence: UInt32, to buffer: inout ReportBuffer) {
         switch method {
-        case .icmpEcho: buffer.append("icmp_seq=")
+        case .icmpEcho, .icmpTimestamp: buffer.append("icmp_seq=")
         case .udp: buffer.append("udp_seq=")
         case .tcpSYN: buffer.append("tcp_seq=")
         }
@@ -174,10 +303,10 @@ public struct EchoTextReport: EchoReport {
 
     /// A line for each target while the run goes on, as ping's at SIGQUIT: `2/2 packets, 0% loss, min/avg/max = ...`.
     public func appendInterim(_ statistics: [EchoStatistics], to buffer: inout ReportBuffer) {
-        for (target, counts) in zip(targets, statistics) {
+        for (target, counts) in zip(targets.indices, statistics) {
             buffer.append("\r")
             if targets.count > 1 {
-                buffer.append(target.name)
+                buffer.append(label(target))
                 buffer.append(": ")
             }
             buffer.append(decimal: counts.received)
@@ -188,8 +317,12 @@ public struct EchoTextReport: EchoReport {
             buffer.append("% loss")
             if counts.received > 0 {
                 let trips = counts.roundTrips
-                buffer.append(", min/avg/max = ")
-                append([trips.minimum, TimeSpan(rounding: trips.mean), trips.maximum], to: &buffer)
+                buffer.append(", min/avg/ewma/max = ")
+                append(
+                    [
+                        trips.minimum, TimeSpan(rounding: trips.mean), TimeSpan(rounding: trips.smoothed),
+                        trips.maximum,
+                    ], to: &buffer)
                 buffer.append(" ms")
             }
             buffer.append("\n")
@@ -198,17 +331,26 @@ public struct EchoTextReport: EchoReport {
 
     /// The statistics of each target in their order, then, of several, the total.
     public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
-        for (target, counts) in zip(targets, statistics) {
+        // Behind the marks of a flood this ends their line, as in ping.
+        for (target, counts) in zip(targets.indices, statistics) {
             buffer.append("\n--- ")
-            buffer.append(target.name)
+            buffer.append(label(target))
             buffer.append(" ping statistics ---\n")
             var sum = EchoCounts()
             sum.add(counts)
             append(sum, run, to: &buffer)
-            append(counts.roundTrips, sum, to: &buffer)
-            appendOddities(sum, targets.count == 1 ? run : EchoRun(elapsed: run.elapsed, time: run.time), to: &buffer)
+            append(counts, sum, run, to: &buffer)
+            if target < run.clocks.count, let clock = run.clocks[target] { buffer.append(clock) }
+            appendVariation(of: counts, to: &buffer)
+            appendLossRuns(of: counts, run, to: &buffer)
+            appendOddities(
+                sum, targets.count == 1 ? run : EchoRun(elapsed: run.elapsed, sending: run.sending, time: run.time),
+                to: &buffer)
             if case .udp = method, sum.transmitted > 0, sum.isSilent {
                 buffer.append("no answer; a firewall may drop UDP\n")
+            }
+            if method == .icmpTimestamp, sum.transmitted > 0, sum.isSilent {
+                buffer.append("no answer; many hosts and firewalls ignore ICMP timestamp requests\n")
             }
         }
         guard targets.count > 1 else { return }
@@ -223,6 +365,7 @@ public struct EchoTextReport: EchoReport {
         buffer.append(decimal: targets.count)
         buffer.append(" hosts answered\n")
         appendOddities(sum, run, to: &buffer)
+        appendComparisons(statistics, to: &buffer)
     }
 
     /// ping's line of counters.
@@ -243,26 +386,40 @@ public struct EchoTextReport: EchoReport {
             buffer.append(", ")
             buffer.append(percent: counts.lost, of: counts.transmitted)
             buffer.append("% packet loss, time ")
-            buffer.append(decimal: max(0, run.elapsed.nanoseconds) / 1_000_000)
+            buffer.append(decimal: max(0, run.sending.nanoseconds) / 1_000_000)
             buffer.append("ms")
         }
         buffer.append("\n")
     }
 
     /// ping's line of round trips, then what it does not tell of them.
-    private func append(_ trips: RoundTripStatistics, _ counts: EchoCounts, to buffer: inout ReportBuffer) {
-        guard trips.count > 0 else { return }
+    private func append(
+        _ target: EchoStatistics, _ counts: EchoCounts, _ run: EchoRun, to buffer: inout ReportBuffer
+    ) {
+        let trips = target.roundTrips
+        guard trips.count > 0 else {
+            if target.pipe > 1 { buffer.append("pipe \(target.pipe)\n") }
+            return
+        }
         buffer.append("rtt min/avg/max/mdev = ")
         append(
             [trips.minimum, TimeSpan(rounding: trips.mean), trips.maximum, TimeSpan(rounding: trips.deviation)],
             to: &buffer)
-        buffer.append(" ms\n")
+        buffer.append(" ms")
+        if target.pipe > 1 { buffer.append(", pipe \(target.pipe)") }
+        if style.showsGap, target.transmitted > 1 {
+            buffer.append(", ipg/ewma ")
+            let gap = max(0, run.sending.nanoseconds) / Int64(clamping: target.transmitted - 1)
+            append([TimeSpan(nanoseconds: gap), TimeSpan(rounding: trips.smoothed)], to: &buffer)
+            buffer.append(" ms")
+        }
+        buffer.append("\n")
 
         let percentiles = trips.carriedPercentiles
         if !percentiles.isEmpty {
             for (index, percentile) in percentiles.enumerated() {
                 buffer.append(index == 0 ? "p" : "/p")
-                buffer.append(decimal: percentile.percent)
+                buffer.append(percentile.label)
             }
             buffer.append(" = ")
             append(percentiles.map(\.value), to: &buffer)
@@ -277,6 +434,7 @@ public struct EchoTextReport: EchoReport {
         buffer.append("clock ")
         buffer.append(
             counts.userTimed == counts.received ? "user" : hasKernelSendTimes ? "kernel" : "user/kernel rx")
+        if style.isUserToUser { buffer.append(" (user-to-user latency)") }
         if counts.userTimed > 0, counts.userTimed < counts.received {
             buffer.append(" (")
             buffer.append(decimal: counts.userTimed)
@@ -291,8 +449,13 @@ public struct EchoTextReport: EchoReport {
     private func appendOddities(_ counts: EchoCounts, _ run: EchoRun, to buffer: inout ReportBuffer) {
         let failure = counts.lastSendFailure.map { " (\($0.errorNumber.name))" } ?? ""
         let oddities = [
-            (counts.late, "late"), (counts.wrongSource, "from a wrong source"), (counts.reordered, "reordered"),
+            (counts.late, "late" + lateText(counts.lateRoundTrips)), (counts.wrongSource, "from a wrong source"),
+            (
+                counts.reordered,
+                "reordered" + (counts.reorderingExtent > 0 ? " by up to \(counts.reorderingExtent)" : "")
+            ),
             (counts.unsent, "not sent" + failure), (counts.inFlight, "still in flight"),
+            (counts.repeatedErrors, "repeated errors"),
             (run.missed, "missed slots"), (run.unsolicited, "unsolicited"), (run.droppedHere, "dropped here"),
         ]
         var separator = ""
@@ -307,7 +470,7 @@ public struct EchoTextReport: EchoReport {
     }
 
     /// Milliseconds between slashes.
-    private func append(_ spans: [TimeSpan], to buffer: inout ReportBuffer) {
+    func append(_ spans: [TimeSpan], to buffer: inout ReportBuffer) {
         for (index, span) in spans.enumerated() {
             if index > 0 { buffer.append("/") }
             buffer.append(milliseconds: span)

@@ -3,10 +3,12 @@ import ProbeEngine
 
 extension EchoError {
     /// The words that ping has for the error, its code in place of words where it has none.
-    public var text: String {
-        switch responder.version {
-        case .v4: Self.textV4(type, code, info)
-        case .v6: Self.textV6(type, code, info)
+    public var text: String { Self.text(type, code: code, info: info, responder.version) }
+
+    static func text(_ type: ICMPType, code: UInt8, info: UInt32, _ version: IPVersion) -> String {
+        switch version {
+        case .v4: textV4(type, code, info)
+        case .v6: textV6(type, code, info)
         }
     }
 
@@ -124,6 +126,9 @@ extension SendFailure {
         case .failed(let code, let name): (name, code)
         }
     }
+
+    /// Whether the packet was too long for the first link, or for a link on the way that the kernel knows of.
+    public var isTooLong: Bool { errorNumber.name == "EMSGSIZE" }
 
     /// The symbol with its meaning, where a send is known to fail with it: `ENETUNREACH: Network is unreachable`.
     public var text: String {

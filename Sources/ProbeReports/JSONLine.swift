@@ -51,6 +51,11 @@ public struct JSONLine: Sendable {
         bytes += number.bytes
     }
 
+    /// Adds `part` divided by `whole`, to six significant digits.
+    public mutating func add(_ name: String, part: UInt64, of whole: UInt64) {
+        add(name, percent: part, of: whole.multipliedReportingOverflow(by: 100).overflow ? .max : whole * 100)
+    }
+
     /// Adds an array of texts of our own.
     public mutating func add(_ name: String, texts: [String]) {
         begin(name)

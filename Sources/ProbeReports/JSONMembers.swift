@@ -28,6 +28,18 @@ extension JSONLine {
         add("transport", method.word)
     }
 
+    /// The same for a line about this host: it has no target, and only one about a kind of socket has the others.
+    init(diagnosisAt time: Int64, version: IPVersion?, rung: String?) {
+        self.init()
+        add("v", Self.version)
+        add("type", "diagnosis")
+        add("time", instant: time)
+        addNull("target")
+        addNull("address")
+        if let version { add("family", version.word) } else { addNull("family") }
+        if let rung { add("transport", rung == "udp" ? "udp" : "icmp") } else { addNull("transport") }
+    }
+
     /// Adds who answered, and the name where it is known.
     mutating func add(responder: IPAddress, name: SafeText?, zones: [UInt32: SafeText]) {
         add("responder", responder.text(zones))
@@ -46,7 +58,7 @@ extension JSONLine {
     }
 
     /// Adds what a router added to its error (RFC 4884), nothing where it added nothing.
-    mutating func add(extensionsOf detail: ErrorDetail?, zones: [UInt32: SafeText]) {
+    mutating func add(extensionsOf detail: ResponseDetail?, zones: [UInt32: SafeText]) {
         guard let objects = detail?.extensions?.objects, !objects.isEmpty else { return }
         add("extensions", objects: objects) { line, object in
             switch object {
@@ -107,7 +119,7 @@ extension ProbeMethod {
     /// As it stands in every line.
     var word: String {
         switch self {
-        case .icmpEcho: "icmp"
+        case .icmpEcho, .icmpTimestamp: "icmp"
         case .udp: "udp"
         case .tcpSYN: "tcp"
         }
@@ -116,7 +128,7 @@ extension ProbeMethod {
     /// Nil where the protocol has no ports.
     var port: UInt16? {
         switch self {
-        case .icmpEcho: nil
+        case .icmpEcho, .icmpTimestamp: nil
         case .udp(let port), .tcpSYN(let port): port
         }
     }

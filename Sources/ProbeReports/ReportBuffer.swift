@@ -33,6 +33,12 @@ public struct ReportBuffer: Hashable, Sendable {
         bytes[start...].reverse()
     }
 
+    /// Appends an octet in hexadecimal.
+    mutating func append(hexadecimal octet: UInt8, minimumDigits: Int = 1) {
+        if octet < 16, minimumDigits > 1 { append("0") }
+        append(String(octet, radix: 16))
+    }
+
     /// Appends milliseconds with three decimals, halves away from zero: `0.127`.
     public mutating func append(milliseconds span: TimeSpan) {
         let microseconds = (span.nanoseconds.magnitude + 500) / 1000
@@ -40,6 +46,15 @@ public struct ReportBuffer: Hashable, Sendable {
         append(decimal: microseconds / 1000)
         append(".")
         append(decimal: microseconds % 1000, minimumDigits: 3)
+    }
+
+    /// Appends seconds with three decimals, halves away from zero: `5.002`.
+    mutating func append(seconds span: TimeSpan) {
+        let milliseconds = (span.nanoseconds.magnitude + 500_000) / 1_000_000
+        if span.nanoseconds < 0, milliseconds > 0 { append("-") }
+        append(decimal: milliseconds / 1000)
+        append(".")
+        append(decimal: milliseconds % 1000, minimumDigits: 3)
     }
 
     /// Appends milliseconds as ping does in its lines: without decimals from 100 on, where they mean nothing.

@@ -97,6 +97,22 @@ extension Answer {
         if layout.version == .v4 { options = Self.recordRoute(in: packet, layout) }
     }
 
+    /// The reply to a timestamp request of 20 octets at least, without the time of its departure (RFC 792).
+    init(timing packet: [UInt8], _ layout: PacketLayout, receive: UInt32, hopLimit: UInt8) {
+        var message = Array(packet[layout.transport..<layout.transport + 12])
+        message[0] = ICMPType.V4.timestampReply.rawValue
+        message.append(receive)
+        message.append(0 as UInt32)
+        self.init(to: packet, layout, hopLimit: hopLimit, message: message)
+    }
+
+    /// Writes the time of departure, if this is a timestamp reply.
+    mutating func setTransmitTime(_ time: UInt32) {
+        guard proto == .icmp, message.count == 20, message[0] == ICMPType.V4.timestampReply.rawValue else { return }
+        message.removeLast(4)
+        message.append(time)
+    }
+
     /// The datagram back to its sender (RFC 862).
     init(echoingDatagram packet: [UInt8], _ layout: PacketLayout, hopLimit: UInt8) {
         let datagram = Array(packet[layout.transport...])

@@ -22,9 +22,9 @@ extension Scenario {
         return far hops 7 delay 14ms
 
         # A server far away: echo, UDP port 7 answers (RFC 862), a web server, and the rest is filtered.
-        target 10.0.9.9 fd00:9::9 via far udp 7 echo tcp 80 open tcp 443 open tcp * filtered
-        # A host on a bad line.
-        target 10.0.5.5 fd00:5::5 via slow loss 15% duplicate 2% reorder 3% by 30ms
+        target 10.0.9.9 fd00:9::9 via far udp 7 echo tcp 80 open tcp 443 open tcp * filtered clock 340ms skew 18ppm
+        # A host on a bad line, and with it a clock that ticks 64 times a second and is behind.
+        target 10.0.5.5 fd00:5::5 via slow clock -2.5s tick 15625us loss 15% duplicate 2% reorder 3% by 30ms
         # A host that is down, and one behind a firewall.
         target 10.0.3.3 fd00:3::3 via hub unreachable host
         target 10.0.6.6 fd00:6::6 via wall

@@ -222,6 +222,8 @@ public struct Answers: Hashable, Sendable {
     /// Extensions follow 128 octets of quote without a length field, as before RFC 4884.
     public var hasLegacyExtensions = false
     public var echoes = true
+    /// Answers ICMP timestamp requests with this clock; nil leaves them unanswered.
+    public var clock: HostClock?
     /// The first rule that holds the port decides; where none does, port unreachable.
     public var udp: [PortRule<UDPService>] = []
     /// The first rule that holds the port decides; where none does, closed.

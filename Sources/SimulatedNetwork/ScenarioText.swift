@@ -32,6 +32,7 @@ extension Scenario {
     ///
     /// Properties of routers and targets: impairments, `silent`, `limit COUNT/s burst COUNT`, `slow TIME`,
     /// `quote OCTETS`, `mpls LABEL[/LABEL...]`, `interface-info`, `legacy-extensions`, `ttl HOPS`, `no-echo`,
+    /// `clock OFFSET [skew PPM] [tick TIME] [little-endian | non-standard]` (answers ICMP timestamp requests),
     /// `udp PORTS echo|unreachable|silent`, `tcp PORTS open|closed|filtered`, `unreachable REASON`,
     /// `hostile KIND [SHARE]`. Of routers: `bleach dscp|ecn|tos`, `nat ADDRESS [careless]`, `loop`. Of targets:
     /// `live SHARE`, `dead REASON`.
@@ -417,6 +418,7 @@ private struct Words {
         case "legacy-extensions": answers.hasLegacyExtensions = true
         case "ttl": answers.hopLimit = UInt8(try number("hops", 1...255))
         case "no-echo": answers.echoes = false
+        case "clock": answers.clock = try clock()
         case "udp": answers.udp.append(PortRule(try ports(), try choice(UDPService.self)))
         case "tcp": answers.tcp.append(PortRule(try ports(), try choice(TCPService.self)))
         case "hostile": answers.hostile.append(try hostile())
@@ -430,6 +432,37 @@ private struct Words {
         guard let rate = RateLimit(scenario: word) else { throw wrong("not a rate; write 10/s or 1/500ms") }
         guard skip("burst") else { return rate }
         return RateLimit(rate.count, per: rate.period, burst: Int64(try number("answers", 1...1_000_000)))
+    }
+
+    private mutating func clock() throws(ScenarioError) -> HostClock {
+        var clock = HostClock(
+            offset: try signed("an offset such as 5ms or -5ms", Self.durationHint) { TimeText.parse($0) })
+        while let word = peek {
+            switch word {
+            case "skew":
+                _ = next()
+                let hint = "not a skew up to 1000ppm; write 35ppm or -0.5ppm"
+                clock.skew = try signed("a skew such as 35ppm", hint) { word in
+                    word.hasSuffix("ppm") ? TimeText.decimal(word.dropLast(3), unit: 1_000, limit: 1_000_000) : nil
+                }
+            case "tick":
+                _ = next()
+                clock.tick = max(1, try duration())
+            default:
+                guard let form = HostClock.Form(rawValue: word) else { return clock }
+                _ = next()
+                clock.form = form
+            }
+        }
+        return clock
+    }
+
+    private mutating func signed(
+        _ expected: String, _ hint: String, _ parse: (Substring) -> Int64?
+    ) throws(ScenarioError) -> Int64 {
+        let word = try next(expected)
+        guard let value = parse(word.hasPrefix("-") ? word.dropFirst() : word[...]) else { throw wrong(hint) }
+        return word.hasPrefix("-") ? -value : value
     }
 
     private mutating func labels() throws(ScenarioError) -> [UInt32] {
@@ -481,8 +514,8 @@ private struct Words {
 
     static let impairments = ["delay", "loss", "duplicate", "reorder", "corrupt"]
     static let properties = [
-        "silent", "limit", "slow", "quote", "mpls", "interface-info", "legacy-extensions", "ttl", "no-echo", "udp",
-        "tcp", "hostile",
+        "silent", "limit", "slow", "quote", "mpls", "interface-info", "legacy-extensions", "ttl", "no-echo",
+        "clock", "udp", "tcp", "hostile",
     ]
     private static let durationHint = "not a time; write 5ms, 200us, 1.5s or 800ns"
 }
@@ -714,11 +747,26 @@ extension Answers {
         if hasLegacyExtensions { words.append("legacy-extensions") }
         if hopLimit != plain.hopLimit { words += ["ttl", "\(hopLimit)"] }
         if !echoes { words.append("no-echo") }
+        if let clock { words += clock.words }
         for rule in udp { words += ["udp", rule.ports.scenarioText, rule.service.rawValue] }
         for rule in tcp { words += ["tcp", rule.ports.scenarioText, rule.service.rawValue] }
         for reply in hostile {
             words += ["hostile", reply.kind.word] + (reply.share == .always ? [] : [reply.share.scenarioText])
         }
+        return words
+    }
+}
+
+extension HostClock {
+    fileprivate var words: [String] {
+        var words = ["clock", (offset < 0 ? "-" : "") + TimeText.text(abs(offset))]
+        if skew != 0 {
+            let part = skew.magnitude % 1_000
+            let decimals = part == 0 ? "" : "." + String(1_000 + part).dropFirst()
+            words += ["skew", "\(skew < 0 ? "-" : "")\(skew.magnitude / 1_000)\(decimals)ppm"]
+        }
+        if tick != HostClock().tick { words += ["tick", TimeText.text(tick)] }
+        if form != .standard { words.append(form.rawValue) }
         return words
     }
 }

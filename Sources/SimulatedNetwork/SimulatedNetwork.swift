@@ -7,6 +7,8 @@ import PacketFormats
 public struct SimulatedNetwork: Sendable {
     /// What happened so far, to packets that have not arrived yet too.
     public private(set) var truth = Truth()
+    /// UTC in nanoseconds since 1970 less the caller's scale: what the clocks of the hosts are set by.
+    public var wallClockOffset: Int64 = 0
 
     /// - Parameters:
     ///   - seed: the only source of chance.
@@ -26,6 +28,7 @@ public struct SimulatedNetwork: Sendable {
     public mutating func send(_ packet: [UInt8], at now: Int64) {
         while let event = events.first, event.time <= now { step() }
         self.now = max(self.now, now)
+        if start == nil { start = now }
         let origin = truth.counters.sent
         truth.counters.sent += 1
         if recordsPackets { truth.packets.append(Truth.SentPacket(time: self.now)) }
@@ -116,6 +119,8 @@ public struct SimulatedNetwork: Sendable {
     private let salt: UInt64
     private let recordsPackets: Bool
     private var now = Int64.min
+    /// When the first packet was sent.
+    private var start: Int64?
     private var events: [Event] = []
     private var order: UInt64 = 0
     private var slots: [Packet?] = []
@@ -451,6 +456,15 @@ extension SimulatedNetwork {
         let layout = packet.layout
         switch layout.proto {
         case .icmp where layout.version == .v4, .icmpv6 where layout.version == .v6:
+            if layout.version == .v4, let clock = answers.clock, packet.bytes.count >= layout.transport + 20,
+                packet.bytes[layout.transport] == ICMPType.V4.timestampRequest.rawValue
+            {
+                let receive = reading(of: clock, at: now)
+                answer(
+                    Answer(timing: packet.bytes, layout, receive: receive, hopLimit: answers.hopLimit), packet, at: node
+                )
+                return
+            }
             guard ICMPType(rawValue: packet.bytes[layout.transport]) == .echoRequest(layout.version),
                 packet.bytes.count >= layout.transport + 8
             else {
@@ -550,6 +564,7 @@ extension SimulatedNetwork {
         let answers = topology.nodes[node].answers
         var delay = answer.proto == .icmp || answer.proto == .icmpv6 ? generator.duration(of: answers.slowness) : 0
         var hostile: HostileReply.Kind?
+        if let clock = answers.clock { answer.setTransmitTime(reading(of: clock, at: now &+ delay)) }
         for reply in answers.hostile where generator.happens(reply.share) {
             hostile = reply.kind
             switch reply.kind {
@@ -567,6 +582,10 @@ extension SimulatedNetwork {
         for _ in 0...copies {
             if delay > 0 { plan(reply, .node(node), at: now &+ delay) } else { backward(reply, from: node) }
         }
+    }
+
+    private func reading(of clock: HostClock, at time: Int64) -> UInt32 {
+        clock.reading(at: time &+ wallClockOffset, after: time &- (start ?? time))
     }
 
     private mutating func takeToken(_ node: Int, _ limit: RateLimit?) -> Bool {

@@ -52,8 +52,10 @@ struct Lab: ~Copyable {
                 try Interface.addDefaultRoute(address.version, through: name)
             }
         }
+        var network = SimulatedNetwork(scenario, seed: seed, recordsPackets: false)
+        network.wallClockOffset = SystemClock.realtime.now - SystemClock.monotonic.now
         return Lab(
-            device: device, network: SimulatedNetwork(scenario, seed: seed, recordsPackets: false),
+            device: device, network: network,
             buffer: [UInt8](repeating: 0, count: 65_536), journal: nil)
     }
 

@@ -13,17 +13,31 @@ final class EchoSession {
     /// What standard output gets.
     private var report: any EchoReport
     /// What standard error gets: ping's lines, whatever the report.
-    private let text: EchoTextReport
+    private var text: EchoTextReport
     private var buffer = ReportBuffer()
+    /// Lines for standard error, which go behind what standard output gets, so that a terminal shows them in order.
+    private var errors = ReportBuffer()
     /// Names of responders, as far as they are known.
     private var names: [IPAddress: SafeText] = [:]
+    /// Responders whose name was asked for.
+    private var asked: Set<IPAddress> = []
+    /// Those of them whose name lines wait for.
+    private var awaited: Set<IPAddress> = []
+    /// Events whose lines wait for a name, and all behind them, since when.
+    private var waiting: [(event: EchoEvent, since: Timestamp)] = []
+    /// Whether names are wanted for what comes from each target, or for the errors of routers on the way there.
+    private var wantsNames: [Bool] = []
     /// The last failure that was told for each target: told again only when it changes.
     private var toldFailures: [Int: SendFailure] = [:]
     private let resolver: ReverseResolver
+    /// What is asked again while the run goes on, if that is wanted.
+    private var watched: [AddressWatch.Name] = []
+    private var watch: AddressWatch?
 
     /// Throws when the kernel refuses a descriptor.
     init(
-        targets: [ResolvedHost], options: Options, rung: Rung, note: String?, method: ProbeMethod
+        targets: [ResolvedHost], options: Options, rung: Rung, note: String?, method: ProbeMethod,
+        broadcasts: [IPAddress]
     ) throws(ToolFailure) {
         self.options = options
         self.rung = rung
@@ -32,6 +46,11 @@ final class EchoSession {
         var reported: [ReportTarget] = []
         for target in targets {
             guard case .success(let address) = target.address else { continue }
+            if !target.isNumeric, options.resolveInterval != nil {
+                watched.append(
+                    AddressWatch.Name(
+                        target: addresses.count, text: target.name, family: target.family, address: address))
+            }
             addresses.append(address)
             reported.append(ReportTarget(name: SafeText(target.name), address: address))
         }
@@ -42,12 +61,32 @@ final class EchoSession {
         configuration.method = method
         configuration.payloadLength = options.payloadLength
         configuration.hopLimit = options.hopLimit
+        configuration.reportsOutstanding = options.reportsOutstanding
+        configuration.timesInProcess = options.isUserToUser
+        configuration.reportsUnsolicited = options.isVerbose || options.isJSON
+        configuration.multicastHopLimit = options.multicastHopLimit
+        configuration.trafficClass = options.trafficClass
+        configuration.broadcasts = broadcasts
         try options.schedule(&configuration)
+        // Marks are lines of text; in other reports every event has its own.
+        configuration.reportsSends = options.isFlood && !options.isJSON && !options.isQuiet
+        configuration.summaryInterval = options.summaryInterval.map(TimeSpan.init(nanoseconds:))
+        if method == .icmpTimestamp {
+            configuration.payloadLength = ICMPTimestampMessage.length - ICMPHeader.length
+            if options.interval >= 10_000_000, options.interval % 1_000_000 == 0 {
+                configuration.interval = configuration.interval + Self.goldenMillisecond
+            }
+            configuration.wallClockOffset = SystemClock.realtime.now - ProbeLoop<EchoSweep>.now.nanoseconds
+        }
         self.configuration = configuration
-        let zones = Resolver.zoneNames(of: addresses).mapValues { SafeText(name: $0) }
-        var text = EchoTextReport(targets: reported, method: method, payloadLength: options.payloadLength)
+        let zones = Self.zoneNames(of: addresses)
+        var text = EchoTextReport(targets: reported, method: method, payloadLength: configuration.payloadLength)
         text.reportsTimeouts = options.isVerbose
+        text.style = Self.style(options)
         text.hasKernelSendTimes = configuration.wantsKernelStamps
+        if options.isDual {
+            text.pairs = targets.indices.dropLast().filter { targets[$0].isPair(with: targets[$0 + 1]) }
+        }
         text.zones = zones
         self.text = text
         if options.isJSON {
@@ -63,10 +102,32 @@ final class EchoSession {
         } catch {
             throw ToolFailure("cannot ask for names: \(error)")
         }
-        guard !options.isNumeric else { return }
-        for target in targets where !target.isNumeric {
-            if case .success(let address) = target.address { resolver.lookUp(address) }
+        for target in targets {
+            guard case .success(let address) = target.address else { continue }
+            wantsNames.append(!options.isNumeric && (!target.isNumeric || options.forcesNames))
+            if wantsNames.last == true { askForName(of: address) }
         }
+    }
+
+    /// The zones that answers may come from: those of the targets, and for a group without one all.
+    private static func zoneNames(of addresses: [IPAddress]) -> [UInt32: SafeText] {
+        var names = Resolver.zoneNames(of: addresses)
+        if addresses.contains(where: { $0.version == .v6 && $0.isMulticast && $0.zone == 0 }) {
+            for interface in (try? Interface.all()) ?? [] { names[interface.index] = interface.name }
+        }
+        return names.mapValues { SafeText(name: $0) }
+    }
+
+    private static func style(_ options: Options) -> PingStyle {
+        var style = PingStyle()
+        if options.showsTimes { style.clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<EchoSweep>.now) }
+        style.isFlood = options.isFlood
+        style.showsGap = options.isFlood || options.isAdaptive || options.interval == 0
+        style.isAudible = options.isAudible
+        style.alwaysHasDecimals = options.alwaysHasDecimals
+        style.isUserToUser = options.isUserToUser
+        style.isQuiet = options.isQuiet
+        return style
     }
 
     /// Runs to the end and returns the exit status.
@@ -81,72 +142,204 @@ final class EchoSession {
     private func measure(over transport: consuming ProbeTransport, _ output: inout OutputWriter) throws(Errno) -> Int32
     {
         let signals = try SignalDescriptor([.interrupt, .terminate, .quit])
+        if var text = report as? EchoTextReport {
+            describe(&transport, in: &text.style)
+            report = text
+        }
         report.appendStart(
             EchoStart(configuration, rung: rung.rawValue, note: note, time: SystemClock.realtime.now), to: &buffer)
+        if let interval = options.resolveInterval, !watched.isEmpty {
+            watch = try AddressWatch(watched, every: interval, usable: transport.versions, beside: resolver)
+        }
+        let input: any DescriptorOwner = watch ?? resolver
         let start = ProbeLoop<EchoSweep>.now
         var loop = try ProbeLoop(EchoSweep(configuration, start: start), over: transport)
         try loop.run(
-            signals: signals, other: resolver,
+            signals: signals, other: input,
             onEvent: { event, _ in take(event) },
             onSignal: { signal, sweep in
                 if signal == .quit {
-                    tellInterim(sweep)
+                    text.appendInterim(sweep.statistics, to: &errors)
                 } else {
                     sweep.stop(at: ProbeLoop<EchoSweep>.now)
                 }
             },
-            onOther: { takeNames() },
+            onOther: {
+                takeNames()
+                takeAddresses(&$0)
+            },
             afterBatch: {
-                output.write(buffer.bytes)
-                buffer.removeAll()
-                return output.flush()
+                tellWaiting(since: ProbeLoop<EchoSweep>.now + TimeSpan(nanoseconds: -Self.patience))
+                return write(&output)
             })
+        let end = ProbeLoop<EchoSweep>.now
+        try waitForNames(until: end.nanoseconds + Self.patience)
+        tellWaiting(since: Timestamp(nanoseconds: .max))
         let sweep = loop.measurement
-        let run = EchoRun(
-            elapsed: ProbeLoop<EchoSweep>.now - start, time: SystemClock.realtime.now,
+        var run = EchoRun(
+            elapsed: end - start, sending: sweep.lastTransmit - start, time: SystemClock.realtime.now,
             unsolicited: sweep.unsolicited + loop.transport.counters.foreign, missed: sweep.missed,
             droppedHere: loop.transport.counters.droppedHere)
+        run.clock = WallClock(run.time, at: end)
+        run.clocks = sweep.clocks.map(\.estimate)
+        let failures = EchoFailure.all(of: sweep.statistics, by: options.assertions)
+        if !options.assertions.isEmpty { run.failures = failures }
         report.appendSummary(sweep.statistics, run: run, to: &buffer)
-        output.write(buffer.bytes)
-        return exitStatus(of: sweep.statistics)
+        _ = write(&output)
+        if !options.isJSON { tell(failures) }
+        return max(exitStatus(of: sweep.statistics), failures.isEmpty ? 0 : 1)
+    }
+
+    /// Says on standard error what the run failed by, behind the summary.
+    private func tell(_ failures: [EchoFailure]) {
+        for failure in failures {
+            reportLine("failed: \(failure.reason) (\(text.targets[failure.target].name))", from: Tool.name)
+        }
     }
 
     private func take(_ event: EchoEvent) {
+        if case .error(let error) = event, wantsNames[error.target], asked.count < Self.maximumNames {
+            askForName(of: error.responder)
+        }
         let now = ProbeLoop<EchoSweep>.now
+        guard !awaited.isEmpty || !waiting.isEmpty else { return tell(event, at: now) }
+        waiting.append((event, now))
+        tellWaiting(since: now + TimeSpan(nanoseconds: -Self.patience))
+    }
+
+    private func tell(_ event: EchoEvent, at now: Timestamp) {
+        if case .address(let target, _, let address, _) = event {
+            report.targets[target].address = address
+            text.targets[target].address = address
+        }
         // A local failure is told apart from what the network did.
         if case .unsent(let target, _, let failure) = event, !options.isJSON {
             guard toldFailures.updateValue(failure, forKey: target) != failure else { return }
-            var line = ReportBuffer()
-            text.append(event, at: now, to: &line)
-            var errors = OutputWriter(descriptor: 2)
-            errors.write("\(Tool.name): ")
-            errors.write(line.bytes)
-            errors.flush()
-        } else if !options.isQuiet {
-            report.append(event, name: name(of: event), at: now, to: &buffer)
+            errors.append("\(Tool.name): ")
+            if failure.isTooLong, let mtu = mtu(to: text.targets[target].address) {
+                text.appendTooLong(target, mtu: mtu, to: &errors)
+            } else {
+                text.append(event, at: now, to: &errors)
+            }
+            return
+        }
+        if options.isQuiet {
+            // What was asked for by a letter of its own is told nevertheless, as ping does.
+            switch event {
+            case .outstanding, .interval: break
+            default: return ring(event)
+            }
+        } else if !(report is EchoTextReport) {
+            ring(event)
+        }
+        report.append(event, name: name(of: event), at: now, to: &buffer)
+    }
+
+    /// Rings where no line of text has the bell in it.
+    private func ring(_ event: EchoEvent) {
+        guard options.isAudible, case .reply(let reply) = event, reply.disposition == .inTime else { return }
+        errors.append("\u{7}")
+    }
+
+    // MARK: Names
+
+    private func name(of event: EchoEvent) -> SafeText? { responder(of: event).flatMap { names[$0] } }
+
+    private func responder(of event: EchoEvent) -> IPAddress? {
+        switch event {
+        case .reply(let reply): reply.responder
+        case .error(let error): error.responder
+        default: nil
         }
     }
 
-    private func name(of event: EchoEvent) -> SafeText? {
-        switch event {
-        case .reply(let reply): names[reply.responder]
-        case .error(let error): names[error.responder]
-        case .timeout, .unsent, .sent: nil
-        }
+    private func askForName(of address: IPAddress) {
+        guard asked.insert(address).inserted, resolver.lookUp(address) else { return }
+        awaited.insert(address)
     }
 
     private func takeNames() {
         while let (address, name) = resolver.nextAnswer() {
+            awaited.remove(address)
             if let name { names[address] = SafeText(name: name) }
         }
     }
 
-    private func tellInterim(_ sweep: EchoSweep) {
-        var interim = ReportBuffer()
-        text.appendInterim(sweep.statistics, to: &interim)
-        var errors = OutputWriter(descriptor: 2)
-        errors.write(interim.bytes)
-        errors.flush()
+    private func takeAddresses(_ sweep: inout EchoSweep) {
+        while let finding = watch?.nextFinding() {
+            switch finding {
+            case .moved(let target, let address):
+                sweep.apply(.setAddress(target: target, address), at: ProbeLoop<EchoSweep>.now)
+                if wantsNames[target] { askForName(of: address) }
+            case .failed(let target, let error):
+                reportLine("\(SafeText("\(error)")); still asking \(sweep.addresses[target])", from: Tool.name)
+            }
+        }
+    }
+
+    /// Tells of events in their order, as long as their names are known or they have waited since `instant` or longer.
+    private func tellWaiting(since instant: Timestamp) {
+        var count = 0
+        while count < waiting.count {
+            let (event, since) = waiting[count]
+            if let responder = responder(of: event), awaited.contains(responder) {
+                guard since <= instant else { break }
+                // A name service that does not answer keeps one line waiting, not each.
+                awaited.remove(responder)
+            }
+            tell(event, at: since)
+            count += 1
+        }
+        waiting.removeFirst(count)
+    }
+
+    /// Waits for the names that lines wait for, but not past `instant`.
+    private func waitForNames(until instant: Int64) throws(Errno) {
+        guard !waiting.isEmpty else { return }
+        var poller = try Poller()
+        try poller.add(resolver, token: 0)
+        while waiting.contains(where: { responder(of: $0.event).map(awaited.contains) ?? false }) {
+            let left = (instant - ProbeLoop<EchoSweep>.now.nanoseconds) / 1_000_000
+            guard left > 0 else { return }
+            try poller.wait(timeoutMilliseconds: Int32(left))
+            takeNames()
+        }
+    }
+
+    // MARK: Means
+
+    /// What lines tell of the sockets that probes go by.
+    private func describe(_ transport: inout ProbeTransport, in style: inout PingStyle) {
+        style.pattern = options.pattern
+        style.flowLabel = options.flowLabel
+        style.optionsLength = (try? options.ipv4Options.encoded())?.count ?? 0
+        style.device = options.device.map { SafeText(name: $0) }
+        if options.source != nil || options.device != nil || options.keepsSource {
+            style.sources = configuration.targets.map { try? transport.source(to: $0) }
+        }
+        guard options.isVerbose else { return }
+        for version in transport.versions { style.identifiers[version] = transport.identity(version) }
+    }
+
+    /// What fits through the first link to an address, and through all as far as the kernel has learnt; nil without a
+    /// route.
+    private func mtu(to address: IPAddress) -> Int? {
+        guard let socket = try? Socket(family: address.version == .v4 ? .inet : .inet6, type: .datagram),
+            options.device.map({ device in (try? socket.bind(toInterface: device)) != nil }) ?? true,
+            (try? socket.connect(to: SocketAddress(address, port: Self.discardPort))) != nil
+        else { return nil }
+        return try? socket.value(of: .routeMTU)
+    }
+
+    private func write(_ output: inout OutputWriter) -> Bool {
+        output.write(buffer.bytes)
+        buffer.removeAll()
+        let isOpen = output.flush()
+        if !errors.isEmpty {
+            reportErrors(errors.bytes)
+            errors.removeAll()
+        }
+        return isOpen
     }
 
     /// 0 when every target answered (with a count and a deadline: that often), 2 when one could not be sent to at all.
@@ -155,4 +348,13 @@ final class EchoSession {
         let needed = options.deadline == nil ? 1 : options.count ?? 1
         return statistics.allSatisfy { $0.received >= needed } ? 0 : 1
     }
+
+    /// How long printed names may keep lines waiting, in nanoseconds.
+    private static let patience: Int64 = 250_000_000
+    /// Errors may come from any number of forged addresses.
+    private static let maximumNames = 1_024
+    /// RFC 863; nothing is sent to it.
+    private static let discardPort: UInt16 = 9
+    /// The golden section of a millisecond: probes that far out of step fill the gaps in it evenly.
+    private static let goldenMillisecond = TimeSpan(nanoseconds: 618_034)
 }

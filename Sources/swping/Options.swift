@@ -1,6 +1,8 @@
 import CommandLineOptions
+import LinuxSockets
 import PacketFormats
 import ProbeIO
+import ProbeReports
 
 /// What the command line asks for.
 struct Options: Sendable {
@@ -21,12 +23,44 @@ struct Options: Sendable {
     var port: UInt16?
     var highestRung = Rung.raw
 
+    var isAudible = false
+    var showsTimes = false
+    var reportsOutstanding = false
+    var alwaysHasDecimals = false
+    var isUserToUser = false
+    var forcesNames = false
+    var multicastHopLimit: UInt8 = 1
+    var pattern: [UInt8] = []
+    var identifier: UInt16?
+    var trafficClass: UInt8 = 0
+    var flowLabel: UInt32?
+    var pathMTUDiscovery: PathMTUDiscovery?
+    var source: IPAddress?
+    var device: String?
+    var mark: UInt32?
+    var sendBufferSize: Int?
+    var bypassesRouting = false
+    var isDebugging = false
+    var keepsSource = false
+    var isConnected = false
+    var allowsBroadcast = false
+    var loopsMulticast = true
+    var ipv4Options: IPv4Options = []
     var isFlood = false
     var isAdaptive = false
     var isPoisson = false
     var preload: UInt32 = 1
     /// Whether an interval was asked for.
     var hasInterval = false
+    /// Nil for never.
+    var resolveInterval: Int64?
+    var isDual = false
+    var isDiagnosing = false
+    /// Of the intervals that are summed up besides the run.
+    var summaryInterval: Int64?
+    /// Any of them that holds makes the run fail.
+    var assertions: [EchoAssertion] = []
+    var wantsTimestamps = false
 
     static let maximumIPv4Payload = 65_507
     static let echoPort: UInt16 = 7
@@ -36,7 +70,7 @@ struct Options: Sendable {
     static let table = OptionTable<Options>(
         Page(
             name: "swping", summary: "tell whether hosts answer, how fast and how reliably",
-            operands: Operands("HOST...", minimum: 1, completion: .host),
+            operands: Operands("HOST...", minimum: 0, completion: .host),
             description: [
                 "Sends each HOST an ICMP echo request a second and tells of every answer, until it is interrupted or "
                     + "the count is reached, then sums up. A HOST is a name or an address, IPv4 or IPv6.",
@@ -49,14 +83,21 @@ struct Options: Sendable {
             ],
             exitStatuses: [
                 Meaning("0", "Every host answered."),
-                Meaning("1", "Some host did not, or with -c and -w not often enough."),
+                Meaning(
+                    "1",
+                    "Some host did not, or with -c and -w not often enough, or a condition of --fail-if held."),
                 Meaning("2", "The command line, a name or the system was at fault."),
                 Meaning("141", "The reader of standard output has gone."),
             ],
             examples: [
                 Example("swping -c 3 192.0.2.1", "Ask three times."),
                 Example("swping -i 0.2 -w 10 router.example 2001:db8::1", "Two hosts for ten seconds."),
+                Example(
+                    "swping -q -c 100 -i 0.1 --fail-if 'loss>1%' --fail-if 'p99>20ms' 192.0.2.1",
+                    "Check a promise."),
                 Example("swping --udp --port 7 192.0.2.1", "Ask a UDP echo service."),
+                Example("swping --dual -c 20 www.example", "Compare IPv4 and IPv6."),
+                Example("swping --diagnose", "Tell which sockets work here and what would help."),
             ],
             seeAlso: ["swtrace(8)", "swecho(8)", "ping(8)", "icmp(7)"]),
         [scheduleSection, probeSection, meansSection, outputSection])

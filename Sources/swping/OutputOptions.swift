@@ -1,18 +1,67 @@
 import CommandLineOptions
+import ProbeReports
 
 extension Options {
     static let outputSection = OptionSection<Options>(
         "Output",
         [
-            Option("n", "numeric", "print addresses, ask for no names") { options, _ in options.isNumeric = true
+            Option(
+                "a", "audible", "ring the bell with every answer in time",
+                detail:
+                    "The bell is a character in the answer's line; where there is no such line it goes to standard error."
+            ) { options, _ in options.isAudible = true },
+            Option("D", "timestamps", "print the time of day in front of each line") { options, _ in
+                options.showsTimes = true
             },
+            Option(
+                "O", "outstanding", "say so when the next probe is due and the last one is not answered",
+                detail: "With -q too."
+            ) { options, _ in options.reportsOutstanding = true },
             Option("q", "quiet", "print the summary only") { options, _ in options.isQuiet = true },
-            Option("v", "verbose", "print timeouts too, and which sockets are used") { options, _ in
-                options.isVerbose = true
+            Option(
+                "v", "verbose", "print timeouts and identifiers too, and which sockets are used",
+                detail: "The identifier is the one in the header of ICMP."
+            ) { options, _ in options.isVerbose = true },
+            Option("3", "decimals", "print three decimals of a millisecond from 100 ms on too") { options, _ in
+                options.alwaysHasDecimals = true
+            },
+            Option(
+                "U", "user-latency", "print round trips as this process sees them, waking up included",
+                detail: "By default they are the kernel's, from one time stamp of a packet to the other."
+            ) { options, _ in options.isUserToUser = true },
+            Option(
+                "n", "numeric", "print addresses, ask for no names",
+                detail: "The last one of -n and -H holds."
+            ) { options, _ in
+                options.isNumeric = true
+                options.forcesNames = false
+            },
+            Option("H", "names", "ask for the names of hosts that were given as addresses too") { options, _ in
+                options.forcesNames = true
+                options.isNumeric = false
             },
             Option(
                 "j", "json", "print one JSON object a line",
                 detail: "Its schema is Sources/ProbeReports/Schemas/swping.schema.json."
             ) { options, _ in options.isJSON = true },
+            Option(
+                nil, "interval-summary", .required("SECONDS"), "sum up every so many seconds too, with -q as well",
+                detail: "Everything counts in the interval in which it happened, so that the intervals add up to the "
+                    + "summary; a late answer takes back a loss told before."
+            ) { $0.summaryInterval = try $1.duration(in: 10_000_000...31_536_000_000_000_000) },
+            Option(
+                nil, "fail-if", .required("CONDITION"), "exit with 1 if it holds of a host: 'loss>1%', 'p99>20ms'",
+                detail: "A quantity, one of > >= < <=, and a percentage, a time with its unit (us, ms, s) or a whole "
+                    + "number. Several may be given, and any that holds is told. One whose value is unknown, such as "
+                    + "a percentile of too few answers, holds. The quantities: "
+                    + EchoAssertion.quantities.joined(separator: ", ")
+                    + ". Of ipdv and host-delay it is the mean, of outage the longest."
+            ) { options, value in
+                do throws(EchoAssertionError) {
+                    options.assertions.append(try EchoAssertion(parsing: value.string))
+                } catch {
+                    throw value.invalid(error.expected)
+                }
+            },
         ])
 }

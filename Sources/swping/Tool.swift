@@ -17,7 +17,7 @@ struct Tool {
     /// Options, rights, sockets, names, measurement, exit status.
     private static func run(_ output: inout OutputWriter) throws(ToolFailure) -> Int32 {
         var options = Options()
-        let hosts: [String]
+        var hosts: [String]
         do throws(UsageError) {
             switch try Options.table.parse(CommandLineArguments.operandsAndOptions, into: &options) {
             case .print(let text):
@@ -29,10 +29,14 @@ struct Tool {
             throw ToolFailure(error.message, speaker: error.tool)
         }
         try check(options, hosts)
+        if options.wantsTimestamps { options.version = .v4 }
+        try options.settlePacketOptions(&hosts)
+        if options.isDiagnosing { return try diagnose(options, &output) }
 
-        let selection = try TransportSelection.openAndDropRights(request(options, hosts))
+        let selection = try open(request(options, hosts), options)
         let notice = selection.notice(program: name)
         let rung = selection.transport.rung
+        try OptionRefusals.check(options, rung: rung, selection.refusedSettings)
         let method = selection.transport.method
         let versions = selection.transport.versions
         if let notice, !options.isQuiet || rung == .udp {
@@ -44,15 +48,38 @@ struct Tool {
 
         let (targets, failed) = try resolve(hosts, options, versions)
         guard !targets.isEmpty else { return 2 }
-        try options.checkFlood(of: targets.compactMap { try? $0.address.get() })
+        let addresses = targets.compactMap { try? $0.address.get() }
+        try options.checkFlood(of: addresses)
+        let broadcasts = try options.broadcasts(among: addresses, selection.transport)
         let session = try EchoSession(
-            targets: targets, options: options, rung: rung, note: notice, method: method)
-        let status = try session.run(over: selection.take(), &output)
+            targets: targets, options: options, rung: rung, note: notice, method: method, broadcasts: broadcasts)
+        var transport = selection.take()
+        try options.checkSources(of: addresses, &transport)
+        if options.isConnected, let address = addresses.first { try connect(&transport, to: address) }
+        let status = try session.run(over: transport, &output)
         return failed ? 2 : status
     }
 
     /// What the parser can't see: options that exclude each other, and limits for those who are not root.
     private static func check(_ options: Options, _ hosts: [String]) throws(ToolFailure) {
+        if options.isDiagnosing, let host = hosts.first {
+            throw ToolFailure("option --diagnose takes no HOST, such as \(OptionTable<Options>.quoted(host))")
+        }
+        let goesWithDiagnosis = { (argument: String) in
+            argument == "-j" || ["--json", "--diagnose"].contains { $0.hasPrefix(argument) }
+        }
+        if options.isDiagnosing,
+            let other = CommandLineArguments.operandsAndOptions.first(where: { !goesWithDiagnosis($0) })
+        {
+            throw ToolFailure(
+                "option --diagnose goes with --json only, not with \(OptionTable<Options>.quoted(other))")
+        }
+        guard options.isDiagnosing || !hosts.isEmpty else {
+            throw ToolFailure("too few operands: needs HOST... (see swping --help)")
+        }
+        if options.isDual, let version = options.version {
+            throw ToolFailure("options --dual and -\(version.rawValue) exclude each other (see swping --help)")
+        }
         if options.wantsUDP, options.wantsICMP {
             throw ToolFailure("options --udp and --icmp exclude each other (see swping --help)")
         }
@@ -60,8 +87,43 @@ struct Tool {
             throw ToolFailure("options --icmp and --rung udp exclude each other (see swping --help)")
         }
         try options.checkSchedule()
+        if options.wantsTimestamps { try checkTimestamps(options, hosts) }
         guard hosts.count <= maximumHosts else {
             throw ToolFailure("\(hosts.count) hosts are too many: at most \(maximumHosts) at once")
+        }
+    }
+
+    private static func connect(_ transport: inout ProbeTransport, to host: IPAddress) throws(ToolFailure) {
+        do throws(Errno) {
+            try transport.connect(to: host)
+        } catch {
+            throw ToolFailure("option -C: cannot connect to \(host): \(error) (\(error.name))")
+        }
+    }
+
+    /// What can't be had together with ICMP timestamps.
+    private static func checkTimestamps(_ options: Options, _ hosts: [String]) throws(ToolFailure) {
+        let excluded = [
+            (options.wantsUDP, "--udp"), (options.version == .v6, "-6"), (options.port != nil, "--port"),
+            (options.highestRung != .raw, "--rung \(options.highestRung)"),
+            (options.payloadLength != Options().payloadLength, "-s"), (!options.pattern.isEmpty, "-p"),
+        ]
+        for (isGiven, option) in excluded where isGiven {
+            throw ToolFailure("options --icmp-timestamp and \(option) exclude each other (see swping --help)")
+        }
+        for host in hosts where (try? Resolver.numericAddress(host))?.version == .v6 {
+            throw ToolFailure("option --icmp-timestamp: ICMP has timestamps over IPv4 only, not to \(SafeText(host))")
+        }
+    }
+
+    private static func open(
+        _ request: TransportRequest, _ options: Options
+    ) throws(ToolFailure) -> TransportSelection {
+        do throws(ToolFailure) {
+            return try TransportSelection.openAndDropRights(request)
+        } catch {
+            guard options.wantsTimestamps else { throw error }
+            throw ToolFailure("option --icmp-timestamp: needs raw sockets; \(error.line)")
         }
     }
 
@@ -69,11 +131,19 @@ struct Tool {
         var request = TransportRequest(
             method: options.wantsUDP ? .udp(destinationPort: options.port ?? Options.echoPort) : .icmpEcho)
         request.payloadLength = options.payloadLength
+        request.source = options.source
+        request.settings = options.socketSettings
         request.wantsKernelStamps = options.wantsKernelStamps(hosts: hosts.count)
         // An echo over UDP is the same with every right, and a socket of one's own hears the answers.
         request.highestRung = options.wantsUDP ? .udp : options.highestRung
         if !options.wantsUDP, !options.wantsICMP {
             request.fallback = .udp(destinationPort: options.port ?? Options.fallbackPort)
+        }
+        if options.wantsTimestamps {
+            request.method = .icmpTimestamp
+            request.versions = [.v4]
+            request.fallback = nil
+            return request
         }
         request.versions = options.version.map { [$0] } ?? versions(of: hosts)
         return request
@@ -93,9 +163,15 @@ struct Tool {
     private static func resolve(
         _ hosts: [String], _ options: Options, _ versions: [IPVersion]
     ) throws(ToolFailure) -> (targets: [ResolvedHost], failed: Bool) {
+        if options.isDual, let version = options.version {
+            throw ToolFailure("option --dual: another option asks for IPv\(version.rawValue) only")
+        }
         let resolved: [ResolvedHost]
         do throws(Errno) {
-            resolved = try Resolver.resolve(hosts: hosts, family: options.version, usable: versions)
+            resolved =
+                options.isDual
+                ? try Resolver.resolveDual(hosts: hosts, usable: versions)
+                : try Resolver.resolve(hosts: hosts, family: options.version, usable: versions)
         } catch {
             throw ToolFailure("cannot ask for names: \(error)")
         }
@@ -103,14 +179,30 @@ struct Tool {
         for host in resolved {
             switch host.address {
             case .failure(let error): reportLine(SafeText("\(error)").description, from: name)
-            case .success(.v4) where options.payloadLength > Options.maximumIPv4Payload:
+            case .success(.v4) where options.payloadLength > options.maximumPayload:
                 reportLine(
                     "option -s: \(options.payloadLength) is too much for \(SafeText(host.name)): "
-                        + "IPv4 takes at most \(Options.maximumIPv4Payload)", from: name)
+                        + "IPv4 takes at most \(options.maximumPayload)", from: name)
             case .success: targets.append(host)
             }
         }
+        if options.isDual { tellSingles(resolved, versions) }
         return (targets, targets.count < resolved.count)
+    }
+
+    /// A line for each name that stands there with one version only.
+    private static func tellSingles(_ hosts: [ResolvedHost], _ versions: [IPVersion]) {
+        for (index, host) in hosts.enumerated() {
+            guard !host.isNumeric, case .success(let address) = host.address,
+                !(index > 0 && hosts[index - 1].isPair(with: host)),
+                !(index + 1 < hosts.count && host.isPair(with: hosts[index + 1]))
+            else { continue }
+            let missing = address.version == .v4 ? IPVersion.v6 : .v4
+            let who = versions.contains(missing) ? SafeText(host.name).description : "this host"
+            reportLine(
+                "\(who) has no IPv\(missing.rawValue) address: asking \(SafeText(host.name)) over "
+                    + "IPv\(address.version.rawValue) only", from: name)
+        }
     }
 
     /// Many hosts send about one "port unreachable" a second: faster UDP probes look like loss.

@@ -92,7 +92,7 @@ final class TraceSession {
             signals: signals, other: resolver,
             onEvent: { event, trace in take(event, hasSent: trace.statistics.transmitted > 0) },
             onSignal: { _, trace in trace.stop(at: ProbeLoop<PathTrace>.now) },
-            onOther: { takeNames() },
+            onOther: { _ in takeNames() },
             afterBatch: {
                 reportWaiting(until: ProbeLoop<PathTrace>.now + TimeSpan(nanoseconds: -Self.patience))
                 return write(&output)
@@ -136,10 +136,7 @@ final class TraceSession {
                 toldFailure = failure
                 var line = ReportBuffer()
                 text.append(event, name: { _ in nil }, to: &line)
-                var errors = OutputWriter(descriptor: 2)
-                errors.write("\(Tool.name): ")
-                errors.write(line.bytes)
-                errors.flush()
+                reportLine(line.bytes, from: Tool.name)
             }
         }
     }

@@ -461,7 +461,7 @@ struct Wire {
         }
         let transport = way.headerLength
         switch way.method {
-        case .icmpEcho:
+        case .icmpEcho, .icmpTimestamp:
             #expect(quoted { $0[transport + 4] ^= 0x40 } == nil)
             #expect(quoted { $0[transport] = ICMPType.echoReply(way.version).rawValue } == nil)
         case .udp:

@@ -42,7 +42,10 @@ struct Driver {
     private var stamps: [(at: Timestamp, id: ProbeID, stamp: Stamp)] = []
     private var isStopped = false
 
-    init(_ scenario: Scenario, seed: UInt64 = 1) { network = SimulatedNetwork(scenario, seed: seed) }
+    init(_ scenario: Scenario, seed: UInt64 = 1) {
+        network = SimulatedNetwork(scenario, seed: seed)
+        network.wallClockOffset = Ours.wallOffset
+    }
 
     /// Runs to the end. Fails when the measurement asks to be called again and again at the same moment.
     mutating func run<M: Measurement>(_ measurement: inout M, each handle: (M.Event, Timestamp) -> Void = { _, _ in })

@@ -629,3 +629,99 @@ private struct Hand {
         #expect(hand.statistics.received == 1 && hand.dispositions == [.inTime])
     }
 }
+
+@Suite struct EchoSweepTellingTests {
+    private func outstanding(_ hand: Hand) -> [UInt32] {
+        hand.events.compactMap { if case .outstanding(_, let sequence) = $0 { sequence } else { nil } }
+    }
+
+    @Test("Where asked for, it tells of a probe of which nothing is known when the next one is due")
+    func outstanding() {
+        var hand = Hand {
+            $0.interval = .ms(100)
+            $0.timeout = .ms(150)
+            $0.reportsOutstanding = true
+        }
+        _ = hand.send(at: 0)
+        hand.reply(to: 1, at: 5)
+        for time in [100, 200, 300] as [Int64] { _ = hand.send(at: time) }
+        // The third one was given up before the fifth is due; the fourth is told to be lost.
+        #expect(outstanding(hand) == [2, 3])
+        hand.reply(to: 4, at: 301, kind: .icmpError(type: ICMPType.V4.timeExceeded, code: 0, info: 0))
+        _ = hand.send(at: 400)
+        _ = hand.send(at: 700)
+        #expect(outstanding(hand) == [2, 3, 5])
+        #expect(hand.timeouts == [2, 3, 5])
+    }
+
+    @Test("A reply that waits for its stamp is no missing one")
+    func outstandingButHeld() {
+        var hand = Hand {
+            $0.interval = .ms(1)
+            $0.wantsKernelStamps = true
+            $0.reportsOutstanding = true
+        }
+        _ = hand.send(at: 0)
+        hand.reply(to: 1, at: 0)
+        #expect(hand.dispositions.isEmpty)
+        _ = hand.sweep.nextTransmit(at: .ms(1))
+        hand.drain()
+        #expect(outstanding(hand).isEmpty)
+    }
+
+    @Test("It is quiet about outstanding probes unless asked")
+    func quiet() {
+        var hand = Hand { $0.interval = .ms(100) }
+        for time in [0, 100, 200] as [Int64] { _ = hand.send(at: time) }
+        #expect(outstanding(hand).isEmpty)
+    }
+
+    @Test("Of a thousand errors about a probe it tells of the first hint and the first error")
+    func repeatedErrors() {
+        var hand = Hand { $0.interval = .ms(100) }
+        _ = hand.send(at: 0)
+        let hint = Response.Kind.icmpError(type: ICMPType.V4.redirect, code: 1, info: 0)
+        let error = Response.Kind.icmpError(type: ICMPType.V4.timeExceeded, code: 0, info: 0)
+        for _ in 0..<500 { hand.reply(to: 1, at: 1, kind: hint) }
+        for _ in 0..<500 { hand.reply(to: 1, at: 1, kind: error) }
+        #expect(hand.events.count == 2)
+        #expect(hand.statistics.errors == 1 && hand.statistics.repeatedErrors == 998)
+        hand.reply(to: 1, at: 2)
+        hand.reply(to: 1, at: 3, kind: error)
+        #expect(hand.events.count == 3 && hand.statistics.received == 1 && hand.statistics.repeatedErrors == 999)
+    }
+
+    @Test("Of what belongs to no probe it tells once a second, where asked", arguments: [true, false])
+    func unsolicited(isAsked: Bool) {
+        var hand = Hand { $0.reportsUnsolicited = isAsked }
+        _ = hand.send(at: 0)
+        for time in 1...2_500 as ClosedRange<Int64> { hand.reply(to: 77, at: time) }
+        let counts = hand.events.compactMap { if case .unsolicited(let stray) = $0 { stray.count } else { nil } }
+        #expect(counts == (isAsked ? [1, 1_001, 2_001] : []))
+        #expect(hand.sweep.unsolicited == 2_500)
+    }
+
+    @Test("The depth counts probes sent when something came back for the first of them")
+    func pipe() {
+        var hand = Hand { $0.interval = .ms(100) }
+        for time in [0, 100, 200] as [Int64] { _ = hand.send(at: time) }
+        #expect(hand.statistics.pipe == 0)
+        hand.reply(to: 2, at: 201)
+        #expect(hand.statistics.pipe == 2)
+        hand.reply(to: 1, at: 202, kind: .icmpError(type: ICMPType.V4.timeExceeded, code: 0, info: 0))
+        #expect(hand.statistics.pipe == 3)
+        hand.reply(to: 3, at: 203)
+        #expect(hand.statistics.pipe == 3)
+    }
+
+    @Test("Where this process shall time, a kernel's stamps make no round trip")
+    func timesInProcess() {
+        var hand = Hand {
+            $0.wantsKernelStamps = true
+            $0.timesInProcess = true
+        }
+        _ = hand.send(at: 0, stamped: true)
+        hand.reply(to: 1, at: 3, read: 5)
+        #expect(hand.statistics.userTimed == 1 && hand.statistics.roundTrips.maximum == .ms(5))
+    }
+}

@@ -122,7 +122,7 @@ private struct Run {
     @Test("No more are on their way than the preload says, as long as answers come", arguments: [1, 5, 64] as [UInt32])
     func window(preload: UInt32) throws {
         for pacing in [Pacing.flood, .adaptive] {
-            let run = try Run("delay 3ms+3ms", seed: 4) {
+            let run = try Run("delay 3ms+200us", seed: 4) {
                 $0.pacing = pacing
                 $0.preload = preload
                 $0.interval = .seconds(1)

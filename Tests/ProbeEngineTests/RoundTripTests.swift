@@ -36,6 +36,7 @@ import Testing
         "A percentile is given where the sample can carry it",
         arguments: [
             (1, 50.0, false), (2, 50, true), (19, 95, false), (20, 95, true), (99, 99, false), (100, 99, true),
+            (9, 90, false), (10, 90, true), (999, 99.9, false), (1_000, 99.9, true), (1_001, 99.9, true),
             (1_000_000, 100, false),
         ])
     func carriesPercentile(count: Int, percent: Double, isGiven: Bool) {
@@ -64,6 +65,26 @@ import Testing
         let exact = Double(values.sorted()[Int((percent / 100 * 5_000).rounded(.up)) - 1])
         let found = Double(try #require(statistics.percentile(percent)).nanoseconds)
         #expect(abs(found - exact) <= exact / 1_000)
+    }
+
+    @Test("Delay variation is what lies above the smallest delay (RFC 5481)")
+    func delayVariation() {
+        let some = statistics((1...100).map { $0 + 20 })
+        #expect(some.delayVariation(50) == .ms(49) && some.delayVariation(99) == .ms(98))
+        #expect(some.delayVariation(99.9) == nil && statistics([5]).delayVariation(50) == nil)
+    }
+
+    @Test func delaysAreSummedUp() throws {
+        var delays = DelayStatistics()
+        #expect(delays.count == 0 && delays.percentile(50) == nil)
+        for value in [3, 1, 2, -7] as [Int64] { delays.record(.ms(value)) }
+        #expect(delays.count == 4 && delays.maximum == .ms(3) && delays.mean == 1.5e6)
+        #expect(delays.percentile(50) == .ms(1))
+        for value in 1...5_000 as ClosedRange<Int64> { delays.record(.microseconds(value)) }
+        let found = Double(try #require(delays.percentile(95)).nanoseconds)
+        #expect(abs(found - 4_750_000) < 4_750_000 / 100)
+        delays.record(TimeSpan(nanoseconds: .max))
+        #expect(delays.maximum == TimeSpan(nanoseconds: .max))
     }
 
     @Test func extremesStayInside() throws {

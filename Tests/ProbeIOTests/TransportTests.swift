@@ -191,6 +191,6 @@ struct TransportTests {
         let nothing = try WakeDescriptor()
         try loop.run(
             signals: signals, other: nothing, onEvent: { event, _ in take(event) }, onSignal: { _, _ in },
-            onOther: {}, afterBatch: { true })
+            onOther: { _ in }, afterBatch: { true })
     }
 }

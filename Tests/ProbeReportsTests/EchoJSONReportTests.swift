@@ -26,15 +26,22 @@ let everyEchoEvent: [EchoEvent] =
         .corrupted(.wrongLength(sent: 56, received: 48)), .corrupted(.wrongLength(sent: 4, received: -8)),
     ].map { reply($0) } + [
         reply(kind: .portUnreachable), reply(kind: .datagram, hopLimit: nil, clock: .user),
+        timestampReply(.standard, delays: true), timestampReply(.littleEndian, delays: false),
+        timestampReply(.nonStandard, delays: false),
         .timeout(target: 0, sequence: 2),
         .sent(target: 0, sequence: 2),
+        .outstanding(target: 0, sequence: 2), stray(.echoReply),
+        stray(.icmpError(type: ICMPType.V4.destinationUnreachable, code: 4, info: 1400)),
         .unsent(target: 0, sequence: .max, failure: .failed(code: 101, name: "ENETUNREACH")),
         .unsent(target: 0, sequence: 1, failure: .retryLater),
+        .address(target: 0, from: address("10.91.2.2"), to: address("fd91::2"), at: Timestamp(nanoseconds: 9)),
         echoError(from: "10.91.1.1", ICMPType.V4.destinationUnreachable, 4, info: 1400),
         echoError(from: "10.91.1.1", ICMPType.V4.parameterProblem, 0, info: 20 << 24),
         echoError(from: "10.91.1.1", ICMPType.V4.redirect, 1, info: 0x0a5b_0109, isConclusive: false),
         echoError(from: "fd91::1", ICMPType.V6.packetTooBig, 0, info: 1280),
         echoError(from: "10.91.1.1", ICMPType.V4.timeExceeded, 0, objects: everyObject),
+        change(.hopLimit, from: 63, to: 61), change(.trafficClass, from: 0, to: 184), .outage(outage()),
+        interval([40_000, 65_000], lost: 8), interval([], transmitted: 0, lost: -1),
     ]
 
 @Suite struct EchoJSONReportTests {
@@ -67,7 +74,8 @@ let everyEchoEvent: [EchoEvent] =
         #expect(
             line(reply(arrival: 7), name: SafeText(name: "r.example")) == "{" + head("reply")
                 + "\"seq\":1,\"kind\":\"echo\",\"responder\":\"10.91.2.2\",\"name\":\"r.example\",\"bytes\":64,"
-                + "\"hop_limit\":63,\"traffic_class\":0,\"rtt_ns\":127000,\"clock\":\"kernel\"}\n")
+                + "\"hop_limit\":63,\"traffic_class\":0,\"rtt_ns\":127000,\"clock\":\"kernel\",\"user_rtt_ns\":200000}\n"
+        )
     }
 
     @Test(
@@ -205,6 +213,43 @@ let everyEchoEvent: [EchoEvent] =
         #expect(values[1]["answering"].integer == 1)
     }
 
+    @Test func sumsUpHowLossesLieAndDelaysVary() throws {
+        let run = EchoRun(
+            elapsed: .seconds(9), time: 0,
+            failures: [EchoFailure(target: 1, reason: "loss 100% > 1%"), EchoFailure(target: 0, reason: "a")])
+        let text = written {
+            pair.appendSummary(
+                [statistics(fates: "..xxx.lx.."), statistics([], transmitted: 1, withPercentiles: false)], run: run,
+                to: &$0)
+        }
+        let values = try lines(text).map { try JSONValue(parsing: $0) }
+        let one = values[0]
+        #expect(one["loss_runs"]["count"].integer == 2)
+        #expect(one["loss_runs"]["longest"].integer == 3)
+        #expect(one["loss_runs"]["mean"].double == 2)
+        #expect(one["loss_runs"]["lengths"].elements.map { $0["at_most"].integer } == [1, 4])
+        #expect(one["loss_runs"]["lengths"].elements.map { $0["count"].integer } == [1, 1])
+        #expect(one["outages"]["count"].integer == 1)
+        #expect(one["outages"]["lost"].integer == 3)
+        #expect(one["outages"]["duration_ns"].integer == 3_000_000_000)
+        #expect(one["outages"]["longest_ns"].integer == 3_000_000_000)
+        let outage = one["outages"]["last"].elements
+        #expect(outage.map { $0["first_seq"].integer } == [3] && outage.map { $0["last_seq"].integer } == [5])
+        #expect(outage[0]["start"] == .string("1970-01-01T00:00:04.000000000Z"))
+        #expect(outage[0]["end"] == .string("1970-01-01T00:00:07.000000000Z"))
+        #expect(outage[0]["open"] == .boolean(false))
+        #expect(one["availability_percent"].double == 70)
+        #expect(one["late_rtt"]["max_ns"].integer == 3_000_000_000)
+        #expect(one["host_delay"]["mean_ns"].integer == 56_000)
+        #expect(one["ipdv"]["count"].integer == 2 && one["ipdv"]["max_ns"].integer == 0)
+        #expect(one["pdv"]["p50_ns"].integer == 0)
+        #expect(one["failed"].elements.map(\.text) == ["a"])
+        for name in ["loss_runs", "outages", "availability_percent", "late_rtt", "host_delay", "ipdv", "pdv"] {
+            #expect(values[1][name] == .null)
+        }
+        #expect(values[1]["failed"].elements.map(\.text) == ["loss 100% > 1%"])
+    }
+
     @Test func sumsUpSilence() throws {
         let counts = [statistics([], transmitted: 3), statistics([])]
         let text = written { pair.appendSummary(counts, run: EchoRun(elapsed: .zero, time: 0), to: &$0) }
@@ -243,14 +288,30 @@ let everyEchoEvent: [EchoEvent] =
             let runs = [
                 statistics([]), statistics([1]), statistics(Array(0..<100)), statistics([5], transmitted: .max / 2),
                 statistics([], transmitted: 3) { $0.lastSendFailure = .retryLater },
+                statistics(fates: "..xxx.lx.."), statistics(fates: "xx"), statistics([1, 2], withPercentiles: false),
+                statistics(Array(0..<1_000)),
             ]
             for counts in runs {
                 text += written {
                     report.appendSummary(
-                        report.targets.map { _ in counts }, run: EchoRun(elapsed: .seconds(1), time: .max), to: &$0)
+                        report.targets.map { _ in counts },
+                        run: EchoRun(
+                            elapsed: .seconds(1), time: .max,
+                            failures: counts.late == 0 ? nil : [EchoFailure(target: 0, reason: "loss 40% > 1%")]),
+                        to: &$0)
+                }
+            }
+            for clock in [
+                nil, clockEstimate(samples: 1), clockEstimate(samples: 60), clockEstimate(form: .nonStandard),
+            ] {
+                var run = EchoRun(elapsed: .seconds(1), time: .max)
+                run.clocks = report.targets.map { _ in clock }
+                text += written {
+                    report.appendSummary(report.targets.map { _ in statistics([1]) }, run: run, to: &$0)
                 }
             }
         }
+        text += written { DiagnosisReport.appendJSON(everyDiagnosisRow, time: 0, to: &$0) }
         let found = try problems(text, by: schema)
         #expect(found.prefix(3) == [])
         let types = try lines(text).compactMap { try JSONValue(parsing: $0)["type"].text }

@@ -195,11 +195,11 @@ import Testing
         #expect(written { report.append(event, to: &$0) }.isEmpty)
         var talkative = report
         talkative.reportsTimeouts = true
-        #expect(written { talkative.append(event, to: &$0) } == "no answer yet for icmp_seq=3\n")
+        #expect(written { talkative.append(event, to: &$0) } == "no answer in time for icmp_seq=3\n")
         talkative.targets = pair.targets
         #expect(
             written { talkative.append(.timeout(target: 1, sequence: 3), to: &$0) }
-                == "no answer yet from fd91:2::2 for icmp_seq=3\n")
+                == "no answer in time from fd91:2::2 for icmp_seq=3\n")
     }
 
     // MARK: Summaries
@@ -218,6 +218,7 @@ import Testing
                 3 packets transmitted, 3 received, 0% packet loss, time 2003ms
                 rtt min/avg/max/mdev = 0.074/0.100/0.127/0.022 ms
                 p50 = 0.099 ms, jitter 0.003 ms, clock kernel
+                ipdv mean/max = 0.027/0.028 ms, pdv p50 = 0.025 ms
 
                 """)
     }
@@ -244,6 +245,7 @@ import Testing
                 time 5004ms
                 rtt min/avg/max/mdev = 0.074/0.101/0.127/0.027 ms
                 p50 = 0.074 ms, jitter 0.003 ms, clock kernel (1 of 2 by user clock)
+                ipdv mean/max = 0.053/0.053 ms, pdv p50 = 0.000 ms
                 1 late, 5 from a wrong source, 1 reordered, 3 not sent (ENETUNREACH), 1 still in flight, \
                 7 missed slots, 6 unsolicited, 8 dropped here
 
@@ -310,15 +312,75 @@ import Testing
     }
 
     @Test(arguments: [
-        (1, ""), (2, "p50 = "), (19, "p50 = "), (20, "p50/p95 = "), (99, "p50/p95 = "), (100, "p50/p95/p99 = "),
+        (1, ""), (2, "p50 = "), (9, "p50 = "), (10, "p50/p90 = "), (20, "p50/p90/p95 = "),
+        (99, "p50/p90/p95 = "), (100, "p50/p90/p95/p99 = "), (1_000, "p50/p90/p95/p99/p99.9 = "),
     ])
     func showsOnlyPercentilesThatTheSampleCarries(count: Int, expected: String) {
         let lines = summary(statistics(Array(repeating: 1_000_000, count: count))).split(separator: "\n")
-        #expect(lines.count == 4)
+        #expect(lines.count == (count == 1 ? 4 : 5))
         let values = Array(repeating: "1.000", count: expected.split(separator: "/").count).joined(separator: "/")
         #expect(
-            lines.last.map(String.init)
+            lines[3]
                 == (expected.isEmpty ? "clock kernel" : "\(expected)\(values) ms, jitter 0.000 ms, clock kernel"))
+    }
+
+    private let clock = WallClock(offset: 1_769_850_487_123_000_000)
+
+    @Test func tellsHowLossesLie() {
+        let run = EchoRun(elapsed: .seconds(9), time: 0, clock: clock)
+        #expect(
+            summary(statistics(fates: "..xxx.lx.."), run: run) == """
+
+                --- example.net ping statistics ---
+                10 packets transmitted, 5 received, 40% packet loss, time 9000ms
+                rtt min/avg/max/mdev = 1.000/1.000/1.000/0.000 ms
+                p50 = 1.000 ms, jitter 0.000 ms, clock kernel
+                ipdv mean/max = 0.000/0.000 ms, pdv p50 = 0.000 ms, host delay mean/max = 0.056/0.100 ms
+                loss in 2 runs, longest 3, 1 outage of 3.000 s, availability 70%
+                outage 2026-01-31T09:08:10.123Z for 3.000 s, icmp_seq=3 to 5
+                1 late (3000.000 ms)
+
+                """)
+        let open = summary(statistics(fates: ".xx"), run: run)
+        #expect(open.contains("outage 2026-01-31T09:08:09.123Z, not over after 2.000 s, icmp_seq=2 to 3\n"))
+        let single = summary(statistics(fates: ".x."), run: run)
+        #expect(single.contains("loss in 1 run, longest 1, availability 100%\n") && !single.contains("outage"))
+        #expect(!summary(statistics(fates: "xxx"), run: run).contains("run"))
+        let many = summary(statistics(fates: String(repeating: "xx.", count: 9)), run: run)
+        #expect(many.split(separator: "\n").count { $0.hasPrefix("outage ") } == 5)
+        #expect(many.contains("9 outages of 18.000 s") && many.contains("icmp_seq=25 to 26\nand 4 before\n"))
+        #expect(!summary(statistics(fates: "xx.")).contains("icmp_seq"))
+    }
+
+    @Test func tellsOfChangesOutagesAndIntervals() {
+        let table: [(EchoEvent, String, String)] = [
+            (
+                change(.hopLimit, from: 63, to: 61), "hop limit of replies changed from 63 to 61 at icmp_seq=12\n",
+                "hop limit of replies from 10.91.2.2 changed from 63 to 61 at icmp_seq=12\n"
+            ),
+            (
+                change(.trafficClass, from: 0, to: 184),
+                "traffic class of replies changed from 0 to 184 at icmp_seq=12\n",
+                "traffic class of replies from 10.91.2.2 changed from 0 to 184 at icmp_seq=12\n"
+            ),
+            (
+                .outage(outage()), "outage over: 5 probes lost in 5.002 s, icmp_seq=10 to 14\n",
+                "outage of 10.91.2.2 over: 5 probes lost in 5.002 s, icmp_seq=10 to 14\n"
+            ),
+            (
+                interval([40_000, 65_000], lost: 8),
+                "interval 3 (10.000 s): 2/10 packets, 80% loss, min/avg/max = 0.040/0.053/0.065 ms\n",
+                "a.example: interval 3 (10.000 s): 2/10 packets, 80% loss, min/avg/max = 0.040/0.053/0.065 ms\n"
+            ),
+            (
+                interval([], transmitted: 0, lost: -1), "interval 3 (10.000 s): 0/0 packets, 0% loss\n",
+                "a.example: interval 3 (10.000 s): 0/0 packets, 0% loss\n"
+            ),
+        ]
+        for (event, alone, ofTwo) in table {
+            #expect(written { report.append(event, to: &$0) } == alone)
+            #expect(written { pair.append(event, to: &$0) } == ofTwo)
+        }
     }
 
     @Test func showsNoPercentilesWithoutHistogram() {
@@ -343,6 +405,7 @@ import Testing
                 2 packets transmitted, 2 received, 0% packet loss, time 1001ms
                 rtt min/avg/max/mdev = 1.000/1.000/1.000/0.000 ms
                 p50 = 1.000 ms, jitter 0.000 ms, clock kernel
+                ipdv mean/max = 0.000/0.000 ms, pdv p50 = 0.000 ms
 
                 --- b.example ping statistics ---
                 2 packets transmitted, 0 received, +1 errors, 100% packet loss, time 1001ms
@@ -359,12 +422,12 @@ import Testing
     @Test func givesAnInterimLine() {
         #expect(
             written { report.appendInterim([statistics([40_000, 65_000])], to: &$0) }
-                == "\r2/2 packets, 0% loss, min/avg/max = 0.040/0.053/0.065 ms\n")
+                == "\r2/2 packets, 0% loss, min/avg/ewma/max = 0.040/0.053/0.043/0.065 ms\n")
         #expect(
             written { report.appendInterim([statistics([], transmitted: 2)], to: &$0) } == "\r0/2 packets, 100% loss\n")
         #expect(
             written { pair.appendInterim([statistics([40_000]), statistics([])], to: &$0) } == """
-                \ra.example: 1/1 packets, 0% loss, min/avg/max = 0.040/0.040/0.040 ms
+                \ra.example: 1/1 packets, 0% loss, min/avg/ewma/max = 0.040/0.040/0.040/0.040 ms
                 \rb.example: 0/0 packets, 0% loss
 
                 """)
@@ -373,6 +436,7 @@ import Testing
 
 extension EchoTextReport {
     fileprivate func append(_ event: EchoEvent, name: SafeText? = nil, to buffer: inout ReportBuffer) {
-        append(event, name: name, at: Timestamp(nanoseconds: 0), to: &buffer)
+        var report = self
+        report.append(event, name: name, at: Timestamp(nanoseconds: 0), to: &buffer)
     }
 }

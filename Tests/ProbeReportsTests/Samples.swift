@@ -23,13 +23,40 @@ func target(_ name: String, _ text: String) -> ReportTarget {
 func reply(
     from responder: String = "10.91.2.2", target: Int = 0, sequence: UInt32 = 1, kind: EchoReply.Kind = .echo,
     _ disposition: EchoReply.Disposition = .inTime, bytes: Int = 64, hopLimit: UInt8? = 63, roundTrip: Int64 = 127_000,
-    clock: Stamp.Clock = .kernel, arrival: Int64 = 0
+    clock: Stamp.Clock = .kernel, userRoundTrip: Int64 = 200_000, arrival: Int64 = 0,
+    detail: ResponseDetail? = nil, probe: UInt64 = 1
 ) -> EchoEvent {
     .reply(
         EchoReply(
             target: target, sequence: sequence, kind: kind, disposition: disposition, responder: address(responder),
             hopLimit: hopLimit, trafficClass: 0, byteCount: bytes, roundTrip: TimeSpan(nanoseconds: roundTrip),
-            clock: clock, arrival: Timestamp(nanoseconds: arrival)))
+            clock: clock, userRoundTrip: TimeSpan(nanoseconds: userRoundTrip),
+            arrival: Timestamp(nanoseconds: arrival), detail: detail, probe: ProbeID(rawValue: probe)))
+}
+
+func change(_ field: EchoChange.Field, from: UInt8, to: UInt8, target: Int = 0) -> EchoEvent {
+    .changed(
+        EchoChange(
+            target: target, sequence: 12, field: field, from: from, to: to, arrival: Timestamp(nanoseconds: 0)))
+}
+
+/// Five probes at one a second.
+func outage(target: Int = 0, isOpen: Bool = false) -> EchoOutage {
+    EchoOutage(
+        target: target, firstSequence: 10, lastSequence: 14, lost: 5, start: Timestamp(nanoseconds: 9_000_000_000),
+        end: Timestamp(nanoseconds: 14_002_000_000), isOpen: isOpen)
+}
+
+/// An interval of ten seconds in which these round trips were received, in nanoseconds.
+func interval(_ roundTrips: [Int64], target: Int = 0, transmitted: UInt64 = 10, lost: Int64 = 0) -> EchoEvent {
+    var trips = RoundTripStatistics(withPercentiles: true)
+    for roundTrip in roundTrips { trips.record(TimeSpan(nanoseconds: roundTrip)) }
+    return .interval(
+        EchoInterval(
+            target: target, index: 3, start: Timestamp(nanoseconds: 20_000_000_000),
+            end: Timestamp(nanoseconds: 30_000_000_000), transmitted: transmitted,
+            received: UInt64(roundTrips.count), late: 0, lost: lost, inFlight: 0, errors: 0, duplicates: 0,
+            corrupted: 0, wrongSource: 0, reordered: 0, unsent: 0, roundTrips: trips))
 }
 
 func echoError(
@@ -41,8 +68,14 @@ func echoError(
             target: 0, sequence: sequence, type: type, code: code, info: info, responder: address(responder),
             hopLimit: 64, roundTrip: TimeSpan(nanoseconds: 51_000), clock: .kernel,
             detail: objects.isEmpty
-                ? nil : ErrorDetail(quoted: nil, extensions: ICMPExtensions(objects: objects)),
+                ? nil : ResponseDetail(quoted: nil, extensions: ICMPExtensions(objects: objects)),
             arrival: Timestamp(nanoseconds: 0), isConclusive: isConclusive))
+}
+
+func stray(_ kind: Response.Kind) -> EchoEvent {
+    .unsolicited(
+        EchoStray(
+            kind: kind, responder: address("10.91.1.9"), byteCount: 64, count: 3, arrival: Timestamp(nanoseconds: 0)))
 }
 
 /// Counts as if these round trips had been received in time, in nanoseconds.
@@ -53,8 +86,35 @@ func statistics(
     var statistics = EchoStatistics(withPercentiles: withPercentiles)
     statistics.received = UInt64(roundTrips.count)
     statistics.transmitted = transmitted ?? statistics.received
-    for roundTrip in roundTrips { statistics.roundTrips.record(TimeSpan(nanoseconds: roundTrip)) }
+    for (roundTrip, sequence) in zip(roundTrips, 1...) {
+        statistics.roundTrips.record(TimeSpan(nanoseconds: roundTrip))
+        statistics.noteOutcome(
+            .answered(TimeSpan(nanoseconds: roundTrip)), of: UInt32(sequence), sentAt: Timestamp(nanoseconds: 0))
+    }
     change(&statistics)
+    return statistics
+}
+
+/// Counts of probes sent every second, answered after a millisecond (`.`), after three seconds (`l`) or never (`x`).
+func statistics(fates: String) -> EchoStatistics {
+    var statistics = EchoStatistics(withPercentiles: true, interval: .seconds(1))
+    for (fate, sequence) in zip(fates, UInt32(1)...) {
+        let sentAt = Timestamp(nanoseconds: Int64(sequence) * 1_000_000_000)
+        statistics.transmitted += 1
+        statistics.noteSent(sequence, at: sentAt)
+        switch fate {
+        case ".":
+            statistics.received += 1
+            statistics.roundTrips.record(.milliseconds(1))
+            statistics.noteHostDelay(.microseconds(Int64(sequence) * 10))
+            statistics.noteOutcome(.answered(.milliseconds(1)), of: sequence, sentAt: sentAt)
+        case "l":
+            statistics.late += 1
+            statistics.noteLate(.seconds(3))
+            statistics.noteOutcome(.late, of: sequence, sentAt: sentAt)
+        default: statistics.noteOutcome(.lost, of: sequence, sentAt: sentAt)
+        }
+    }
     return statistics
 }
 
@@ -65,7 +125,7 @@ func answer(
     PathAnswer(
         kind: kind, responder: address(responder), roundTrip: TimeSpan(nanoseconds: roundTrip), clock: .kernel,
         hopLimit: 62, flags: flags,
-        detail: objects.isEmpty ? nil : ErrorDetail(quoted: nil, extensions: ICMPExtensions(objects: objects)),
+        detail: objects.isEmpty ? nil : ResponseDetail(quoted: nil, extensions: ICMPExtensions(objects: objects)),
         sentHopLimit: 3)
 }
 

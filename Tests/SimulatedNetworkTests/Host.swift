@@ -27,6 +27,13 @@ enum Host {
         }
     }
 
+    /// A timestamp request.
+    static func timestamp(to destination: String) -> [UInt8] {
+        packet(to: destination, from: nil, hopLimit: 64) { _ in
+            (.icmp, [13, 0, 0, 0, 0x42, 0x42, 0, 1, 1, 2, 3, 4] + [UInt8](repeating: 0, count: 8))
+        }
+    }
+
     /// A UDP datagram.
     static func datagram(
         to destination: String, from source: String? = nil, port: UInt16 = 33_434, sourcePort: UInt16 = 50_000,

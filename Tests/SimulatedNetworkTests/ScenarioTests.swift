@@ -22,6 +22,8 @@ private let everything = """
     target 10.0.9.9 fd00:9::9 via r6 udp 7 echo udp 100-200 silent udp * unreachable tcp 80 open tcp 81-90 closed tcp * filtered
     target 10.0.8.0/24 fd00:8::/64 via r6 live 12.5% dead host
     target 10.0.7.7 via source unreachable net delay 1s
+    target 10.0.7.8 via source clock -2.5s skew -0.5ppm tick 10ms little-endian
+    target 10.0.7.9 via source clock 0ms skew 35ppm non-standard
     target 10.0.6.6 via r6 hostile wrong-source 5% hostile duplicate 3 10% hostile late 2s hostile wrong-checksum
     target 10.0.6.7 via r6 hostile truncated hostile overlong hostile unknown-sequence hostile wrong-identifier hostile other-code hostile empty hostile forged-time 99.9999%
 
@@ -56,7 +58,11 @@ private let everything = """
         #expect(link.isBlackHole && link.near.v6 != nil && link.far.v6 == nil && link.impairment.loss == .percent(2))
         #expect(scenario.links.count { $0.from == "r1" || $0.to == "r1" } == 2)
         #expect(scenario.targets[1].live == Share(millionths: 125_000) && scenario.targets[1].dead == .host)
-        #expect(scenario.targets[3].answers.hostile[1] == HostileReply(.duplicate(3), .percent(10)))
+        #expect(scenario.targets[5].answers.hostile[1] == HostileReply(.duplicate(3), .percent(10)))
+        #expect(
+            scenario.targets[3].answers.clock
+                == HostClock(offset: -2_500 * milli, skew: -500, tick: 10 * milli, form: .littleEndian))
+        #expect(scenario.targets[4].answers.clock == HostClock(skew: 35_000, form: .nonStandard))
     }
 
     @Test func theBuilderMakesWhatTheTextSays() throws {
@@ -107,6 +113,12 @@ private let everything = """
         ("router r1 224.0.0.1", 1, "224.0.0.1", "not an address"),
         ("router r1 delay", 1, "", "a time such as"),
         ("router r1 delay 5m", 1, "5m", "5ms"),
+        ("router r1 clock", 1, "", "an offset"),
+        ("router r1 clock --5ms", 1, "--5ms", "5ms"),
+        ("router r1 clock 5ms skew 5", 1, "5", "35ppm"),
+        ("router r1 clock 5ms skew 1001ppm", 1, "1001ppm", "up to 1000ppm"),
+        ("router r1 clock 5ms tick", 1, "", "a time such as"),
+        ("router r1 clock 5ms big-endian", 1, "big-endian", "no such property"),
         ("router r1 delay 5", 1, "5", "5ms"),
         ("router r1 delay 8ms..5ms", 1, "8ms..5ms", "5ms..8ms"),
         ("router r1 delay 99999999999s", 1, "99999999999s", "not a time"),

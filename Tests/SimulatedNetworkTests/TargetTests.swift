@@ -83,6 +83,30 @@ private let both = ["10.0.9.9", "fd00:9::9"]
         #expect(try mute.ask(Host.datagram(to: "10.0.9.9"))[0].isUnreachable)
     }
 
+    @Test(
+        arguments: [
+            ("clock 2s", 36_002_004, 36_002_004), ("clock -2s slow 30ms", 35_998_004, 35_998_034),
+            ("clock 0ms tick 10ms", 36_000_000, 36_000_000), ("clock 5ms skew 1000ppm", 36_000_009, 36_000_009),
+            ("clock 0ms little-endian", UInt32(36_000_004).byteSwapped, UInt32(36_000_004).byteSwapped),
+            ("clock 0ms non-standard", 0xee19_5504, 0xee19_5504),
+        ] as [(String, UInt32, UInt32)])
+    func clocks(_ property: String, receive: UInt32, transmit: UInt32) throws {
+        var network = try SimulatedNetwork(lab(property + " delay 4ms"))
+        // Ten in the morning.
+        network.wallClockOffset = 1_794_996_000_000_000_000
+        let reply = try #require(try network.ask(Host.timestamp(to: "10.0.9.9")).first)
+        #expect(reply.bytes.count == 40 && reply.bytes[20] == 14)
+        let message = try ICMPTimestampMessage(parsing: reply.bytes.bytes.extracting(20...))
+        #expect(message.originate.rawValue == 0x0102_0304 && message.header.identifier == 0x4242)
+        #expect(message.receive.rawValue == receive && message.transmit.rawValue == transmit)
+    }
+
+    @Test func hostsWithoutClockAnswerNoTimestampRequests() throws {
+        var network = try SimulatedNetwork(lab(""))
+        #expect(try network.ask(Host.timestamp(to: "10.0.9.9")).isEmpty)
+        #expect(try network.ask(Host.echo(to: "10.0.9.9")).count == 1)
+    }
+
     @Test func initialHopLimit() throws {
         var network = try SimulatedNetwork(lab("ttl 128", router: "ttl 30"))
         #expect(try network.ask(Host.echo(to: "10.0.9.9"))[0].hopLimit == 127)

@@ -28,9 +28,9 @@ import Testing
         Mistake("-c", "1x", "h", line: "option -c: '1x' \(countRange)"),
         Mistake("-c", "", "h", line: "option -c: '' \(countRange)"),
         Mistake("-c", "99999999999999999999", "h", line: "option -c: '99999999999999999999' \(countRange)"),
-        Mistake("-i", "nan", "h", line: "option -i: 'nan' is not a time from 0.001 to 86400 seconds"),
-        Mistake("-i", "inf", "h", line: "option -i: 'inf' is not a time from 0.001 to 86400 seconds"),
-        Mistake("-i", "0", "h", line: "option -i: '0' is not a time from 0.001 to 86400 seconds"),
+        Mistake("-i", "nan", "h", line: "option -i: 'nan' is not a time from 0 to 86400 seconds"),
+        Mistake("-i", "inf", "h", line: "option -i: 'inf' is not a time from 0 to 86400 seconds"),
+        Mistake("-i", "86401", "h", line: "option -i: '86401' is not a time from 0 to 86400 seconds"),
         Mistake("-s", "70000", "h", line: "option -s: '70000' is not a whole number from 0 to 65527"),
         Mistake(
             "-s", "65508", "127.0.0.1",
@@ -45,17 +45,31 @@ import Testing
         Mistake("-6", "127.0.0.1", line: "'127.0.0.1' is not an IPv6 address"),
         Mistake(
             "https://example.net/x",
-            line: "'https://example.net/x' is a URL or path, not a host: did you mean 'example.net'?"),
+            line: "'https://example.net/x' is a URL, not a host: try 'example.net'"),
+        Mistake("example.net:443", line: "'example.net:443' is a host with a port: try 'example.net'"),
+        Mistake("[::1]:443", line: "'[::1]:443' is a host with a port: try '::1'"),
+        Mistake("root@example.net", line: "'root@example.net' is a user at a host: try 'example.net'"),
+        Mistake(" example.net", line: "' example.net' has white space around it: try 'example.net'"),
+        Mistake("192.0.2.256", line: "'192.0.2.256' looks like an IPv4 address and is none"),
+        Mistake("192.0.2.1.", line: "'192.0.2.1.' is an address with a dot behind it: try '192.0.2.1'"),
+        Mistake(
+            "ff02::1", line: "'ff02::1' is a link-local address: it needs its interface, as in ff02::1%eth0"),
+        Mistake("--dual", "-4", "h", line: "options --dual and -4 exclude each other (see swping --help)"),
+        Mistake("--dual", "-6", "h", line: "options --dual and -6 exclude each other (see swping --help)"),
+        Mistake(
+            "--resolve-every", "0", "h", line: "option --resolve-every: '0' is not a time from 1 to 86400 seconds"),
+        Mistake("--diagnose", "h", line: "option --diagnose takes no HOST, such as 'h'"),
+        Mistake("--diagnose", "-c", "3", line: "option --diagnose goes with --json only, not with '-c'"),
         Mistake("fe80::1%nope", line: "'fe80::1%nope': there is no interface 'nope'"),
         Mistake(
             "fe80::1", line: "'fe80::1' is a link-local address: it needs its interface, as in fe80::1%eth0"),
         Mistake("10.0.0.0/24", line: "'10.0.0.0/24' is a prefix, not a host: did you mean '10.0.0.0'?"),
-        Mistake("", line: "unknown host '': Name or service not known"),
+        Mistake("", line: "'' is empty, not a host"),
         Mistake("-c", "\u{1b}[2J", "h", line: #"option -c: '\x1b[2J' \#(countRange)"#),
         Mistake("--\u{1b}[2J", "h", line: #"unknown option '--\x1b[2J' (see swping --help)"#),
         Mistake(
             "http://\u{1b}]0;x\u{7}/",
-            line: #"'http://\x1b]0;x\x07/' is a URL or path, not a host: did you mean '\x1b]0;x\x07'?"#),
+            line: #"'http://\x1b]0;x\x07/' is a URL, not a host: try '\x1b]0;x\x07'"#),
     ]
 
     static let swtrace = [
@@ -83,7 +97,8 @@ import Testing
         Mistake("-6", "127.0.0.1", line: "'127.0.0.1' is not an IPv6 address"),
         Mistake("fe80::1%nope", line: "'fe80::1%nope': there is no interface 'nope'"),
         Mistake(
-            "user@host:80/x", line: "'user@host:80/x' is a URL or path, not a host: did you mean 'host'?"),
+            "user@host:80/x", line: "'user@host:80/x' is a host with a path: try 'host'"),
+        Mistake("https://h/", line: "'https://h/' is a URL, not a host: try 'h'"),
     ]
 
     @Test(arguments: swping.map { ("swping", $0) } + swtrace.map { ("swtrace", $0) })

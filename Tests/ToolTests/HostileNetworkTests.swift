@@ -93,7 +93,9 @@ struct HostileNetworkTests {
         #expect(run.result.status == 0 || run.result.status == 1, "\(words): \(run.result)")
         #expect(run.kilobytes < 200_000, "\(words)")
         for text in [run.result.output, run.result.errors] {
-            #expect(text.unicodeScalars.allSatisfy { $0 == "\n" || (" "..."~").contains($0) }, "\(words): \(text)")
+            #expect(
+                text.unicodeScalars.allSatisfy { $0 == "\n" || $0 == "\t" || (" "..."~").contains($0) },
+                "\(words): \(text)")
         }
         for line in run.result.errors.split(separator: "\n") { #expect(line.hasPrefix("sw"), "\(words)") }
         #expect(run.result.output.hasSuffix("\n"))

@@ -234,7 +234,7 @@ private struct Server: ~Copyable {
 
     @Test(arguments: [
         (["send", "no-such-host.invalid"], "swecho: unknown host 'no-such-host.invalid': "),
-        (["send", "https://example.net/x"], "swecho: 'https://example.net/x' is a URL or path, not a host"),
+        (["send", "https://example.net/x"], "swecho: 'https://example.net/x' is a URL, not a host: try 'example.net'"),
         (["send", "-4", "::1"], "swecho: '::1' is not an IPv4 address"),
         (["send", "fe80::1%nope"], "swecho: 'fe80::1%nope': there is no interface 'nope'"),
         (["send", "bad\u{1b}[31m"], "swecho: unknown host 'bad\\x1b[31m': "),

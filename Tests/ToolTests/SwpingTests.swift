@@ -14,7 +14,7 @@ import Testing
         let result = try ToolCommand("swping", "-c", "2", "-i", "0.01", address).run()
         #expect(result.status == 0)
         let lines = result.output.split(separator: "\n", omittingEmptySubsequences: false)
-        try #require(lines.count == 9, "\(result.output)")
+        try #require(lines.count == 10, "\(result.output)")
         #expect(lines[0] == header)
         for (line, number) in zip(lines[1...2], 1...) {
             #expect(
@@ -32,7 +32,45 @@ import Testing
             lines[6].wholeMatch(of: /rtt min\/avg\/max\/mdev = [0-9.]+\/[0-9.]+\/[0-9.]+\/[0-9.]+ ms/) != nil,
             "\(lines[6])")
         #expect(lines[7].wholeMatch(of: /p50 = [0-9.]+ ms, jitter [0-9.]+ ms, clock (kernel|user)( .*)?/) != nil)
-        #expect(lines[8].isEmpty)
+        #expect(
+            lines[8].wholeMatch(
+                of: /ipdv mean\/max = [0-9.]+\/[0-9.]+ ms, pdv p50 = [0-9.]+ ms(, host delay mean\/max = [0-9.\/]+ ms)?/
+            )
+                != nil, "\(lines[8])")
+        #expect(lines[9].isEmpty)
+    }
+
+    @Test func conditionsThatHoldFailARun() throws {
+        var command = ToolCommand("swping", "-q", "-c", "3", "-i", "0.01", "127.0.0.1", "--fail-if", "avg>1s")
+        let good = try command.run()
+        #expect(good.status == 0 && good.errors.isEmpty, "\(good)")
+        command.arguments += ["--fail-if", "received<=3", "--fail-if", "p99 > 1s"]
+        let bad = try command.run()
+        #expect(bad.status == 1)
+        #expect(
+            bad.errors == """
+                swping: failed: received 3 <= 3 (127.0.0.1)
+                swping: failed: p99 unknown: 3 replies in time, 100 needed (127.0.0.1)
+
+                """)
+        #expect(bad.output.contains("3 packets transmitted, 3 received, 0% packet loss"))
+        command.arguments.append("--json")
+        let json = try command.run()
+        #expect(json.status == 1 && json.errors.isEmpty)
+        let summary = try jsonLines(json.output, schema: "swping").first { $0["type"].text == "summary" }
+        #expect(
+            summary?["failed"].elements.map(\.text) == [
+                "received 3 <= 3", "p99 unknown: 3 replies in time, 100 needed",
+            ])
+    }
+
+    @Test func intervalsAreSummedUpInSilenceToo() throws {
+        let result = try ToolCommand(
+            "swping", "-q", "-c", "4", "-i", "0.1", "--interval-summary", "0.2", "127.0.0.1"
+        ).run()
+        let told = result.output.split(separator: "\n").filter { $0.hasPrefix("interval ") }
+        #expect(told.count == 2 && told[0].hasPrefix("interval 1 (0.200 s): "), "\(result)")
+        #expect(result.status == 0)
     }
 
     /// ping reads `0` as this host, and so do people's fingers.
@@ -70,7 +108,7 @@ import Testing
         try child.waitForErrors { $0.contains("\n") }
         let line = String(decoding: child.errors, as: UTF8.self)
         #expect(
-            line.wholeMatch(of: /\r[0-9]+\/[0-9]+ packets, 0% loss, min\/avg\/max = [0-9.\/]+ ms\n/) != nil,
+            line.wholeMatch(of: /\r[0-9]+\/[0-9]+ packets, 0% loss, min\/avg\/ewma\/max = [0-9.\/]+ ms\n/) != nil,
             "\(line.debugDescription)")
         let seen = child.output.count
         try child.wait(forOutput: { $0.utf8.count > seen })
