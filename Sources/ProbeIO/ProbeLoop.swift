@@ -57,8 +57,21 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
         onOther: (inout Subject) -> Void,
         afterBatch: () -> Bool
     ) throws(Errno) {
+        try watch(signals, other)
+        try drive(signals, onEvent, onSignal, onOther, afterBatch)
+    }
+
+    private mutating func watch<Other: DescriptorOwner & ~Copyable>(
+        _ signals: borrowing SignalDescriptor, _ other: borrowing Other
+    ) throws(Errno) {
         try poller.add(signals, token: Token.signal)
         try poller.add(other, token: Token.other)
+    }
+
+    private mutating func drive(
+        _ signals: borrowing SignalDescriptor, _ onEvent: (Subject.Event, borrowing Subject) -> Void,
+        _ onSignal: (Signal, inout Subject) -> Void, _ onOther: (inout Subject) -> Void, _ afterBatch: () -> Bool
+    ) throws(Errno) {
         var heard = Self.now
         var polled = heard
         // How many times in a row the answers were here at once.
@@ -130,6 +143,21 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
     private static var longestRush: TimeSpan { .milliseconds(1) }
     /// So many times in a row are more than chance.
     private static var steadyRush: Int { 16 }
+}
+
+extension ProbeLoop where Subject == EchoSweep {
+    /// The same. Calling it by this type lets the compiler make a loop of its own for it, which takes a tenth less time in
+    /// a flood.
+    public mutating func run<Other: DescriptorOwner & ~Copyable>(
+        signals: borrowing SignalDescriptor, other: borrowing Other,
+        onEvent: (EchoEvent, borrowing EchoSweep) -> Void,
+        onSignal: (Signal, inout EchoSweep) -> Void,
+        onOther: (inout EchoSweep) -> Void,
+        afterBatch: () -> Bool
+    ) throws(Errno) {
+        try watch(signals, other)
+        try drive(signals, onEvent, onSignal, onOther, afterBatch)
+    }
 }
 
 /// What the loop waits for.
