@@ -48,7 +48,8 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
     ///   - signals: blocked signals to watch; each is given to `onSignal`.
     ///   - others: a further descriptor to watch, such as a resolver's; `onOther` is called when it is readable.
     ///   - onEvent: takes each event in order.
-    ///   - afterBatch: is called when the events of one wake-up are through, the place to write what they made.
+    ///   - afterBatch: is called when the events of one wake-up are through, or in a flood of a millisecond, the place to
+    ///     write what they made.
     ///     Returning false stops the measurement.
     public mutating func run<Other: DescriptorOwner & ~Copyable>(
         signals: borrowing SignalDescriptor, other: borrowing Other,
@@ -81,7 +82,6 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
             let now = Self.now
             let isBusy = transport.send(for: &measurement, at: now)
             while let event = measurement.nextEvent() { onEvent(event, measurement) }
-            if !afterBatch() { measurement.stop(at: now) }
             // On a short way the answers are here already, and asking for them is cheaper than asking whether they are.
             if !isBusy {
                 rush = 0
@@ -93,6 +93,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
                     continue
                 }
             }
+            if !afterBatch() { measurement.stop(at: now) }
             if rush == 0 { try watch() }
             var timeout: Int32?
             switch measurement.schedule {
