@@ -3,7 +3,9 @@ import Histogram
 /// Which values there were and how often, in constant memory: up to 1,000 as they are, in a histogram behind that.
 struct Distribution: Sendable {
     private var samples: [Int64] = []
-    private var histogram: Histogram<UInt32>?
+    /// None or one: looking at an optional struct of another module copies it.
+    private var histogram: [Histogram<UInt32>] = []
+    private var recorded: UInt64 = 0
     private let digits: SignificantDigits
 
     /// - Parameter digits: what the histogram keeps of a value: 110 KB for three digits, 16 KB for two.
@@ -11,19 +13,20 @@ struct Distribution: Sendable {
 
     /// Files nanoseconds. O(1).
     mutating func record(_ nanoseconds: Int64) {
-        if histogram == nil {
-            guard samples.count == Self.maximumSamples else {
-                samples.append(nanoseconds)
-                return
-            }
-            histogram = Histogram(
-                highestTrackableValue: Self.highestInHistogram, numberOfSignificantValueDigits: digits)
-            for sample in samples { histogram?.record(Self.histogramValue(sample)) }
+        // A counter of the histogram must not overflow: from there on it stands for the first four thousand million.
+        guard recorded < UInt64(UInt32.max) else { return }
+        recorded += 1
+        if recorded <= Self.maximumSamples {
+            samples.append(nanoseconds)
+            return
+        }
+        if histogram.isEmpty {
+            histogram.append(
+                Histogram(highestTrackableValue: Self.highestInHistogram, numberOfSignificantValueDigits: digits))
+            for sample in samples { histogram[0].record(Self.histogramValue(sample)) }
             samples = []
         }
-        // A counter of the histogram must not overflow: from there on it stands for the first four thousand million.
-        guard let recorded = histogram?.totalCount, recorded < UInt64(UInt32.max) else { return }
-        histogram?.record(Self.histogramValue(nanoseconds))
+        histogram[0].record(Self.histogramValue(nanoseconds))
     }
 
     /// The value that `percent` per cent of the values stay within, taken to a ten-thousandth of a per cent: exact up to
@@ -32,11 +35,11 @@ struct Distribution: Sendable {
     /// Nil where the sample can't carry it: below 1 / (1 - p) values.
     func percentile(_ percent: Double) -> Int64? {
         let parts = Int64((percent * 10_000).rounded())
-        let count = histogram.map { Int64(clamping: $0.totalCount) } ?? Int64(samples.count)
+        let count = Int64(clamping: recorded)
         guard count > 0, (0..<Self.whole).contains(parts) else { return nil }
         let (product, overflow) = count.multipliedReportingOverflow(by: Self.whole - parts)
         guard overflow || product >= Self.whole else { return nil }
-        if let histogram { return Int64(clamping: histogram.valueAtPercentile(percent)) }
+        if let histogram = histogram.first { return Int64(clamping: histogram.valueAtPercentile(percent)) }
         let rank = (count * parts + Self.whole - 1) / Self.whole
         return samples.sorted()[Int(max(1, rank)) - 1]
     }
@@ -47,7 +50,7 @@ struct Distribution: Sendable {
 
     /// A hundred per cent in ten-thousandths.
     private static let whole: Int64 = 1_000_000
-    private static let maximumSamples = 1_000
+    private static let maximumSamples: UInt64 = 1_000
     /// One minute: what is longer counts as this in percentiles.
     private static let highestInHistogram: UInt64 = 60_000_000_000
 }

@@ -254,8 +254,11 @@ public struct EchoSweep: Measurement, Sendable {
     // MARK: Receiving
 
     public mutating func receive(_ response: Response) {
-        var response = response
-        if response.probe == nil { response.probe = onlyCandidate(for: response) }
+        if response.probe == nil, let candidate = onlyCandidate(for: response) {
+            var response = response
+            response.probe = candidate
+            return receive(response)
+        }
         guard let id = response.probe, let record = inFlight[id], record.state != .pending, record.state != .unsent
         else {
             countUnsolicited(response)
@@ -479,6 +482,7 @@ public struct EchoSweep: Measurement, Sendable {
         if concludes { note(.lost, record) }
     }
 
+    @inline(__always)
     private func roundTrip(_ record: InFlightRecord, _ response: Response) -> (TimeSpan, Stamp.Clock) {
         if configuration.timesInProcess { return (max(.zero, response.arrival - record.sentAt), .user) }
         return RoundTrip.of(
@@ -582,6 +586,7 @@ public struct EchoSweep: Measurement, Sendable {
     }
 
     /// Where this probe of the target went.
+    @inline(__always)
     private func destination(of id: ProbeID, _ target: Int) -> IPAddress {
         guard !formerAddresses.isEmpty, let former = formerAddresses[target]?.first(where: { id < $0.before }) else {
             return addresses[target]
@@ -598,10 +603,10 @@ public struct EchoSweep: Measurement, Sendable {
     }
 
     public mutating func nextEvent() -> EchoEvent? {
-        if let event = events.next() { return event }
-        guard isFinished, !isConcluded else { return nil }
-        isConcluded = true
-        conclude()
+        if events.isEmpty, isFinished, !isConcluded {
+            isConcluded = true
+            conclude()
+        }
         return events.next()
     }
 

@@ -63,13 +63,19 @@ struct Queue<Element> {
     mutating func next() -> Element? {
         guard head < elements.count else { return nil }
         head += 1
-        let element = elements[head - 1]
-        // What was taken is let go of once it is half of all.
-        if head * 2 >= elements.count, head >= Self.minimumGap || head == elements.count {
-            elements.removeSubrange(..<head)
+        if head == elements.count {
             head = 0
+            defer { elements.removeAll(keepingCapacity: true) }
+            return elements[elements.count - 1]
         }
-        return element
+        // What was taken is let go of once it is half of all.
+        defer {
+            if head * 2 >= elements.count, head >= Self.minimumGap {
+                elements.removeSubrange(..<head)
+                head = 0
+            }
+        }
+        return elements[head - 1]
     }
 
     private static var minimumGap: Int { 64 }

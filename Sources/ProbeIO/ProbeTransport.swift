@@ -384,22 +384,32 @@ public struct ProbeTransport: ~Copyable {
     /// the answers.
     mutating func receive<Subject: Measurement & ~Copyable>(for measurement: inout Subject) {
         lookAtClocks(for: &measurement)
-        for channel in channels { _ = receiveAnswers(on: channel) }
+        for channel in channels { receiveAnswers(on: channel) }
         for channel in channels where channel.encapsulation != nil {
             receiveErrors(on: channel, for: &measurement)
         }
         deliver(to: &measurement)
     }
 
-    /// Takes the answers that are here, of as many probes as just went, and says whether there were any. No time of sending is expected; an error that
-    /// waits in a socket's queue is taken as soon as it keeps the socket from receiving.
+    /// Takes the answers that are here, of as many probes as just went, and says whether there were any. No time of
+    /// sending is expected before them; an error that waits in a socket's queue is taken as soon as it keeps the socket
+    /// from receiving.
     mutating func receiveAtOnce<Subject: Measurement & ~Copyable>(for measurement: inout Subject) -> Bool {
-        for channel in channels {
-            if receiveAnswers(on: channel, limit: justSent) { receiveErrors(on: channel, for: &measurement) }
+        var count = 0
+        for channel in channels where channel.receives {
+            do throws(Errno) {
+                count += try incoming.receive(on: channel.socket, limit: justSent)
+            } catch {
+                receiveErrors(on: channel, for: &measurement)
+                deliver(to: &measurement)
+                continue
+            }
+            let now = Timestamp(nanoseconds: SystemClock.monotonic.now)
+            for index in 0..<incoming.count {
+                if let response = response(index, on: channel, at: now) { measurement.receive(response) }
+            }
         }
-        guard !responses.isEmpty else { return false }
-        deliver(to: &measurement)
-        return true
+        return count > 0
     }
 
     private mutating func lookAtClocks<Subject: Measurement & ~Copyable>(for measurement: inout Subject) {
@@ -411,33 +421,32 @@ public struct ProbeTransport: ~Copyable {
         responses.removeAll(keepingCapacity: true)
     }
 
-    /// Returns whether an error was pending; its details are in the error queue.
-    private mutating func receiveAnswers(on channel: Channel, limit: Int = .max) -> Bool {
-        if case .nothing = channel.incoming { return false }
-        var wasPending = false
+    private mutating func receiveAnswers(on channel: Channel) {
+        guard channel.receives else { return }
         for _ in 0..<Self.maximumReceives {
             let count: Int
             do throws(Errno) {
-                count = try incoming.receive(on: channel.socket, limit: limit)
+                count = try incoming.receive(on: channel.socket)
             } catch {
-                // It is gone now.
-                wasPending = true
+                // A pending error, which is gone now; its details are in the error queue.
                 continue
             }
             let now = Timestamp(nanoseconds: SystemClock.monotonic.now)
-            for index in 0..<count { take(index, on: channel, at: now) }
-            if count < incoming.capacity || count >= limit { break }
+            for index in 0..<count {
+                if let response = response(index, on: channel, at: now) { responses.append(response) }
+            }
+            if count < incoming.capacity { return }
         }
-        return wasPending
     }
 
-    private mutating func take(_ index: Int, on channel: Channel, at now: Timestamp) {
+    /// What a packet means, nil when it is nobody's.
+    private mutating func response(_ index: Int, on channel: Channel, at now: Timestamp) -> Response? {
         let control = incoming.control(at: index)
         if let dropped = control.droppedCount, dropped != channel.dropped {
             counters.droppedHere += UInt64(dropped &- channel.dropped)
             channel.dropped = dropped
         }
-        guard let source = incoming.ipAddress(at: index) else { return }
+        guard let source = incoming.ipAddress(at: index) else { return nil }
         let arrival = Arrival(
             source: source, hopLimit: control.hopLimit, trafficClass: control.trafficClass,
             stamp: stamp(control.kernelTimestamp), time: now)
@@ -448,9 +457,9 @@ public struct ProbeTransport: ~Copyable {
         }
         guard let response = match(index, on: channel, arrival), hears(response) else {
             counters.foreign += 1
-            return
+            return nil
         }
-        responses.append(response)
+        return response
     }
 
     private borrowing func match(_ index: Int, on channel: Channel, _ arrival: Arrival) -> Response? {

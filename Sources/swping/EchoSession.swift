@@ -188,7 +188,9 @@ final class EchoSession {
                 takeAddresses(&$0)
             },
             afterBatch: {
-                tellWaiting(since: ProbeLoop<EchoSweep>.now + TimeSpan(nanoseconds: -Self.patience))
+                if !waiting.isEmpty {
+                    tellWaiting(since: ProbeLoop<EchoSweep>.now + TimeSpan(nanoseconds: -Self.patience))
+                }
                 return write(&output)
             })
         let end = ProbeLoop<EchoSweep>.now
@@ -219,6 +221,8 @@ final class EchoSession {
     }
 
     private func take(_ event: EchoEvent) {
+        // By far the most frequent event, which floods copy for nothing.
+        if case .reply = event, options.isQuiet, !options.isAudible { return }
         if case .error(let error) = event, wantsNames[error.target], asked.count < Self.maximumNames {
             askForName(of: error.responder)
         }
