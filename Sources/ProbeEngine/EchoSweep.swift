@@ -331,7 +331,7 @@ public struct EchoSweep: Measurement, Sendable {
     ) {
         let isWhole = response.integrity == .intact && response.byteCount >= ICMPTimestampMessage.length
         guard !isWhole || originate == record.originate else {
-            unsolicited += 1
+            countUnsolicited(response)
             return
         }
         concludeReply(response, .timestamp, id, record)

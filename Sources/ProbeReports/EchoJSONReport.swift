@@ -113,6 +113,7 @@ public struct EchoJSONReport: EchoReport {
         line.add("rtt_ns", reply.roundTrip.nanoseconds)
         line.add("clock", reply.clock.word)
         line.add("user_rtt_ns", reply.userRoundTrip.nanoseconds)
+        line.add(ipv4OptionsOf: reply.detail)
         if let timestamps = reply.timestamps { line.add(timestamps) }
         guard case .corrupted(let integrity) = reply.disposition else { return }
         switch integrity {
