@@ -83,9 +83,14 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
         var output = unsafe OutputRawSpan(buffer: slot, initializedCount: 0)
         try write(&output)
         let length = unsafe output.finalize(for: slot)
-        if let address { setAddress(address) }
+        if let address {
+            setAddress(address)
+        } else {
+            clearAddress()
+        }
         commit(
-            length, hasAddress: address != nil, hopLimit: hopLimit, trafficClass: trafficClass, packetInfo: packetInfo,
+            length, isV6: (address?.family ?? (packetInfo?.local.version == .v6 ? .inet6 : .inet)) == .inet6,
+            hopLimit: hopLimit, trafficClass: trafficClass, packetInfo: packetInfo,
             timestampKey: timestampKey)
     }
 
@@ -106,7 +111,8 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
         let length = unsafe output.finalize(for: slot)
         setHost(Host(address: destination, port: port, flowLabel: flowLabel))
         commit(
-            length, hasAddress: true, hopLimit: hopLimit, trafficClass: trafficClass, packetInfo: packetInfo,
+            length, isV6: destination.version == .v6, hopLimit: hopLimit, trafficClass: trafficClass,
+            packetInfo: packetInfo,
             timestampKey: timestampKey)
     }
 
@@ -176,32 +182,32 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
     mutating func setAddress(_ address: SocketAddress) {
         hosts[count] = nil
         unsafe addresses[count] = address
+        unsafe headers[count].header.msg_name = UnsafeMutableRawPointer(addresses + count)
+        unsafe headers[count].header.msg_namelen = socklen_t(address.length)
+    }
+
+    @usableFromInline
+    mutating func clearAddress() {
+        hosts[count] = nil
+        unsafe headers[count].header.msg_name = nil
+        unsafe headers[count].header.msg_namelen = 0
     }
 
     @usableFromInline
     mutating func setHost(_ host: Host) {
         guard hosts[count] != host else { return }
+        setAddress(SocketAddress(host.address, port: host.port, flowLabel: host.flowLabel))
         hosts[count] = host
-        unsafe addresses[count] = SocketAddress(host.address, port: host.port, flowLabel: host.flowLabel)
     }
 
-    /// - Parameter hasAddress: the slot's address is set.
+    /// - Parameter isV6: which control messages are made.
     @usableFromInline
     mutating func commit(
-        _ length: Int, hasAddress: Bool, hopLimit: UInt8?, trafficClass: UInt8?, packetInfo: PacketInfo?,
+        _ length: Int, isV6: Bool, hopLimit: UInt8?, trafficClass: UInt8?, packetInfo: PacketInfo?,
         timestampKey: UInt32?
     ) {
         // `nextSlot` has checked that `count` is an index.
         unsafe vectors[count].iov_len = length
-        var isV6 = packetInfo?.local.version == .v6
-        if hasAddress {
-            isV6 = unsafe addresses[count].family == .inet6
-            unsafe headers[count].header.msg_name = UnsafeMutableRawPointer(addresses + count)
-            unsafe headers[count].header.msg_namelen = socklen_t(addresses[count].length)
-        } else {
-            unsafe headers[count].header.msg_name = nil
-            unsafe headers[count].header.msg_namelen = 0
-        }
         var control = unsafe ControlWriter(start: controls + count &* Self.controlCapacity)
         if let hopLimit {
             unsafe control.append(
