@@ -223,6 +223,14 @@ int np_tun_open(char name[16]) {
     return device;
 }
 
+int np_window_size(int terminal, uint16_t *columns, uint16_t *rows) {
+    struct winsize size;
+    if (ioctl(terminal, TIOCGWINSZ, &size) != 0) return -1;
+    *columns = size.ws_col;
+    *rows = size.ws_row;
+    return 0;
+}
+
 const char *np_error_name(int number) {
     return strerrorname_np(number);
 }

@@ -161,6 +161,15 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
         return batch.send(on: socket).failure != .invalidArgument
     }
 
+    /// The bytes of a datagram that was appended; the index is one of `0..<count`.
+    @_lifetime(borrow self)
+    public func bytes(at index: Int) -> RawSpan {
+        precondition(index >= 0 && index < count, "no datagram at this index")
+        let slot = unsafe UnsafeRawBufferPointer(start: data + index &* slotSize, count: vectors[index].iov_len)
+        // The slot lives as long as the batch and changes only with a mutation of it.
+        return unsafe _overrideLifetime(slot.bytes, borrowing: self)
+    }
+
     /// Leaves out the datagram at `next`, the one that failed.
     public mutating func skip() {
         if next < count { next &+= 1 }

@@ -51,6 +51,8 @@ public struct ProbeTransport: ~Copyable {
     private var keptSources: [IPAddress: IPAddress] = [:]
     /// The only host whose answers are heard.
     private var peer: IPAddress?
+    /// Sees every packet, nil for nobody.
+    var tap: (any PacketTap)?
 
     init(_ channels: [Channel], rung: Rung, method: ProbeMethod, _ request: TransportRequest) {
         source = request.source?.withoutZone
@@ -249,6 +251,11 @@ public struct ProbeTransport: ~Copyable {
             let stamp = stamp(nil)
             let (sent, failure) = outgoing.send(on: channel.socket)
             for transmit in outgoingProbes[first..<first + sent] { didSend(transmit.id, stamp, channel, &measurement) }
+            if tap != nil {
+                for index in first..<first + sent {
+                    showSent(outgoingProbes[index], outgoing.bytes(at: index).copied(), on: channel, stamp)
+                }
+            }
             if sent > 0 { attempts = 0 }
             guard let failure else { break }
             let refused = outgoingProbes[outgoing.next]
@@ -358,7 +365,14 @@ public struct ProbeTransport: ~Copyable {
                     try fragments.write(index, of: packet.bytes, to: &output)
                 }
             }
-            return batch.send(on: channel.socket).failure == nil
+            let stamp = stamp(nil)
+            guard batch.send(on: channel.socket).failure == nil else { return false }
+            if tap != nil {
+                for index in 0..<fragments.count {
+                    showSent(transmit, batch.bytes(at: index).copied(), on: channel, stamp)
+                }
+            }
+            return true
         } catch {
             return false
         }
@@ -437,6 +451,11 @@ public struct ProbeTransport: ~Copyable {
         let arrival = Arrival(
             source: source, hopLimit: control.hopLimit, trafficClass: control.trafficClass,
             stamp: stamp(control.kernelTimestamp), time: now)
+        if tap != nil {
+            showReceived(
+                incoming.bytes(at: index), arrival, port: incoming.source(at: index).port ?? 0,
+                local: control.packetInfo?.destination, on: channel)
+        }
         guard let response = match(index, on: channel, arrival), hears(response) else {
             counters.foreign += 1
             return nil
@@ -486,6 +505,7 @@ public struct ProbeTransport: ~Copyable {
                         let id = probe(of: key, on: channel)
                     else { continue }
                     measurement.didSend(id, at: stamp(time))
+                    tap?.stamped(id, at: time)
                 } else if channel.readsErrors {
                     takeError(error, control, index, on: channel, at: now)
                 }
@@ -509,6 +529,10 @@ public struct ProbeTransport: ~Copyable {
         let arrival = Arrival(
             source: offender, hopLimit: control.hopLimit, trafficClass: control.trafficClass,
             stamp: stamp(control.kernelTimestamp), time: now)
+        if tap != nil {
+            let local = try? self.source(to: destination)
+            showError(queued, quoting: incoming.bytes(at: index).byteCount, arrival, local: local, on: channel)
+        }
         guard let response = matchError(index, queued, on: channel, arrival), hears(response) else {
             counters.foreign += 1
             return

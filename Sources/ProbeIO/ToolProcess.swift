@@ -1,3 +1,4 @@
+import Glibc
 import LinuxSockets
 import ProbeEngine
 
@@ -46,7 +47,14 @@ extension TransportSelection {
     /// Opens the transport of a tool: rights are reduced to what that needs before, and all given up behind it.
     ///
     /// Throws the line that says which of these failed.
-    public static func openAndDropRights(_ request: TransportRequest) throws(ToolFailure) -> TransportSelection {
+    ///
+    /// - Parameter openFiles: opens what the command line names, and is called when the process has just the rights of its
+    ///   caller: behind a set-user-ID that is given back, and for root before its rights go.
+    public static func openAndDropRights(
+        _ request: TransportRequest, openFiles: () throws(ToolFailure) -> Void = {}
+    ) throws(ToolFailure) -> TransportSelection {
+        let isRoot = getuid() == 0 && !Privileges.hasBorrowedIDs
+        if isRoot { try openFiles() }
         do throws(Errno) {
             // Old kernels set a mark, and all of them SO_DEBUG, for CAP_NET_ADMIN only.
             let isForAdministrators = request.settings.mark != nil || request.settings.isDebugging
@@ -54,6 +62,7 @@ extension TransportSelection {
         } catch {
             throw ToolFailure("cannot reduce its rights: \(error)")
         }
+        if !isRoot { try openFiles() }
         let identity: ProbeIdentity
         do throws(Errno) {
             identity = try .random()
@@ -64,7 +73,7 @@ extension TransportSelection {
         do throws(TransportError) {
             selection = try .open(request, identity: identity)
         } catch {
-            throw ToolFailure(error.description)
+            throw ToolFailure((request.purpose.map { "\($0); " } ?? "") + error.description)
         }
         do throws(Errno) {
             try ProcessRights.dropAll()

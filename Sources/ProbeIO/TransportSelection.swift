@@ -19,6 +19,9 @@ public struct TransportRequest: Sendable {
     /// Ask the kernel when each probe left. It tells in a packet of its own, which is to be read.
     public var wantsKernelStamps = true
 
+    /// What asks for a rung that may be refused, to be named before the refusal.
+    public var purpose: String?
+
     public init(method: ProbeMethod) { self.method = method }
 
     /// How sockets treat probes that are larger than the path.

@@ -92,7 +92,8 @@ public struct EchoJSONReport: EchoReport {
         buffer.append(line)
     }
 
-    private static func type(of disposition: EchoReply.Disposition) -> String {
+    /// The type of a reply's line.
+    static func type(of disposition: EchoReply.Disposition) -> String {
         switch disposition {
         case .inTime: "reply"
         case .late: "late"

@@ -13,8 +13,19 @@ public protocol EchoReport: Sendable {
     ///   - name: the responder's, where names are wanted and it is known.
     ///   - now: when the event was taken, the time of those that came with no packet.
     mutating func append(_ event: EchoEvent, name: SafeText?, at now: Timestamp, to buffer: inout ReportBuffer)
+    /// What is told when the events of one wake-up are through; nothing where each was told at once.
+    ///
+    /// - Parameter window: the size of the terminal, nil where it isn't known or nobody asked.
+    mutating func finishBatch(in window: WindowSize?, to buffer: inout ReportBuffer)
+    /// Ends a line that goes on with the next events, before others write to the same terminal.
+    mutating func leaveLine(to buffer: inout ReportBuffer)
     /// What is told at the end: of each target in their order, then of all.
     mutating func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer)
+}
+
+extension EchoReport {
+    public mutating func finishBatch(in window: WindowSize?, to buffer: inout ReportBuffer) {}
+    public mutating func leaveLine(to buffer: inout ReportBuffer) {}
 }
 
 /// What an `EchoSweep` is about to do, and by which means.

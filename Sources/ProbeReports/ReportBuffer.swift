@@ -18,6 +18,9 @@ public struct ReportBuffer: Hashable, Sendable {
     /// Appends text of foreign origin.
     public mutating func append(_ text: SafeText) { append(text.description) }
 
+    /// Appends what another buffer holds.
+    mutating func append(_ other: ReportBuffer) { bytes += other.bytes }
+
     /// Appends a finished line of NDJSON.
     public mutating func append(_ line: JSONLine) { bytes.append(contentsOf: line.bytes) }
 

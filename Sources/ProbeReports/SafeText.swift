@@ -87,8 +87,11 @@ extension SafeText {
     /// One field of a CSV file, quoted where it must be (RFC 4180 section 2).
     ///
     /// A first character that makes a spreadsheet take the field for a formula is escaped.
-    public var csvField: String {
-        var text = description
+    public var csvField: String { SafeText.csvField(description) }
+
+    /// The same of text that is safe already: printable characters without line breaks.
+    static func csvField(_ safe: String) -> String {
+        var text = safe
         if let first = text.utf8.first, "=+-@".utf8.contains(first) {
             text = "\\x\(String(first, radix: 16))" + text.dropFirst()
         }

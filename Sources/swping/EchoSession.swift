@@ -14,6 +14,8 @@ final class EchoSession {
     private var report: any EchoReport
     /// What standard error gets: ping's lines, whatever the report.
     private var text: EchoTextReport
+    /// Whether the report is a picture that wants to know how large the terminal is.
+    private var isPicture = false
     private var buffer = ReportBuffer()
     /// Lines for standard error, which go behind what standard output gets, so that a terminal shows them in order.
     private var errors = ReportBuffer()
@@ -33,6 +35,7 @@ final class EchoSession {
     /// What is asked again while the run goes on, if that is wanted.
     private var watched: [AddressWatch.Name] = []
     private var watch: AddressWatch?
+    private var capture: CaptureFile?
 
     /// Throws when the kernel refuses a descriptor.
     init(
@@ -63,13 +66,14 @@ final class EchoSession {
         configuration.hopLimit = options.hopLimit
         configuration.reportsOutstanding = options.reportsOutstanding
         configuration.timesInProcess = options.isUserToUser
-        configuration.reportsUnsolicited = options.isVerbose || options.isJSON
+        configuration.reportsUnsolicited = options.isVerbose || options.hasRows
         configuration.multicastHopLimit = options.multicastHopLimit
         configuration.trafficClass = options.trafficClass
         configuration.broadcasts = broadcasts
         try options.schedule(&configuration)
-        // Marks are lines of text; in other reports every event has its own.
-        configuration.reportsSends = options.isFlood && !options.isJSON && !options.isQuiet
+        // Marks of floods are text, and a picture shows what it waits for; in other reports every event has a line.
+        let showsSends = options.isFlood || options.pictureWindow != nil
+        configuration.reportsSends = showsSends && !options.hasRows && !options.isQuiet
         configuration.summaryInterval = options.summaryInterval.map(TimeSpan.init(nanoseconds:))
         if method == .icmpTimestamp {
             configuration.payloadLength = ICMPTimestampMessage.length - ICMPHeader.length
@@ -94,6 +98,15 @@ final class EchoSession {
             json.zones = zones
             json.clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<EchoSweep>.now)
             report = json
+        } else if options.isCSV {
+            var table = EchoCSVReport(targets: reported, method: method)
+            table.zones = zones
+            table.clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<EchoSweep>.now)
+            report = table
+        } else if let window = options.pictureWindow {
+            report = EchoHeatReport(
+                text, in: window, hasColor: options.wantsColor, hasBlocks: Terminal.isUnicode)
+            isPicture = true
         } else {
             report = text
         }
@@ -131,8 +144,14 @@ final class EchoSession {
     }
 
     /// Runs to the end and returns the exit status.
-    func run(over transport: consuming ProbeTransport, _ output: inout OutputWriter) throws(ToolFailure) -> Int32 {
+    ///
+    /// - Parameter capture: gets every packet.
+    func run(
+        over transport: consuming ProbeTransport, capturing capture: CaptureFile?, _ output: inout OutputWriter
+    ) throws(ToolFailure) -> Int32 {
+        self.capture = capture
         do throws(Errno) {
+            if let capture { try transport.attach(capture) }
             return try measure(over: transport, &output)
         } catch {
             throw ToolFailure("the system refuses to go on: \(error) (\(error.name))")
@@ -187,6 +206,8 @@ final class EchoSession {
         let failures = EchoFailure.all(of: sweep.statistics, by: options.assertions)
         if !options.assertions.isEmpty { run.failures = failures }
         report.appendSummary(sweep.statistics, run: run, to: &buffer)
+        if options.isCSV { text.appendSummary(sweep.statistics, run: run, to: &errors) }
+        if let failure = capture?.finish() { errors.append("\(Tool.name): \(failure)\n") }
         _ = write(&output)
         if !options.isJSON { tell(failures) }
         return max(exitStatus(of: sweep.statistics), failures.isEmpty ? 0 : 1)
@@ -217,7 +238,7 @@ final class EchoSession {
             text.targets[target].address = address
         }
         // A local failure is told apart from what the network did.
-        if case .unsent(let target, _, let failure) = event, !options.isJSON {
+        if case .unsent(let target, _, let failure) = event, !options.hasRows, !isPicture {
             guard toldFailures.updateValue(failure, forKey: target) != failure else { return }
             errors.append("\(Tool.name): ")
             if failure.isTooLong, let mtu = mtu(to: text.targets[target].address) {
@@ -236,6 +257,7 @@ final class EchoSession {
         } else if !(report is EchoTextReport) {
             ring(event)
         }
+        if options.isCSV, case .interval = event { text.append(event, at: now, to: &errors) }
         report.append(event, name: name(of: event), at: now, to: &buffer)
     }
 
@@ -276,7 +298,7 @@ final class EchoSession {
                 sweep.apply(.setAddress(target: target, address), at: ProbeLoop<EchoSweep>.now)
                 if wantsNames[target] { askForName(of: address) }
             case .failed(let target, let error):
-                reportLine("\(SafeText("\(error)")); still asking \(sweep.addresses[target])", from: Tool.name)
+                errors.append("\(Tool.name): \(SafeText("\(error)")); still asking \(sweep.addresses[target])\n")
             }
         }
     }
@@ -336,6 +358,9 @@ final class EchoSession {
     }
 
     private func write(_ output: inout OutputWriter) -> Bool {
+        if let failure = capture?.flush() { errors.append("\(Tool.name): \(failure)\n") }
+        if isPicture { report.finishBatch(in: Options.window, to: &buffer) }
+        if errors.bytes.contains(UInt8(ascii: "\n")) { report.leaveLine(to: &buffer) }
         output.write(buffer.bytes)
         buffer.removeAll()
         let isOpen = output.flush()

@@ -62,6 +62,23 @@ struct Options: Sendable {
     var assertions: [EchoAssertion] = []
     var wantsTimestamps = false
 
+    var isCSV = false
+    var style = Style.text
+    var color: ColorChoice?
+    var captureFile: String?
+
+    /// How events look for people.
+    enum Style: Sendable {
+        case text
+        case heat
+    }
+
+    enum ColorChoice: Sendable {
+        case auto
+        case always
+        case never
+    }
+
     static let maximumIPv4Payload = 65_507
     static let echoPort: UInt16 = 7
     /// The first port of traceroute, where hardly anybody listens.
@@ -88,6 +105,13 @@ struct Options: Sendable {
                     "Some host did not, or with -c and -w not often enough, or a condition of --fail-if held."),
                 Meaning("2", "The command line, a name or the system was at fault."),
                 Meaning("141", "The reader of standard output has gone."),
+            ],
+            environment: [
+                Meaning("NO_COLOR", "If it is set and not empty, the picture of --style heat has no colours."),
+                Meaning("TERM", "Where it is dumb or not set, --style heat is text."),
+                Meaning(
+                    "LC_ALL, LC_CTYPE, LANG",
+                    "The first that is set says whether the terminal takes UTF-8; without it blocks are ASCII."),
             ],
             examples: [
                 Example("swping -c 3 192.0.2.1", "Ask three times."),

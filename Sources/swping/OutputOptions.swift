@@ -63,5 +63,39 @@ extension Options {
                     throw value.invalid(error.expected)
                 }
             },
+            Option(
+                nil, "csv", "print a table for spreadsheets and plots, one row an event",
+                detail: "RFC 4180: the first line names the columns, lines end with CR LF. Every row has all columns: "
+                    + "time, type, target, address, family, transport, seq, kind, responder, name, bytes, hop_limit, "
+                    + "traffic_class, rtt_ns, clock, icmp_type, icmp_code, errno and text, empty where they say nothing. "
+                    + "Types are those of --json. Summaries have another shape: their text goes to standard error. "
+                    + "A field that a spreadsheet would take for a formula begins with \\x3d or the like instead."
+            ) { options, _ in options.isCSV = true },
+            Option(
+                nil, "style", .required("STYLE"), "text, or heat: one coloured block per probe (text)",
+                detail: "The picture of heat needs a terminal, and is text elsewhere. Blocks stand in the order of "
+                    + "sending, higher and hotter for longer round trips, in steps of twice the time; a line names the "
+                    + "steps and the letters of what was lost, late, duplicate, an error, not sent, corrupted or from a "
+                    + "wrong source. When round trips leave the scale, a line with a new one comes before the blocks "
+                    + "that follow it. A row is left when all of its probes are decided.",
+                completion: .words(["text", "heat"])
+            ) { $0.style = try $1.choice([("text", .text), ("heat", .heat)]) },
+            Option(
+                nil, "color", .required("WHEN"), "colour the blocks of --style heat: auto, always or never (auto)",
+                detail: "With auto there is no colour where NO_COLOR is set.",
+                completion: .words(["auto", "always", "never"])
+            ) { $0.color = try $1.choice([("auto", .auto), ("always", .always), ("never", .never)]) },
+            Option(
+                nil, "pcap", .required("FILE"), "write what was sent and received to FILE, for tcpdump or Wireshark",
+                detail:
+                    "Classic pcap with nanoseconds; packets begin with the IP header (LINKTYPE_RAW). Raw sockets of "
+                    + "IPv4 give packets as they were. Elsewhere the header is made from what is known: addresses, hop "
+                    + "limit, traffic class, protocol and ports, without identification, options or fragments; the bytes "
+                    + "behind it are the true ones. Of ICMP errors that a socket's error queue brings only the ICMP "
+                    + "header is known, and the packet that they quote counts as not captured. Times are the kernel's "
+                    + "where it tells them within 5 ms. A FILE that can't be written is told once and makes the exit "
+                    + "status 2; the measurement goes on.",
+                completion: .file
+            ) { $0.captureFile = try $1.text(maximumLength: 4_096) },
         ])
 }

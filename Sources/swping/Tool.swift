@@ -33,7 +33,10 @@ struct Tool {
         try options.settlePacketOptions(&hosts)
         if options.isDiagnosing { return try diagnose(options, &output) }
 
-        let selection = try open(request(options, hosts), options)
+        var capture: CaptureFile?
+        let selection = try TransportSelection.openAndDropRights(request(options, hosts)) { () throws(ToolFailure) in
+            if let path = options.captureFile { capture = try CaptureFile(path) }
+        }
         let notice = selection.notice(program: name)
         let rung = selection.transport.rung
         try OptionRefusals.check(options, rung: rung, selection.refusedSettings)
@@ -56,8 +59,8 @@ struct Tool {
         var transport = selection.take()
         try options.checkSources(of: addresses, &transport)
         if options.isConnected, let address = addresses.first { try connect(&transport, to: address) }
-        let status = try session.run(over: transport, &output)
-        return failed ? 2 : status
+        let status = try session.run(over: transport, capturing: capture, &output)
+        return failed || capture?.isIntact == false ? 2 : status
     }
 
     /// What the parser can't see: options that exclude each other, and limits for those who are not root.
@@ -87,6 +90,7 @@ struct Tool {
             throw ToolFailure("options --icmp and --rung udp exclude each other (see swping --help)")
         }
         try options.checkSchedule()
+        try options.checkOutput()
         if options.wantsTimestamps { try checkTimestamps(options, hosts) }
         guard hosts.count <= maximumHosts else {
             throw ToolFailure("\(hosts.count) hosts are too many: at most \(maximumHosts) at once")
@@ -116,17 +120,6 @@ struct Tool {
         }
     }
 
-    private static func open(
-        _ request: TransportRequest, _ options: Options
-    ) throws(ToolFailure) -> TransportSelection {
-        do throws(ToolFailure) {
-            return try TransportSelection.openAndDropRights(request)
-        } catch {
-            guard options.wantsTimestamps else { throw error }
-            throw ToolFailure("option --icmp-timestamp: needs raw sockets; \(error.line)")
-        }
-    }
-
     private static func request(_ options: Options, _ hosts: [String]) -> TransportRequest {
         var request = TransportRequest(
             method: options.wantsUDP ? .udp(destinationPort: options.port ?? Options.echoPort) : .icmpEcho)
@@ -141,6 +134,7 @@ struct Tool {
         }
         if options.wantsTimestamps {
             request.method = .icmpTimestamp
+            request.purpose = "option --icmp-timestamp: needs raw sockets"
             request.versions = [.v4]
             request.fallback = nil
             return request

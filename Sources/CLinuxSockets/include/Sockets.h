@@ -66,6 +66,8 @@ int np_set_interface_up(int socket, const char *name);
 int np_interface_mtu(int socket, const char *name);
 int np_tun_open(char name[16]);
 
+int np_window_size(int terminal, uint16_t *columns, uint16_t *rows);
+
 const char *np_error_name(int number);
 const char *np_error_description(int number);
 

@@ -1,0 +1,42 @@
+import Glibc
+import LinuxSockets
+import ProbeIO
+import ProbeReports
+
+extension Options {
+    /// Whether standard output gets a line for every event, for programs to read.
+    var hasRows: Bool { isJSON || isCSV }
+
+    /// The size of the terminal on standard output, nil where it is none.
+    static var window: WindowSize? {
+        Terminal.size(of: STDOUT_FILENO).map { WindowSize(columns: $0.columns, rows: $0.rows) }
+    }
+
+    /// Where the picture goes that is asked for; nil where standard output can show none, and where all but the summary
+    /// is left out.
+    var pictureWindow: WindowSize? { style == .heat && !isQuiet && Terminal.isCapable ? Self.window : nil }
+
+    /// Whether a picture has colours.
+    var wantsColor: Bool {
+        switch color ?? .auto {
+        case .auto: !Terminal.forbidsColor
+        case .always: true
+        case .never: false
+        }
+    }
+
+    /// Reports that exclude each other, and options that need one of them.
+    func checkOutput() throws(ToolFailure) {
+        let reports = [(isJSON, "--json"), (isCSV, "--csv"), (style == .heat, "--style heat")].filter(\.0).map(\.1)
+        guard reports.count < 2 else {
+            throw ToolFailure(
+                "options \(reports[0]) and \(reports[1]) exclude each other (see swping --help)")
+        }
+        if captureFile == "-" {
+            throw ToolFailure("option --pcap: standard output has the report; name a file or a pipe")
+        }
+        if color != nil, style != .heat {
+            throw ToolFailure("option --color: only --style heat has colours (see swping --help)")
+        }
+    }
+}
