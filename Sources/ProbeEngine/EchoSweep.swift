@@ -603,11 +603,20 @@ public struct EchoSweep: Measurement, Sendable {
     }
 
     public mutating func nextEvent() -> EchoEvent? {
-        if events.isEmpty, isFinished, !isConcluded {
-            isConcluded = true
-            conclude()
-        }
+        concludeWhenFinished()
         return events.next()
+    }
+
+    public mutating func takeEvents(into buffer: inout [EchoEvent]) {
+        concludeWhenFinished()
+        events.move(into: &buffer)
+    }
+
+    /// Behind the last event come those that only the end can decide.
+    private mutating func concludeWhenFinished() {
+        guard events.isEmpty, isFinished, !isConcluded else { return }
+        isConcluded = true
+        conclude()
     }
 
     /// Decides what only the end of the run can.

@@ -145,7 +145,7 @@ struct Pacer: Sendable {
             missed &+= left
         } else {
             let isOpen = UInt64(lanes[target].unanswered) < preload
-            lanes[target].due = lanes[target].slot + max(shortestGap, isOpen ? .zero : patience(lanes[target]))
+            lanes[target].due = lanes[target].slot + max(shortestGap, isOpen ? .zero : patience(target))
         }
         let sequence = UInt32(truncatingIfNeeded: lanes[target].sent)
         chooseLane()
@@ -153,10 +153,11 @@ struct Pacer: Sendable {
     }
 
     /// How long an answer is waited for before the next probe goes without it.
-    private func patience(_ lane: Lane) -> TimeSpan {
-        guard pacing == .adaptive, let smoothed = lane.smoothed else { return interval }
-        let timeout = max(Self.leastPatience, smoothed + lane.deviation * 4)
-        return min(interval, timeout * (1 << min(20, Int64(lane.unanswered) - Int64(clamping: preload))))
+    @inline(__always)
+    private func patience(_ target: Int) -> TimeSpan {
+        guard pacing == .adaptive, let smoothed = lanes[target].smoothed else { return interval }
+        let timeout = max(Self.leastPatience, smoothed + lanes[target].deviation * 4)
+        return min(interval, timeout * (1 << min(20, Int64(lanes[target].unanswered) - Int64(clamping: preload))))
     }
 
     private mutating func chooseLane() {

@@ -183,9 +183,15 @@ public struct ProbeCodec: Sendable {
             output.append(UInt32(truncatingIfNeeded: transmit.id.rawValue))
             offset = Self.cookieLength
         }
+        let countsUp = content.pattern.isEmpty
         while offset < length {
-            output.append(pattern(at: offset))
-            offset &+= 1
+            if countsUp, offset & 7 == 0, offset &+ 8 <= length {
+                output.append(Self.countingUp(from: offset))
+                offset &+= 8
+            } else {
+                output.append(pattern(at: offset))
+                offset &+= 1
+            }
         }
     }
 
@@ -467,7 +473,14 @@ public struct ProbeCodec: Sendable {
             }
             offset = skipped
         }
+        let countsUp = content.pattern.isEmpty
         while offset < payload.byteCount {
+            if countsUp, offset & 7 == 0, offset &+ 8 <= payload.byteCount,
+                payload.uint64(at: offset) == Self.countingUp(from: offset)
+            {
+                offset &+= 8
+                continue
+            }
             let found = payload.octet(at: offset)
             if found != pattern(at: offset) {
                 return .wrongOctet(offset: offset, expected: pattern(at: offset), found: found)
@@ -475,6 +488,11 @@ public struct ProbeCodec: Sendable {
             offset &+= 1
         }
         return .intact
+    }
+
+    /// Eight octets of a pattern that counts up, from an offset on that is a multiple of eight.
+    private static func countingUp(from offset: Int) -> UInt64 {
+        0x0001_0203_0405_0607 | UInt64(offset & 0xf8) &* 0x0101_0101_0101_0101
     }
 
     private func pattern(at offset: Int) -> UInt8 {

@@ -10,6 +10,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
     private let timer: Timer
     private var timerIsSet: Int64?
     private var isWatching = false
+    private var events: [Subject.Event] = []
 
     /// Throws what the kernel refuses.
     public init(_ measurement: consuming Subject, over transport: consuming ProbeTransport) throws(Errno) {
@@ -81,7 +82,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
             measurement.advance(to: heard)
             let now = Self.now
             let isBusy = transport.send(for: &measurement, at: now)
-            while let event = measurement.nextEvent() { onEvent(event, measurement) }
+            tellEvents(onEvent)
             // On a short way the answers are here already, and asking for them is cheaper than asking whether they are.
             if !isBusy {
                 rush = 0
@@ -98,7 +99,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
             var timeout: Int32?
             switch measurement.schedule {
             case .finished:
-                while let event = measurement.nextEvent() { onEvent(event, measurement) }
+                tellEvents(onEvent)
                 _ = afterBatch()
                 return
             case _ where rush > 0:
@@ -130,6 +131,13 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
             heard = Self.now
             transport.receive(for: &measurement)
         }
+    }
+
+    /// Events are told from where they lie, because a flood would spend its time on copies of them.
+    private mutating func tellEvents(_ onEvent: (Subject.Event, borrowing Subject) -> Void) {
+        measurement.takeEvents(into: &events)
+        for index in events.indices { onEvent(events[index], measurement) }
+        events.removeAll(keepingCapacity: true)
     }
 
     /// - Parameter now: given where a wake-up before its time costs less than setting the timer for every probe.
