@@ -8,8 +8,11 @@ public struct EchoStatistics: Sendable {
     public internal(set) var late: UInt64 = 0
     /// Without an answer so far: their timeout is not over, or the machine slept within it.
     public internal(set) var inFlight: UInt64 = 0
+    /// Probes that an ICMP error came for; they are lost as well, unless answered after all.
     public internal(set) var errors: UInt64 = 0
+    /// Replies to probes that had theirs.
     public internal(set) var duplicates: UInt64 = 0
+    /// Replies of another length, with another payload or with a wrong checksum.
     public internal(set) var corrupted: UInt64 = 0
     /// Replies with our cookie from another address.
     public internal(set) var wrongSource: UInt64 = 0
@@ -23,11 +26,13 @@ public struct EchoStatistics: Sendable {
     public internal(set) var lastSendFailure: SendFailure?
     /// Replies in time whose round trip this process had to time.
     public internal(set) var userTimed: UInt64 = 0
+    /// Of the replies in time.
     public internal(set) var roundTrips: RoundTripStatistics
     /// The longest round trip of all, late ones too.
     public internal(set) var longest = TimeSpan.zero
     /// Of the last reply.
     public internal(set) var lastHopLimit: UInt8?
+    /// Of the last reply.
     public internal(set) var lastTrafficClass: UInt8?
     var highestSequence: UInt32 = 0
     /// ICMP errors about probes that had theirs already, or an answer and an error: told of no more.

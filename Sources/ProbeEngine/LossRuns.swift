@@ -142,6 +142,7 @@ public struct LossRuns: Sendable {
         public internal(set) var lostInOutages: UInt64 = 0
         /// The length of all outages together.
         public internal(set) var outageTime = TimeSpan.zero
+        /// The length of the longest one.
         public internal(set) var longestOutage = TimeSpan.zero
 
         /// Losses in a run, 0 where there is none.

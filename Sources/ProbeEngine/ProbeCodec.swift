@@ -41,12 +41,14 @@ public enum Encapsulation: Hashable, Sendable, BitwiseCopyable {
 /// The one place where a probe becomes bytes and bytes become a response.
 ///
 /// A payload of 12 octets or more starts with a keyed 64-bit cookie and the low half of the probe's number; the rest
-/// counts up, as ping's does, or repeats a pattern. An ICMP echo request over IPv4 with at least 14 octets spends the next two on keeping its
-/// checksum the same for every probe of a flow, so that load balancers see one flow (Augustin et al., IMC 2006). The
-/// number also stands in the identifier and sequence number of ICMP, in the identification of IPv4 and in the sequence
-/// number of TCP, because routers may quote no more than those.
+/// counts up, as ping's does, or repeats a pattern. An ICMP echo request over IPv4 with at least 14 octets spends the
+/// next two on keeping its checksum the same for every probe of a flow, so that load balancers see one flow (Augustin et
+/// al., IMC 2006). The number also stands in the identifier and sequence number of ICMP, in the identification of IPv4
+/// and in the sequence number of TCP, because routers may quote no more than those.
 public struct ProbeCodec: Sendable {
+    /// What marks probes as ours.
     public var identity: ProbeIdentity
+    /// What every probe carries besides.
     public var content: ProbeContent
 
     public init(identity: ProbeIdentity, content: ProbeContent = ProbeContent()) {

@@ -11,6 +11,7 @@ public struct TransportRequest: Sendable {
     public var dontFragment = false
     /// The address to send from, one of this host's; nil leaves the choice to the routing table.
     public var source: IPAddress?
+    /// How the sockets are to be set beyond that.
     public var settings = SocketSettings()
     /// What becomes of an ICMP measurement where neither raw nor ping sockets are allowed; nil forbids UDP.
     public var fallback: ProbeMethod?

@@ -93,7 +93,9 @@ public struct EchoAssertionError: Error, Hashable, Sendable {
 
 /// A target whose run failed by an assertion.
 public struct EchoFailure: Hashable, Sendable {
+    /// The number of the target.
     public var target: Int
+    /// What was measured and what it broke: `loss 2.5% > 1%`.
     public var reason: String
 
     public init(target: Int, reason: String) {

@@ -3,7 +3,9 @@ import ProbeEngine
 
 /// How large a terminal is, in characters.
 public struct WindowSize: Hashable, Sendable {
+    /// Characters in a line.
     public var columns: Int
+    /// Lines.
     public var rows: Int
 
     public init(columns: Int, rows: Int) {
@@ -68,6 +70,7 @@ public struct EchoHeatReport: EchoReport {
         layOut()
     }
 
+    /// Whom the sweep asks, in its order: a row for each.
     public var targets: [ReportTarget] {
         get { text.targets }
         set { text.targets = newValue }

@@ -39,7 +39,7 @@ extension Options {
             Option(
                 "f", "flood", "as -A, but at least 100 probes a second, and marks instead of lines",
                 detail: "All but root may flood loopback only; with -i it is no flood, only its marks. The times of "
-                    + "sending are the process' own, as in all runs of more than 1,000 probes a second."
+                    + "sending are the process' own, as with every -i that makes more than 1,000 probes a second."
             ) { options, _ in options.isFlood = true },
             Option(
                 "l", "preload", .required("COUNT"), "send so many at once at the start (1)",
