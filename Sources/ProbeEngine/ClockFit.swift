@@ -195,7 +195,8 @@ public struct ClockFit: Sendable {
 
     private static let millisecond: Int64 = 1_000_000
     private static let day: Int64 = 86_400_000_000_000
-    /// So many times show no grain that is not there, but by a chance of one in eight of twice a millisecond.
+    /// With fewer times than this, a grain may show that is not there; with so many, one of two milliseconds still does by
+    /// a chance of one in eight, and a longer one less often.
     private static let fewTimes = 4
     private static let longestTick: Int64 = 64_000_000
     /// Replies within which a clock with long ticks gives itself away.

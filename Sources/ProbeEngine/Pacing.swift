@@ -5,8 +5,9 @@ public enum Pacing: Hashable, Sendable, BitwiseCopyable {
     /// Gaps of exponential distribution with the interval as their mean, on absolute deadlines and for each target its
     /// own; all are drawn from this seed (RFC 2330 section 11.1).
     case poisson(seed: UInt64)
-    /// The next probe when the last one was answered, so that one is on its way; without an answer after four deviations
-    /// more than a round trip (RFC 6298), each time twice as long, the interval at most.
+    /// The next probe as soon as the last one was answered, so that one is on its way. Without an answer it goes after the
+    /// smoothed round trip and four deviations (RFC 6298), twice as long for each probe more that stays unanswered, and
+    /// after the interval at the latest.
     case adaptive
     /// The next probe when the last one was answered, or after the interval if that is sooner.
     ///

@@ -49,9 +49,8 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
     ///   - signals: blocked signals to watch; each is given to `onSignal`.
     ///   - others: a further descriptor to watch, such as a resolver's; `onOther` is called when it is readable.
     ///   - onEvent: takes each event in order.
-    ///   - afterBatch: is called when the events of one wake-up are through, or in a flood of a millisecond, the place to
-    ///     write what they made.
-    ///     Returning false stops the measurement.
+    ///   - afterBatch: is called when the events of one wake-up, or in a flood those of a millisecond, were given out: the
+    ///     place to write what they made. Returning false stops the measurement.
     public mutating func run<Other: DescriptorOwner & ~Copyable>(
         signals: borrowing SignalDescriptor, other: borrowing Other,
         onEvent: (Subject.Event, borrowing Subject) -> Void,

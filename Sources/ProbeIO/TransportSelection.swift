@@ -20,7 +20,7 @@ public struct TransportRequest: Sendable {
     /// Ask the kernel when each probe left. It tells in a packet of its own, which is to be read.
     public var wantsKernelStamps = true
 
-    /// What asks for a rung that may be refused, to be named before the refusal.
+    /// What needs its rung, such as `option --icmp-timestamp: needs raw sockets`: stands in front of a refusal.
     public var purpose: String?
 
     public init(method: ProbeMethod) { self.method = method }

@@ -126,7 +126,7 @@ struct Options: Sendable {
                 Example("swping -c 3 192.0.2.1", "Ask three times."),
                 Example("swping -i 0.2 -w 10 router.example 2001:db8::1", "Two hosts for ten seconds."),
                 Example(
-                    "swping -q -c 100 -i 0.1 --fail-if 'loss>1%' --fail-if 'p99>20ms' 192.0.2.1",
+                    "swping -q -c 200 -i 0.1 --fail-if 'loss>1%' --fail-if 'p99>20ms' 192.0.2.1",
                     "Check a promise."),
                 Example("swping --udp --port 7 192.0.2.1", "Ask a UDP echo service."),
                 Example("swping --dual -c 20 www.example", "Compare IPv4 and IPv6."),

@@ -207,6 +207,6 @@ struct Tool {
                 + "leaves some unanswered, which counts as loss", from: name)
     }
 
-    /// As DESIGN says, up to so many are shown as they come; larger sets are swept.
+    /// So many have percentiles each, and memory stays bounded.
     private static let maximumHosts = 256
 }
