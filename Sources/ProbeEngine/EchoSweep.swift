@@ -259,7 +259,8 @@ public struct EchoSweep: Measurement, Sendable {
             response.probe = candidate
             return receive(response)
         }
-        guard let id = response.probe, let record = inFlight[id], record.state != .pending, record.state != .unsent
+        guard let id = response.probe, let record = inFlight[id], record.state != .pending, record.state != .unsent,
+            isOfOurKind(response)
         else {
             countUnsolicited(response)
             return
@@ -276,6 +277,15 @@ public struct EchoSweep: Measurement, Sendable {
             holds.append((id, response.arrival + Self.stampPatience))
         } else {
             conclude(response)
+        }
+    }
+
+    /// Whether it answers what was asked: sockets for ICMP bring replies of both kinds, and one of times has no cookie.
+    private func isOfOurKind(_ response: Response) -> Bool {
+        switch response.kind {
+        case .timestampReply: configuration.method == .icmpTimestamp
+        case .echoReply: configuration.method != .icmpTimestamp
+        case .icmpError, .datagram, .tcp: true
         }
     }
 
