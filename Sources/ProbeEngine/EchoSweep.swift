@@ -428,13 +428,7 @@ public struct EchoSweep: Measurement, Sendable {
         if let delay = reply.hostDelay { statistics[target].noteHostDelay(delay) }
         statistics[target].roundTrips.record(reply.roundTrip)
         intervals?.record(target, reply.roundTrip)
-        let highest = statistics[target].highestSequence
-        if reply.sequence < highest {
-            statistics[target].reordered += 1
-            statistics[target].reorderingExtent = max(statistics[target].reorderingExtent, highest - reply.sequence)
-        } else {
-            statistics[target].highestSequence = reply.sequence
-        }
+        statistics[target].noteOrder(of: reply.sequence)
     }
 
     /// Tells where a reply differs from the target's last one.
@@ -503,7 +497,9 @@ public struct EchoSweep: Measurement, Sendable {
     private mutating func countPipe(_ record: InFlightRecord) {
         let target = Int(record.subject)
         let newest = statistics[target].transmitted + statistics[target].unsent
-        let depth = newest + 1 - min(newest, UInt64(record.sequence))
+        // Of the number of a probe only the low half is known.
+        let behind = Int32(truncatingIfNeeded: UInt32(truncatingIfNeeded: newest) &- record.sequence)
+        let depth = UInt64(max(0, behind)) + 1
         if depth > statistics[target].pipe { statistics[target].pipe = depth }
     }
 
