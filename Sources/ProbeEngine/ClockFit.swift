@@ -91,10 +91,10 @@ public struct ClockFit: Sendable {
         let own = classify(receive, transmit)
         var result = RemoteTimestamps(receive: receive, transmit: transmit, form: own)
         guard own == form, own != .nonStandard, let sample, sample.received >= sample.sent else { return result }
-        let bounds = bounds(of: sample, receive, transmit)
+        var bounds = bounds(of: sample, receive, transmit)
         if line.samples > 0, sample.epoch != line.epoch { line = Line() }
         line.add(bounds, epoch: sample.epoch)
-        if line.slopes(tick.nanoseconds) == nil { repair(bounds, epoch: sample.epoch) }
+        if line.slopes(tick.nanoseconds) == nil { repair(&bounds, epoch: sample.epoch) }
         result.delays = line.delays(of: bounds, tick: tick.nanoseconds)
         return result
     }
@@ -107,7 +107,7 @@ public struct ClockFit: Sendable {
 
     /// No line explains this reply and the ones before: the remote clock was set, or its ticks are longer than thought.
     /// A clock with long ticks contradicts itself again and again, one that was set does so once.
-    private mutating func repair(_ bounds: Bounds, epoch: UInt32) {
+    private mutating func repair(_ bounds: inout Bounds, epoch: UInt32) {
         let isShort = line.samples <= Self.shortLine
         if isShort, previousLineWasShort {
             var longer = tick.nanoseconds
@@ -122,6 +122,10 @@ public struct ClockFit: Sendable {
         previousLineWasShort = isShort
         restarts += 1
         line = Line()
+        // A clock that leaps on and on in one direction would be days ahead soon, and at last out of the numbers' range.
+        let days = bounds.ceiling - Self.wrapped(bounds.ceiling)
+        bounds.ceiling -= days
+        bounds.floor -= days
         line.add(bounds, epoch: epoch)
     }
 

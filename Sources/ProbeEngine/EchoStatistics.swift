@@ -77,6 +77,17 @@ public struct EchoStatistics: Sendable {
         if !detail.isEmpty { detail[0].settle(sequence, sentAt: sentAt, as: outcome) }
     }
 
+    /// Files the number of a reply in time: one behind a later probe's is reordered. Numbers wrap around.
+    mutating func noteOrder(of sequence: UInt32) {
+        let behind = Int32(truncatingIfNeeded: highestSequence &- sequence)
+        if behind > 0 {
+            reordered += 1
+            reorderingExtent = max(reorderingExtent, behind.magnitude)
+        } else {
+            highestSequence = sequence
+        }
+    }
+
     mutating func noteHostDelay(_ delay: TimeSpan) {
         if !detail.isEmpty { detail[0].hostDelay.record(delay) }
     }

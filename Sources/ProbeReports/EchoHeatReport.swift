@@ -18,7 +18,8 @@ public struct WindowSize: Hashable, Sendable {
 /// that scroll away like other lines.
 ///
 /// A row is left only when all of its probes are decided, so that what was lost shows in its place, and a late answer
-/// changes the block on the row where the probe stands. Several targets have a row each, which move on together. What is
+/// changes the block on the row where the probe stands. Several targets have a row each, which move on together, or with
+/// fewer blocks where one target has so many more probes than another that they can't be kept. What is
 /// known of a probe after its row was left, and what is no outcome of a probe, becomes a line of text above the rows.
 ///
 /// No colour and no attribute outlives a batch. The cursor moves within the rows that are being drawn and nowhere else; a
@@ -29,12 +30,15 @@ public struct EchoHeatReport: EchoReport {
     private let palette: HeatPalette
     private var window: WindowSize
 
-    /// What is known of each target's probes from `firstSequence` on.
-    private var cells: [[HeatCell]]
-    /// The sequence number of the first probe in the rows.
-    private var firstSequence: UInt32 = 1
+    /// What is known of each target's probes from its `firstSequences` on.
+    private var cells: [ArraySlice<HeatCell>]
+    /// The sequence number of the first probe in each row.
+    private var firstSequences: [UInt32]
     /// Probes in a row.
     private var capacity = 1
+    /// The widest name and the widest number, in characters.
+    private var nameWidth = 0
+    private var numberWidth = 0
     private var scale: HeatScale?
     /// Whether the scale has proved itself by more than the first round trip.
     private var isScaleTried = false
@@ -65,6 +69,7 @@ public struct EchoHeatReport: EchoReport {
         self.window = window
         palette = HeatPalette(hasColor: hasColor, hasBlocks: hasBlocks)
         cells = Array(repeating: [], count: text.targets.count)
+        firstSequences = Array(repeating: 1, count: text.targets.count)
         drawn = Array(repeating: 0, count: text.targets.count)
         changed = Array(repeating: [], count: text.targets.count)
         layOut()
@@ -125,14 +130,16 @@ public struct EchoHeatReport: EchoReport {
     /// Changes what is known of a probe; returns false when its row was left.
     @discardableResult
     private mutating func change(_ target: Int, _ sequence: UInt32, _ change: (inout HeatCell) -> Void) -> Bool {
-        guard sequence >= firstSequence else { return false }
-        let index = Int(sequence - firstSequence)
+        // Numbers wrap around.
+        let index = Int(Int32(truncatingIfNeeded: sequence &- firstSequences[target]))
+        guard index >= 0 else { return false }
         // Probes are numbered in the order of sending, so that this one lies right behind those that are known.
         guard index < cells[target].count + Self.longestGap else { return true }
         while cells[target].count <= index { cells[target].append(HeatCell()) }
-        let old = cells[target][index]
-        change(&cells[target][index])
-        if index < drawn[target], cells[target][index] != old { self.changed[target].insert(index) }
+        let place = cells[target].startIndex + index
+        let old = cells[target][place]
+        change(&cells[target][place])
+        if index < drawn[target], cells[target][place] != old { self.changed[target].insert(index) }
         return true
     }
 
@@ -148,7 +155,7 @@ public struct EchoHeatReport: EchoReport {
         chooseScale()
         appendNotes(to: &buffer)
         while true {
-            guard isComplete || hasWaitedInVain else {
+            guard isComplete || isOverfull || hasWaitedInVain else {
                 if !isTall { draw(to: &buffer) }
                 return
             }
@@ -187,6 +194,10 @@ public struct EchoHeatReport: EchoReport {
         cells.allSatisfy { $0.count >= capacity && $0.prefix(capacity).allSatisfy(\.isDecided) }
     }
 
+    /// Whether more is kept than memory shall be taken for: a target that answers at once may have thousands of probes for
+    /// each of another's.
+    private var isOverfull: Bool { cells.reduce(0) { $0 + $1.count } > Self.maximumCells }
+
     /// Whether the rows have been full for so long that nothing more will come: after a sleep of this machine nobody tells
     /// what became of its probes.
     private var hasWaitedInVain: Bool {
@@ -222,13 +233,13 @@ public struct EchoHeatReport: EchoReport {
                 drawRow(target, counts[target], to: &buffer)
             }
         } else if cells.count == 1, changed[0].isEmpty {
-            append(cells[0][drawn[0]..<counts[0]], to: &buffer)
+            append(cells[0].prefix(counts[0]).dropFirst(drawn[0]), to: &buffer)
         } else if cells.count == 1, changed[0].count == 1, let index = changed[0].first {
             // The usual one: the answer to the last probe.
             move(drawn[0] - index, "D", to: &buffer)
-            append(cells[0][index...index], to: &buffer)
+            append(cells[0].dropFirst(index).prefix(1), to: &buffer)
             move(drawn[0] - index - 1, "C", to: &buffer)
-            append(cells[0][drawn[0]..<counts[0]], to: &buffer)
+            append(cells[0].prefix(counts[0]).dropFirst(drawn[0]), to: &buffer)
         } else if cells.indices.contains(where: { !changed[$0].isEmpty || counts[$0] != drawn[$0] }) {
             moveUp(cells.count - 1, to: &buffer)
             buffer.append("\r")
@@ -249,7 +260,7 @@ public struct EchoHeatReport: EchoReport {
 
     private func drawRow(_ target: Int, _ count: Int, to buffer: inout ReportBuffer) {
         buffer.append(label(of: target))
-        append(cells[target][..<count], to: &buffer)
+        append(cells[target].prefix(count), to: &buffer)
     }
 
     private func append(_ cells: ArraySlice<HeatCell>, to buffer: inout ReportBuffer) {
@@ -273,9 +284,11 @@ public struct EchoHeatReport: EchoReport {
         var times: [TimeSpan] = []
         for target in cells.indices {
             for cell in cells[target].prefix(capacity) where cell.mark == .time { times.append(cell.roundTrip) }
-            cells[target].removeFirst(min(capacity, cells[target].count))
+            // A slice, because thousands of rows may wait for one probe and go at once.
+            let count = min(capacity, cells[target].count)
+            cells[target] = cells[target].dropFirst(count)
+            firstSequences[target] &+= UInt32(truncatingIfNeeded: count)
         }
-        firstSequence = firstSequence &+ UInt32(clamping: capacity)
         fullSince = nil
         layOut()
         isScaleTried = isScaleTried || scale != nil
@@ -293,6 +306,8 @@ public struct EchoHeatReport: EchoReport {
 
     /// How many blocks fit in a row. The last column stays free: what a terminal does behind it differs.
     private mutating func layOut() {
+        numberWidth = max(5, String(firstSequences.max() ?? 1).utf8.count)
+        nameWidth = targets.count > 1 ? targets.map { Self.plain($0).utf8.count }.max() ?? 0 : 0
         let label = cells.isEmpty ? 0 : self.label(of: 0).utf8.count
         capacity = max(1, window.columns - 1 - label)
     }
@@ -300,12 +315,10 @@ public struct EchoHeatReport: EchoReport {
     /// What stands in front of a row: the target where there are several, and the number of its first probe. Of the same
     /// length for all; nothing in a window that has no room for it.
     private func label(of target: Int) -> String {
-        let number = String(firstSequence)
-        let numberWidth = max(5, number.utf8.count)
+        let number = String(firstSequences[target])
         var label = String(repeating: " ", count: numberWidth - number.utf8.count) + number + " "
         if targets.count > 1 {
-            let widest = targets.map { Self.plain($0).utf8.count }.max() ?? 0
-            let width = min(widest, max(8, window.columns / 3))
+            let width = min(nameWidth, max(8, window.columns / 3))
             let name = Self.plain(targets[target])
             let shown = name.utf8.count > width ? String(name.prefix(width - 1)) + "~" : name
             label = shown + String(repeating: " ", count: width - shown.utf8.count) + label
@@ -397,6 +410,8 @@ public struct EchoHeatReport: EchoReport {
     private static let trials = 8
     /// More probes than this are never on their way at once.
     private static let longestGap = 1 << 20
+    /// Probes of all targets that are kept, 16 octets each.
+    private static let maximumCells = 1 << 20
 }
 
 extension HeatCell {

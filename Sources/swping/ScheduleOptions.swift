@@ -103,8 +103,14 @@ extension Options {
 
     /// A flood of others is for root.
     func checkFlood(of addresses: [IPAddress]) throws(ToolFailure) {
-        guard isUnpaced, getuid() != 0, !addresses.allSatisfy(\.isLoopback) else { return }
-        throw ToolFailure("option -f: flooding other hosts than this one is only for root (at least with -i 0.002)")
+        guard isUnpaced, getuid() != 0 else { return }
+        guard addresses.allSatisfy(\.isLoopback) else {
+            throw ToolFailure("option -f: flooding other hosts than this one is only for root (at least with -i 0.002)")
+        }
+        // Whoever answers for a name could turn the flood to any host.
+        guard resolveInterval == nil else {
+            throw ToolFailure("option -f: together with --resolve-every it is only for root (at least with -i 0.002)")
+        }
     }
 
     func schedule(_ configuration: inout EchoSweep.Configuration) throws(ToolFailure) {

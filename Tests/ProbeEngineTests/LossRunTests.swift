@@ -147,6 +147,14 @@ private struct Fates {
         #expect(detail.lossRuns.sums.runs == 2)
     }
 
+    @Test("What is reordered is so where numbers wrap around too")
+    func reorderedAtTheWrap() {
+        var statistics = EchoStatistics(withPercentiles: false)
+        statistics.highestSequence = .max - 1
+        for sequence in [UInt32.max, 1, 0, 2, UInt32.max - 2] { statistics.noteOrder(of: sequence) }
+        #expect(statistics.reordered == 2 && statistics.reorderingExtent == 5 && statistics.highestSequence == 2)
+    }
+
     @Test("Against what the simulator knows", arguments: 0..<8 as Range<UInt64>)
     func truth(seed: UInt64) throws {
         var driver = Driver(
