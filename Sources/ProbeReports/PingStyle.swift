@@ -153,7 +153,8 @@ extension EchoTextReport {
             }
         case .error(let error):
             if error.isConclusive { buffer.append("\u{8}E") }
-        case .timeout: break
+        // The summary lists the outages.
+        case .timeout, .outage: break
         default: return false
         }
         return true
