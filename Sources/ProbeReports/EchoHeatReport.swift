@@ -31,7 +31,7 @@ public struct EchoHeatReport: EchoReport {
     private var window: WindowSize
 
     /// What is known of each target's probes from its `firstSequences` on.
-    private var cells: [ArraySlice<HeatCell>]
+    private var cells: [HeatCells]
     /// The sequence number of the first probe in each row.
     private var firstSequences: [UInt32]
     /// Probes in a row.
@@ -68,7 +68,7 @@ public struct EchoHeatReport: EchoReport {
         self.text.style.isFlood = false
         self.window = window
         palette = HeatPalette(hasColor: hasColor, hasBlocks: hasBlocks)
-        cells = Array(repeating: [], count: text.targets.count)
+        cells = Array(repeating: HeatCells(), count: text.targets.count)
         firstSequences = Array(repeating: 1, count: text.targets.count)
         drawn = Array(repeating: 0, count: text.targets.count)
         changed = Array(repeating: [], count: text.targets.count)
@@ -136,10 +136,9 @@ public struct EchoHeatReport: EchoReport {
         // Probes are numbered in the order of sending, so that this one lies right behind those that are known.
         guard index < cells[target].count + Self.longestGap else { return true }
         while cells[target].count <= index { cells[target].append(HeatCell()) }
-        let place = cells[target].startIndex + index
-        let old = cells[target][place]
-        change(&cells[target][place])
-        if index < drawn[target], cells[target][place] != old { self.changed[target].insert(index) }
+        let old = cells[target][index]
+        change(&cells[target][index])
+        if index < drawn[target], cells[target][index] != old { self.changed[target].insert(index) }
         return true
     }
 
@@ -237,7 +236,7 @@ public struct EchoHeatReport: EchoReport {
         } else if cells.count == 1, changed[0].count == 1, let index = changed[0].first {
             // The usual one: the answer to the last probe.
             move(drawn[0] - index, "D", to: &buffer)
-            append(cells[0].dropFirst(index).prefix(1), to: &buffer)
+            append(cells[0].prefix(index + 1).dropFirst(index), to: &buffer)
             move(drawn[0] - index - 1, "C", to: &buffer)
             append(cells[0].prefix(counts[0]).dropFirst(drawn[0]), to: &buffer)
         } else if cells.indices.contains(where: { !changed[$0].isEmpty || counts[$0] != drawn[$0] }) {
@@ -284,9 +283,8 @@ public struct EchoHeatReport: EchoReport {
         var times: [TimeSpan] = []
         for target in cells.indices {
             for cell in cells[target].prefix(capacity) where cell.mark == .time { times.append(cell.roundTrip) }
-            // A slice, because thousands of rows may wait for one probe and go at once.
             let count = min(capacity, cells[target].count)
-            cells[target] = cells[target].dropFirst(count)
+            cells[target].removeFirst(count)
             firstSequences[target] &+= UInt32(truncatingIfNeeded: count)
         }
         fullSince = nil
@@ -306,7 +304,8 @@ public struct EchoHeatReport: EchoReport {
 
     /// How many blocks fit in a row. The last column stays free: what a terminal does behind it differs.
     private mutating func layOut() {
-        numberWidth = max(5, String(firstSequences.max() ?? 1).utf8.count)
+        // A name does not touch the number behind it.
+        numberWidth = max(5, String(firstSequences.max() ?? 1).utf8.count + (targets.count > 1 ? 1 : 0))
         nameWidth = targets.count > 1 ? targets.map { Self.plain($0).utf8.count }.max() ?? 0 : 0
         let label = cells.isEmpty ? 0 : self.label(of: 0).utf8.count
         capacity = max(1, window.columns - 1 - label)
@@ -338,7 +337,9 @@ public struct EchoHeatReport: EchoReport {
     private mutating func chooseScale() {
         guard !isScaleTried else { return }
         var times: [TimeSpan] = []
-        for cell in cells.joined() where cell.mark == .time { times.append(cell.roundTrip) }
+        for target in cells {
+            for cell in target.prefix(target.count) where cell.mark == .time { times.append(cell.roundTrip) }
+        }
         guard let first = times.first else { return }
         var legend = ReportBuffer()
         if scale == nil { setScale(around: first, to: &legend) }
@@ -412,6 +413,33 @@ public struct EchoHeatReport: EchoReport {
     private static let longestGap = 1 << 20
     /// Probes of all targets that are kept, 16 octets each.
     private static let maximumCells = 1 << 20
+}
+
+/// What is known of the probes of a row and of those behind it.
+///
+/// Thousands of rows may wait for one probe and go at once: taking one away is O(1) amortised.
+private struct HeatCells {
+    private var cells: [HeatCell] = []
+    private var head = 0
+
+    var count: Int { cells.count - head }
+    var isEmpty: Bool { head == cells.count }
+
+    subscript(index: Int) -> HeatCell {
+        get { cells[head + index] }
+        set { cells[head + index] = newValue }
+    }
+
+    func prefix(_ length: Int) -> ArraySlice<HeatCell> { cells[head..<head + min(length, count)] }
+
+    mutating func append(_ cell: HeatCell) { cells.append(cell) }
+
+    mutating func removeFirst(_ length: Int) {
+        head += length
+        guard head * 2 >= cells.count else { return }
+        cells.removeSubrange(..<head)
+        head = 0
+    }
 }
 
 extension HeatCell {
