@@ -70,6 +70,15 @@ import Testing
         #expect(try EchoAssertion(parsing: text).failure(of: statistics([])) == expected)
     }
 
+    @Test("Loss is a share of what was answered or given up, and unknown of none")
+    func interrupted() throws {
+        let loss = try EchoAssertion(parsing: "loss<100%")
+        #expect(loss.failure(of: statistics([], transmitted: 5) { $0.inFlight = 2 }) == nil)
+        #expect(
+            loss.failure(of: statistics([], transmitted: 1) { $0.inFlight = 1 })
+                == "loss unknown: no probe was answered or given up")
+    }
+
     @Test(
         "What many targets don't keep is unknown",
         arguments: ["availability<1%", "p50>1s", "pdv-p95>1s", "ipdv>1s", "outages>0", "host-delay-max>1s"])
