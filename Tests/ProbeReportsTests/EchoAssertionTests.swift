@@ -70,6 +70,12 @@ import Testing
         #expect(try EchoAssertion(parsing: text).failure(of: statistics([])) == expected)
     }
 
+    @Test("A host that answered nothing was not available, after a single probe neither", arguments: [1, 2, 5])
+    func unavailable(lost: Int) throws {
+        let counts = statistics(fates: String(repeating: "x", count: lost))
+        #expect(try EchoAssertion(parsing: "availability<99%").failure(of: counts) == "availability 0% < 99%")
+    }
+
     @Test("Loss is a share of what was answered or given up, and unknown of none")
     func interrupted() throws {
         let loss = try EchoAssertion(parsing: "loss<100%")
