@@ -51,8 +51,11 @@ public struct EchoStatistics: Sendable {
     /// Probes that were not answered at all: neither in time nor late, and not still on the way.
     public var lost: UInt64 { transmitted - received - late - inFlight }
 
-    /// The share of lost probes among those transmitted, 0...1; 0 when none was.
-    public var loss: Double { transmitted == 0 ? 0 : Double(lost) / Double(transmitted) }
+    /// Answered or given up: what a share of losses is taken of, because of the others nothing is known yet.
+    public var concluded: UInt64 { transmitted - inFlight }
+
+    /// The share of lost probes among those concluded, 0...1; 0 when none was.
+    public var loss: Double { concluded == 0 ? 0 : Double(lost) / Double(concluded) }
 
     /// Losses in a row and outages; nil where there are too many targets for it, as with all below.
     public var lossRuns: LossRuns? { detail.first?.lossRuns }

@@ -218,7 +218,7 @@ public struct EchoJSONReport: EchoReport {
         line.add("received", counts.received)
         line.add("late", counts.late)
         line.add("lost", counts.lost)
-        line.add("loss_percent", percent: counts.lost, of: counts.transmitted)
+        line.add("loss_percent", percent: counts.lost, of: counts.concluded)
         line.add("in_flight", counts.inFlight)
         line.add("errors", counts.errors)
         line.add("repeated_errors", counts.repeatedErrors)
