@@ -3,6 +3,7 @@ import Testing
 
 /// swping beside ping in one network: the same lines, but for times.
 @Suite(
+    .waiting,
     .enabled(
         if: NamespaceLab.isAvailable && hasProgram("ping"), "needs root, ip(8) and ping(8)"
     )
