@@ -62,7 +62,7 @@ let package = Package(
         tool("swlab", ["CommandLineOptions", "SimulatedNetwork", "LinuxSockets", "CLinuxSockets", "PacketFormats"]),
         .target(
             name: "TestSupport", dependencies: ["LinuxSockets", "PacketFormats"], path: "Tests/TestSupport",
-            swiftSettings: settings),
+            swiftSettings: settings + optimisedInDebug),
         tests("PacketFormatsTests", ["PacketFormats"]),
         tests("LinuxSocketsTests", ["LinuxSockets", "PacketFormats", "TestSupport"]),
         tests("CommandLineOptionsTests", ["CommandLineOptions"]),

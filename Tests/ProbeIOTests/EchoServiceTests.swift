@@ -111,7 +111,8 @@ private let unlimited = EchoServer.Configuration(rate: 0)
         var service = try EchoService(addresses: [v4Loopback], port: 0, configuration: unlimited)
         let client = try Client(v4Loopback)
         let flood = 12_000
-        for _ in 0..<flood { try client.send(pattern(1000), to: service.addresses[0]) }
+        let datagram = pattern(1000)
+        for _ in 0..<flood { try client.send(datagram, to: service.addresses[0]) }
         while service.counters.received == 0 { _ = try service.wait(timeoutMilliseconds: 1000) }
         while true {
             let before = service.counters.received

@@ -18,6 +18,7 @@ import PacketFormats
 ///     }
 public final class NamespaceLab {
     private var nodes: [String: Node] = [:]
+    private let namespaces = Namespaces()
 
     /// Whether this process may make namespaces and has the program that fills them.
     public static let isAvailable: Bool = {
@@ -42,7 +43,7 @@ public final class NamespaceLab {
     /// Makes one more node.
     @discardableResult
     public func addNode(_ name: String) throws -> Node {
-        let node = try Node(name: name)
+        let node = try Node(name: name, of: namespaces)
         nodes[name] = node
         return node
     }
@@ -88,30 +89,34 @@ public final class NamespaceLab {
     /// One namespace.
     public final class Node {
         public let name: String
-        private let namespace: NetworkNamespace
+        private let namespace: Namespace
+        private let namespaces: Namespaces
         private var neighbours: [String: [IPAddress]] = [:]
 
-        fileprivate init(name: String) throws {
+        fileprivate init(name: String, of namespaces: Namespaces) throws {
             self.name = name
-            namespace = try onThread { () throws(Errno) -> NetworkNamespace in
-                try NetworkNamespace.enterNew()
-                try Interface.setUp("lo")
-                return try NetworkNamespace.current()
-            }
+            self.namespaces = namespaces
+            namespace = Namespace(
+                try onThread { () throws(Errno) -> NetworkNamespace in
+                    try NetworkNamespace.enterNew()
+                    try Interface.setUp("lo")
+                    return try NetworkNamespace.current()
+                })
+            namespaces.all.append(namespace)
             for (key, value) in Self.settings { try set(key, value) }
             // Limits of the whole machine in older kernels, which are none of a namespace's business there.
             for (key, value) in Self.newSettings { try? set(key, value) }
         }
 
         /// The namespace as a path that other processes can open while this node lives, as for `nsenter --net=`.
-        public var path: String { "/proc/\(getpid())/fd/\(namespace.rawDescriptor)" }
+        public var path: String { "/proc/\(getpid())/fd/\(namespace.handle.rawDescriptor)" }
 
         /// Runs the closure in this namespace, on the calling thread, which is back in its own afterwards.
         ///
         /// Sockets, files under `/proc/sys/net` and programs that the closure opens or starts belong to the node.
         public func run<Result: ~Copyable>(_ body: () throws -> Result) throws -> Result {
             let home = try NetworkNamespace.current()
-            try namespace.enter()
+            try namespace.handle.enter()
             defer {
                 // Going on in a foreign namespace would make nonsense of every later test.
                 do throws(Errno) { try home.enter() } catch { fatalError("cannot leave node \(name): \(error)") }
@@ -199,6 +204,18 @@ public final class NamespaceLab {
             ("net.ipv4.conf.default.rp_filter", "0"),
         ]
     }
+}
+
+private final class Namespace {
+    let handle: NetworkNamespace
+
+    init(_ handle: consuming NetworkNamespace) { self.handle = handle }
+}
+
+/// All namespaces of a lab. Each node keeps all of them: a link ends with either of its ends, and
+/// `try lab()["a"].run { ... }` lets the lab go while the closure still runs.
+private final class Namespaces {
+    var all: [Namespace] = []
 }
 
 /// What the kernel tells about links and addresses of a namespace (rtnetlink(7)).

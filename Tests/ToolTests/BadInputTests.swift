@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// What a user or a script can get wrong: one line that names the thing, and the exit status that says so.
-@Suite struct BadInputTests {
+@Suite(.waiting) struct BadInputTests {
     struct Mistake: CustomTestStringConvertible, Sendable {
         var arguments: [String]
         /// The line on standard error, behind the name of the tool.

@@ -72,7 +72,7 @@ private struct CommandFailure: Error {
 }
 
 /// swping's `--pcap` on each rung.
-@Suite(.enabled(if: NamespaceLab.isAvailable, "needs root and ip(8)"))
+@Suite(.waiting, .enabled(if: NamespaceLab.isAvailable, "needs root and ip(8)"))
 struct CaptureTests {
     /// Two probes over each version and their answers, in order, each a packet that proves itself by its checksums.
     @Test(arguments: [[], ["--rung", "ping"], ["--rung", "udp"], ["-s", "3000"]] as [[String]])
@@ -205,7 +205,7 @@ struct CaptureTests {
 }
 
 /// swping's table and its picture as processes.
-@Suite struct ReportStyleTests {
+@Suite(.waiting) struct ReportStyleTests {
     @Test func aTableHasOneShapeAndTheSummaryGoesToStandardError() throws {
         let result = try ToolCommand("swping", "-n", "-c", "3", "-i", "0.01", "--csv", "127.0.0.1", "::1").run()
         #expect(result.status == 0)

@@ -4,6 +4,7 @@ import Testing
 
 /// `swping --diagnose`: what works for whom, and what would help.
 @Suite(
+    .waiting,
     .enabled(
         if: NamespaceLab.isAvailable && InstalledTool.canHaveCapabilities,
         "needs root, ip(8), setpriv(1), setcap(8) and file capabilities that work"))

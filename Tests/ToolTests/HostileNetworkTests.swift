@@ -6,6 +6,7 @@ import Testing
 /// The tools as processes on a network whose answers are lies: they end in their own time, say only what is printable,
 /// take no memory for it, and count nothing that is not an answer to their probes.
 @Suite(
+    .waiting,
     .enabled(if: NamespaceLab.isAvailable && NamespaceLab.hasTun, "needs root, ip(8) and /dev/net/tun"))
 struct HostileNetworkTests {
     static let pings: [[String]] = [

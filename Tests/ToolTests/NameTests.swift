@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Names of swping: asked again, over both versions, in other alphabets; and addresses with zones.
-@Suite(.enabled(if: NamespaceLab.isAvailable, "needs root and ip(8)"))
+@Suite(.waiting, .enabled(if: NamespaceLab.isAvailable, "needs root and ip(8)"))
 struct NameTests {
     /// Names come from this file only: the name server is this host, where nobody is one.
     private static func command(_ hosts: String, _ arguments: String...) -> ToolCommand {

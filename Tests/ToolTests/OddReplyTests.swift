@@ -3,6 +3,7 @@ import Testing
 
 /// Each odd reply that a network can give, once for each probe: it counts as what it is, and as nothing else.
 @Suite(
+    .waiting,
     .enabled(if: NamespaceLab.isAvailable && NamespaceLab.hasTun, "needs root, ip(8) and /dev/net/tun"))
 struct OddReplyTests {
     /// What three probes are counted as; a duplicate of the last may come after the end.

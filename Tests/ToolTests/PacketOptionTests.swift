@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The options for what is in the packets of swping and how its sockets are set: what is taken, and what is refused.
-@Suite struct PacketOptionTests {
+@Suite(.waiting) struct PacketOptionTests {
     private static let flowLabel = "is not a flow label from 0 to fffff in hexadecimal"
     private static let trafficClass = "is not a number from 0 to 255 (0x0 to 0xff), nor the name of a DSCP"
     private static let pattern = "is not 1 to 16 bytes in hexadecimal"

@@ -3,6 +3,7 @@ import Testing
 
 /// swping beside ping in one network: the same lines, but for times.
 @Suite(
+    .waiting,
     .enabled(
         if: NamespaceLab.isAvailable && hasProgram("ping"), "needs root, ip(8) and ping(8)"
     )
@@ -50,7 +51,7 @@ struct PingComparisonTests {
         // Two words of the payload change places, behind the eight octets of the ICMP header: the checksum stays right.
         try lab["b"].exec(
             "nft", "add rule ip damage out icmp type echo-reply @th,304,16 set 0x2021 @th,320,16 set 0x1e1f")
-        for command in ["-c 1 10.0.2.2", "-c 1 -s 100 10.0.2.2"] {
+        for command in ["-c 1 -W 0.5 10.0.2.2", "-c 1 -W 0.5 -s 100 10.0.2.2"] {
             let (ours, theirs) = try lab["a"].run { try outputs(command) }
             func damage(_ text: String) -> [Substring] {
                 text.split(separator: "\n").filter { $0.hasPrefix("wrong data byte") || $0.hasPrefix("#") }

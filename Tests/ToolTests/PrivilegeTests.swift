@@ -39,6 +39,7 @@ enum Rights: String, CaseIterable, Sendable {
 
 /// The same answers with every right and with none, and no right left once the network is faced.
 @Suite(
+    .waiting,
     .enabled(
         if: NamespaceLab.isAvailable && InstalledTool.canHaveCapabilities,
         "needs root, ip(8), setpriv(1), setcap(8) and file capabilities that work"))

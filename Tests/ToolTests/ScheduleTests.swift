@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// When swping sends, as a process over the real kernel.
-@Suite struct ScheduleTests {
+@Suite(.waiting) struct ScheduleTests {
     // MARK: Standing still
 
     /// Answers come 200 ms after their probes, most of them while the process stands still for a second: longer than

@@ -52,7 +52,7 @@ private struct Server: ~Copyable {
     }
 }
 
-@Suite struct SwechoTests {
+@Suite(.waiting) struct SwechoTests {
     @Test(arguments: ["127.0.0.1", "::1"])
     func sendsAndReceives(address: String) throws {
         var server = try Server(address: address)
@@ -293,7 +293,8 @@ private struct Server: ~Copyable {
     }
 }
 
-@Suite(.enabled(if: NamespaceLab.isAvailable && ToolCommand.canChangeUser, "needs root, ip(8) and setpriv(1)"))
+@Suite(
+    .waiting, .enabled(if: NamespaceLab.isAvailable && ToolCommand.canChangeUser, "needs root, ip(8) and setpriv(1)"))
 struct SwechoPrivilegeTests {
     @Test func withoutTheRightOneLineSaysWhatHelps() throws {
         let lab = try NamespaceLab("host")

@@ -5,6 +5,7 @@ import Testing
 
 /// swlab as a process.
 @Suite(
+    .waiting,
     .enabled(if: NamespaceLab.isAvailable && NamespaceLab.hasTun, "needs root, ip(8) and TUN devices"))
 struct SwlabCommandTests {
     @Test(arguments: [

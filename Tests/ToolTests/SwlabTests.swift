@@ -8,6 +8,7 @@ private let hasTUN = unsafe access("/dev/net/tun", R_OK | W_OK) == 0
 
 /// The lab as a process, on the real kernel. The names of labs carry the number of this process.
 @Suite(
+    .waiting,
     .enabled(
         if: NamespaceLab.isAvailable && hasProgram("sh") && hasTUN, "needs root, ip(8), sh and /dev/net/tun"))
 struct SwlabTests {

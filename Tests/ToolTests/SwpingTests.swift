@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// swping as a process: lines, statuses, signals.
-@Suite struct SwpingTests {
+@Suite(.waiting) struct SwpingTests {
     /// ping's lines, to the letter where scripts look.
     @Test(arguments: [
         ("127.0.0.1", "PING 127.0.0.1 (127.0.0.1) 56(84) bytes of data."), ("::1", "PING ::1 (::1) 56 data bytes"),
@@ -189,7 +189,7 @@ import Testing
 }
 
 /// swping in networks: privileges, sizes, silence, crowds.
-@Suite(.enabled(if: NamespaceLab.isAvailable, "needs root and ip(8)"))
+@Suite(.waiting, .enabled(if: NamespaceLab.isAvailable, "needs root and ip(8)"))
 struct SwpingNetworkTests {
     static let rungs = ["raw", "ping", "udp"]
 

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// swtrace on routers of the real kernel.
-@Suite(.enabled(if: NamespaceLab.isAvailable, "needs root and ip(8)"))
+@Suite(.waiting, .enabled(if: NamespaceLab.isAvailable, "needs root and ip(8)"))
 struct SwtraceTests {
     static let targets = ["10.0.4.2", "fd00:4::2"]
 
@@ -243,6 +243,7 @@ struct SwtraceTests {
 
 /// swtrace on routers that no kernel of today is.
 @Suite(
+    .waiting,
     .enabled(
         if: NamespaceLab.isAvailable && NamespaceLab.hasTun && ToolCommand.canChangeUser,
         "needs root, ip(8), setpriv(1) and TUN devices"))

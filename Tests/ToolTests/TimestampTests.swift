@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// `swping --icmp-timestamp` against the clock of the real kernel, which is this host's own.
-@Suite(.enabled(if: NamespaceLab.isAvailable, "needs root and ip(8)"))
+@Suite(.waiting, .enabled(if: NamespaceLab.isAvailable, "needs root and ip(8)"))
 struct TimestampTests {
     private func swping(_ lab: NamespaceLab, _ arguments: [String], userID: UInt32? = nil) throws -> CommandResult {
         var command = ToolCommand("swping")
