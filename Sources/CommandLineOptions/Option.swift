@@ -35,21 +35,25 @@ final class OptionDescription: Sendable {
     let aliases: [String]
     let argument: OptionArgument
     let help: String
-    let detail: String
-    let completion: CompletionHint
+    /// Made when it is asked for, as a start of the tool hardly ever does.
+    var detail: String { makeDetail() }
+    var completion: CompletionHint { makeCompletion() }
     let isHidden: Bool
+    private let makeDetail: @Sendable () -> String
+    private let makeCompletion: @Sendable () -> CompletionHint
 
     init(
-        _ short: Unicode.Scalar?, _ long: String?, _ argument: OptionArgument, _ help: String, detail: String = "",
-        aliases: [String] = [], completion: CompletionHint = .none, isHidden: Bool = false
+        _ short: Unicode.Scalar?, _ long: String?, _ argument: OptionArgument, _ help: String,
+        detail: @escaping @Sendable () -> String = { "" }, aliases: [String] = [],
+        completion: @escaping @Sendable () -> CompletionHint = { .none }, isHidden: Bool = false
     ) {
         self.short = short
         self.long = long
         self.aliases = aliases
         self.argument = argument
         self.help = help
-        self.detail = detail
-        self.completion = completion
+        makeDetail = detail
+        makeCompletion = completion
         self.isHidden = isHidden
     }
 }
@@ -71,7 +75,8 @@ public struct Option<Configuration>: Sendable {
     /// line or two of `--help`; `detail` are sentences that only the man page has behind it. `aliases` are accepted
     /// and shown nowhere, one character as a letter, more as a long name; so is an option that `isHidden`.
     public init(
-        _ short: Unicode.Scalar?, _ long: String?, _ help: String, detail: String = "", aliases: [String] = [],
+        _ short: Unicode.Scalar?, _ long: String?, _ help: String,
+        detail: @escaping @Sendable @autoclosure () -> String = "", aliases: [String] = [],
         isHidden: Bool = false, apply: @escaping Apply
     ) {
         description = OptionDescription(
@@ -81,8 +86,10 @@ public struct Option<Configuration>: Sendable {
 
     /// An option with a value; `apply` may throw to refuse the value or the option itself.
     public init(
-        _ short: Unicode.Scalar?, _ long: String?, _ argument: OptionArgument, _ help: String, detail: String = "",
-        aliases: [String] = [], completion: CompletionHint = .none, isHidden: Bool = false, apply: @escaping Apply
+        _ short: Unicode.Scalar?, _ long: String?, _ argument: OptionArgument, _ help: String,
+        detail: @escaping @Sendable @autoclosure () -> String = "", aliases: [String] = [],
+        completion: @escaping @Sendable @autoclosure () -> CompletionHint = .none, isHidden: Bool = false,
+        apply: @escaping Apply
     ) {
         description = OptionDescription(
             short, long, argument, help, detail: detail, aliases: aliases, completion: completion, isHidden: isHidden)

@@ -23,7 +23,7 @@ struct OptionList: Sendable {
             options.append(
                 OptionDescription(
                     isShortTaken ? nil : description.short, isLongTaken ? nil : description.long, description.argument,
-                    description.help, completion: description.completion))
+                    description.help, completion: { description.completion }))
         }
         self.options = options
         self.builtins = kept
@@ -136,7 +136,7 @@ enum Builtin: CaseIterable, Sendable {
         case .completions:
             OptionDescription(
                 nil, "completions", .required("SHELL"), "print completions for bash, zsh or fish and exit",
-                completion: .words(["bash", "zsh", "fish"]))
+                completion: { .words(["bash", "zsh", "fish"]) })
         }
     }
 }

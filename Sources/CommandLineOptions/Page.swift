@@ -1,4 +1,6 @@
 /// What the help, the man page and the completions of a tool are made from.
+///
+/// Texts that only those three need are made when they are asked for: each start of a tool would pay for them.
 public struct Page: Sendable {
     /// The options under one heading.
     struct Section: Sendable {
@@ -15,12 +17,12 @@ public struct Page: Sendable {
     public var operands: Operands
     public var order: OperandOrder
     /// Paragraphs of the man page; the first one is in the help too.
-    public var description: [String]
-    public var exitStatuses: [Meaning]
-    public var environment: [Meaning]
-    public var examples: [Example]
+    public var description: [String] { makeDescription() }
+    public var exitStatuses: [Meaning] { makeExitStatuses() }
+    public var environment: [Meaning] { makeEnvironment() }
+    public var examples: [Example] { makeExamples() }
     /// Other man pages: `ping(8)`.
-    public var seeAlso: [String]
+    public var seeAlso: [String] { makeSeeAlso() }
     public var manualSection: Int
     public var release: Release
 
@@ -28,20 +30,30 @@ public struct Page: Sendable {
     /// The commands of a tool that has some.
     var commands: [Page] = []
 
+    private let makeDescription: @Sendable () -> [String]
+    private let makeExitStatuses: @Sendable () -> [Meaning]
+    private let makeEnvironment: @Sendable () -> [Meaning]
+    private let makeExamples: @Sendable () -> [Example]
+    private let makeSeeAlso: @Sendable () -> [String]
+
     public init(
         name: String, summary: String, operands: Operands = .none, order: OperandOrder = .permuted,
-        description: [String] = [], exitStatuses: [Meaning] = [], environment: [Meaning] = [],
-        examples: [Example] = [], seeAlso: [String] = [], manualSection: Int = 8, release: Release = .current
+        description: @escaping @Sendable @autoclosure () -> [String] = [],
+        exitStatuses: @escaping @Sendable @autoclosure () -> [Meaning] = [],
+        environment: @escaping @Sendable @autoclosure () -> [Meaning] = [],
+        examples: @escaping @Sendable @autoclosure () -> [Example] = [],
+        seeAlso: @escaping @Sendable @autoclosure () -> [String] = [], manualSection: Int = 8,
+        release: Release = .current
     ) {
         self.name = name
         self.summary = summary
         self.operands = operands
         self.order = order
-        self.description = description
-        self.exitStatuses = exitStatuses
-        self.environment = environment
-        self.examples = examples
-        self.seeAlso = seeAlso
+        makeDescription = description
+        makeExitStatuses = exitStatuses
+        makeEnvironment = environment
+        makeExamples = examples
+        makeSeeAlso = seeAlso
         self.manualSection = manualSection
         self.release = release
     }

@@ -20,6 +20,8 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
     private let headers: UnsafeMutablePointer<np_mmsghdr>
     private let vectors: UnsafeMutablePointer<iovec>
     private let addresses: UnsafeMutablePointer<SocketAddress>
+    /// Whose address lies in each slot, where it is known.
+    private var hosts: [Host?]
     private let controls: UnsafeMutableRawPointer
     private let data: UnsafeMutableRawPointer
 
@@ -32,6 +34,7 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
         unsafe headers = .allocate(capacity: self.capacity)
         unsafe vectors = .allocate(capacity: self.capacity)
         unsafe addresses = .allocate(capacity: self.capacity)
+        hosts = Array(repeating: nil, count: self.capacity)
         unsafe controls = .allocate(byteCount: self.capacity * Self.controlCapacity, alignment: 16)
         unsafe data = .allocate(byteCount: self.capacity * self.slotSize, alignment: 16)
         let none = SocketAddress.unspecified
@@ -80,8 +83,36 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
         var output = unsafe OutputRawSpan(buffer: slot, initializedCount: 0)
         try write(&output)
         let length = unsafe output.finalize(for: slot)
+        if let address {
+            setAddress(address)
+        } else {
+            clearAddress()
+        }
         commit(
-            length, to: address, hopLimit: hopLimit, trafficClass: trafficClass, packetInfo: packetInfo,
+            length, isV6: (address?.family ?? (packetInfo?.local.version == .v6 ? .inet6 : .inet)) == .inet6,
+            hopLimit: hopLimit, trafficClass: trafficClass, packetInfo: packetInfo,
+            timestampKey: timestampKey)
+    }
+
+    /// The same to a host, whose address is kept in the slot: writing it again costs nothing.
+    ///
+    /// - Parameters:
+    ///   - destination: its zone becomes the scope identifier.
+    ///   - port: 0 on raw and ping sockets.
+    @inlinable
+    public mutating func append<Failure: Error>(
+        toHost destination: IPAddress, port: UInt16, flowLabel: UInt32 = 0, hopLimit: UInt8? = nil,
+        trafficClass: UInt8? = nil, packetInfo: PacketInfo? = nil, timestampKey: UInt32? = nil,
+        writing write: (inout OutputRawSpan) throws(Failure) -> Void
+    ) throws(Failure) {
+        let slot = unsafe nextSlot()
+        var output = unsafe OutputRawSpan(buffer: slot, initializedCount: 0)
+        try write(&output)
+        let length = unsafe output.finalize(for: slot)
+        setHost(Host(address: destination, port: port, flowLabel: flowLabel))
+        commit(
+            length, isV6: destination.version == .v6, hopLimit: hopLimit, trafficClass: trafficClass,
+            packetInfo: packetInfo,
             timestampKey: timestampKey)
     }
 
@@ -157,22 +188,35 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
     }
 
     @usableFromInline
+    mutating func setAddress(_ address: SocketAddress) {
+        hosts[count] = nil
+        unsafe addresses[count] = address
+        unsafe headers[count].header.msg_name = UnsafeMutableRawPointer(addresses + count)
+        unsafe headers[count].header.msg_namelen = socklen_t(address.length)
+    }
+
+    @usableFromInline
+    mutating func clearAddress() {
+        hosts[count] = nil
+        unsafe headers[count].header.msg_name = nil
+        unsafe headers[count].header.msg_namelen = 0
+    }
+
+    @usableFromInline
+    mutating func setHost(_ host: Host) {
+        guard hosts[count] != host else { return }
+        setAddress(SocketAddress(host.address, port: host.port, flowLabel: host.flowLabel))
+        hosts[count] = host
+    }
+
+    /// - Parameter isV6: which control messages are made.
+    @usableFromInline
     mutating func commit(
-        _ length: Int, to address: SocketAddress?, hopLimit: UInt8?, trafficClass: UInt8?, packetInfo: PacketInfo?,
+        _ length: Int, isV6: Bool, hopLimit: UInt8?, trafficClass: UInt8?, packetInfo: PacketInfo?,
         timestampKey: UInt32?
     ) {
         // `nextSlot` has checked that `count` is an index.
         unsafe vectors[count].iov_len = length
-        var isV6 = packetInfo?.local.version == .v6
-        if let address {
-            isV6 = address.family == .inet6
-            unsafe addresses[count] = address
-            unsafe headers[count].header.msg_name = UnsafeMutableRawPointer(addresses + count)
-            unsafe headers[count].header.msg_namelen = socklen_t(address.length)
-        } else {
-            unsafe headers[count].header.msg_name = nil
-            unsafe headers[count].header.msg_namelen = 0
-        }
         var control = unsafe ControlWriter(start: controls + count &* Self.controlCapacity)
         if let hopLimit {
             unsafe control.append(
@@ -187,6 +231,20 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
         unsafe headers[count].header.msg_control = control.length == 0 ? nil : control.start
         unsafe headers[count].header.msg_controllen = unsafe control.length
         count &+= 1
+    }
+
+    @usableFromInline
+    struct Host: Hashable {
+        let address: IPAddress
+        let port: UInt16
+        let flowLabel: UInt32
+
+        @usableFromInline
+        init(address: IPAddress, port: UInt16, flowLabel: UInt32) {
+            self.address = address
+            self.port = port
+            self.flowLabel = flowLabel
+        }
     }
 
     // Hop limit, traffic class and key of 24 bytes each, packet information of 40.

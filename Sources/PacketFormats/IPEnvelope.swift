@@ -11,10 +11,15 @@ public struct IPEnvelope: Hashable, Sendable {
         case datagram(sourcePort: UInt16, destinationPort: UInt16)
     }
 
+    /// What stands behind the IP header.
     public var contents: Contents
+    /// Of the IP header; of the same version as the destination.
     public var source: IPAddress
+    /// Of the IP header.
     public var destination: IPAddress
+    /// Of the IP header, as far as it is known, else 0.
     public var hopLimit: UInt8
+    /// Of the IP header, as far as it is known, else 0.
     public var trafficClass: UInt8
     /// Octets behind the bytes that belong to the packet and aren't there.
     public var missing: Int

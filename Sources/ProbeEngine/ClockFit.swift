@@ -14,7 +14,9 @@ public enum ClockForm: Hashable, Sendable, BitwiseCopyable {
 public struct RemoteTimestamps: Hashable, Sendable, BitwiseCopyable {
     /// As they stand in the reply.
     public var receive: InternetTimestamp
+    /// As it stands in the reply.
     public var transmit: InternetTimestamp
+    /// How these two are to be read.
     public var form: ClockForm
     /// Nil where the form is not understood or the kernel did not stamp both ends here.
     public var delays: OneWayDelays?
@@ -22,7 +24,9 @@ public struct RemoteTimestamps: Hashable, Sendable, BitwiseCopyable {
 
 /// The two halves of a round trip, each the middle of all that the clocks allow.
 public struct OneWayDelays: Hashable, Sendable, BitwiseCopyable {
+    /// The way to the target.
     public var forward: TimeSpan
+    /// The way back.
     public var backward: TimeSpan
     /// How far off either may be.
     public var uncertainty: TimeSpan
@@ -32,7 +36,9 @@ public struct OneWayDelays: Hashable, Sendable, BitwiseCopyable {
 public struct ClockSample: Hashable, Sendable, BitwiseCopyable {
     /// When the request left and the reply came, in nanoseconds since 1970.
     public var sent: Int64
+    /// When the reply came, in nanoseconds since 1970.
     public var received: Int64
+    /// Another number after each step of the wall clock: stamps of two epochs are not compared.
     public var epoch: UInt32
 
     public init(sent: Int64, received: Int64, epoch: UInt32 = 0) {
@@ -73,6 +79,7 @@ public struct ClockFit: Sendable {
     private var forms: (standard: UInt64, littleEndian: UInt64, nonStandard: UInt64) = (0, 0, 0)
     private var previousLineWasShort = false
 
+    /// A clock that nothing is known of yet.
     public init() {}
 
     /// Takes a reply and says what is known of its two ways by now. O(corners of the hulls).
@@ -84,10 +91,10 @@ public struct ClockFit: Sendable {
         let own = classify(receive, transmit)
         var result = RemoteTimestamps(receive: receive, transmit: transmit, form: own)
         guard own == form, own != .nonStandard, let sample, sample.received >= sample.sent else { return result }
-        let bounds = bounds(of: sample, receive, transmit)
+        var bounds = bounds(of: sample, receive, transmit)
         if line.samples > 0, sample.epoch != line.epoch { line = Line() }
         line.add(bounds, epoch: sample.epoch)
-        if line.slopes(tick.nanoseconds) == nil { repair(bounds, epoch: sample.epoch) }
+        if line.slopes(tick.nanoseconds) == nil { repair(&bounds, epoch: sample.epoch) }
         result.delays = line.delays(of: bounds, tick: tick.nanoseconds)
         return result
     }
@@ -100,7 +107,7 @@ public struct ClockFit: Sendable {
 
     /// No line explains this reply and the ones before: the remote clock was set, or its ticks are longer than thought.
     /// A clock with long ticks contradicts itself again and again, one that was set does so once.
-    private mutating func repair(_ bounds: Bounds, epoch: UInt32) {
+    private mutating func repair(_ bounds: inout Bounds, epoch: UInt32) {
         let isShort = line.samples <= Self.shortLine
         if isShort, previousLineWasShort {
             var longer = tick.nanoseconds
@@ -115,6 +122,10 @@ public struct ClockFit: Sendable {
         previousLineWasShort = isShort
         restarts += 1
         line = Line()
+        // A clock that leaps on and on in one direction would be days ahead soon, and at last out of the numbers' range.
+        let days = bounds.ceiling - Self.wrapped(bounds.ceiling)
+        bounds.ceiling -= days
+        bounds.floor -= days
         line.add(bounds, epoch: epoch)
     }
 
@@ -188,7 +199,8 @@ public struct ClockFit: Sendable {
 
     private static let millisecond: Int64 = 1_000_000
     private static let day: Int64 = 86_400_000_000_000
-    /// So many times show no grain that is not there, but by a chance of one in eight of twice a millisecond.
+    /// With fewer times than this, a grain may show that is not there; with so many, one of two milliseconds still does by
+    /// a chance of one in eight, and a longer one less often.
     private static let fewTimes = 4
     private static let longestTick: Int64 = 64_000_000
     /// Replies within which a clock with long ticks gives itself away.
@@ -207,40 +219,53 @@ extension InternetTimestamp {
 public struct ClockEstimate: Hashable, Sendable {
     /// What the replies since the last restart tell, nil where they tell nothing.
     public struct Fit: Hashable, Sendable {
+        /// Replies that it rests on.
         public var samples: UInt64
         /// From the first to the last of them.
         public var span: TimeSpan
         /// Remote time less ours when the last reply came.
         public var offset: TimeSpan
+        /// How far off the offset may be.
         public var offsetUncertainty: TimeSpan
         /// How much faster the remote clock runs, in parts in 10^9.
         public var skew: Int64
+        /// How far off the skew may be, in parts in 10^9.
         public var skewUncertainty: Int64
+        /// One-way delays to the target.
         public var forward: DelaySpread
+        /// One-way delays from the target.
         public var backward: DelaySpread
         /// How far off any one-way delay may be, because nobody knows how the way there differs from the way back.
         public var uncertainty: TimeSpan
         /// What queues added to the least delay of each way (PDV of RFC 5481), to a tick. Offset and asymmetry take no
         /// part in it; skew is told from queues by taking the least delay to be the same all the time.
         public var forwardVariation: DelaySpread
+        /// The same of the way back.
         public var backwardVariation: DelaySpread
 
         /// Whether the run was long enough for the skew to mean anything: quartz is right to about 100 parts in 10^6.
         public var carriesSkew: Bool { skewUncertainty <= 100_000 }
     }
 
+    /// How most replies told the time.
     public var form: ClockForm
+    /// As `ClockFit.restarts`.
     public var restarts: UInt64
+    /// As `ClockFit.tick`.
     public var tick: TimeSpan
+    /// Nil where no reply could be compared with stamps of the kernel.
     public var fit: Fit?
 }
 
 /// The delays of one direction, of the last 1,000 replies at most.
 public struct DelaySpread: Hashable, Sendable {
+    /// The shortest delay.
     public var minimum: TimeSpan
     /// Nearest rank; nil where the sample can't carry it.
     public var p50: TimeSpan?
+    /// Nearest rank; nil where the sample can't carry it.
     public var p95: TimeSpan?
+    /// The longest delay.
     public var maximum: TimeSpan
 
     /// Of one value at least.

@@ -57,7 +57,9 @@ struct Distribution: Sendable {
 
 /// Lengths of time that are not negative, summed up in constant memory.
 public struct DelayStatistics: Sendable {
+    /// Lengths that were recorded.
     public private(set) var count: UInt64 = 0
+    /// The longest of them, zero before the first.
     public private(set) var maximum = TimeSpan.zero
     /// In nanoseconds.
     public private(set) var mean = 0.0

@@ -79,16 +79,21 @@ public struct EchoReply: Sendable {
 
 /// Replies of a target differ from the one before: perhaps they come another way.
 public struct EchoChange: Hashable, Sendable {
+    /// What can differ, each a field of the reply's IP header.
     public enum Field: Hashable, Sendable, BitwiseCopyable {
         case hopLimit
         case trafficClass
     }
 
+    /// The number of the target, in the order of the configuration.
     public var target: Int
     /// Of the first reply that differs.
     public var sequence: UInt32
+    /// What differs.
     public var field: Field
+    /// The value so far.
     public var from: UInt8
+    /// The value from this reply on.
     public var to: UInt8
     /// When this process read that reply.
     public var arrival: Timestamp
@@ -96,8 +101,11 @@ public struct EchoChange: Hashable, Sendable {
 
 /// Two or more probes in a row, in the order of sending, that were all lost.
 public struct EchoOutage: Hashable, Sendable {
+    /// The number of the target, in the order of the configuration.
     public var target: Int
+    /// The number of the first lost probe.
     public var firstSequence: UInt32
+    /// The number of the last lost probe.
     public var lastSequence: UInt32
     /// Lost probes; those between that this host did not send are not in it.
     public var lost: UInt64
@@ -109,6 +117,7 @@ public struct EchoOutage: Hashable, Sendable {
     /// Whether no probe behind them was answered.
     public var isOpen: Bool
 
+    /// From `start` to `end`.
     public var duration: TimeSpan { end - start }
 }
 
@@ -117,23 +126,35 @@ public struct EchoOutage: Hashable, Sendable {
 /// Everything counts in the interval in which it happened: a probe where it was sent, a reply where it came, a loss
 /// where the probe was given up. So each counter summed over all intervals is exactly the one of the final summary.
 public struct EchoInterval: Sendable {
+    /// The number of the target, in the order of the configuration.
     public var target: Int
     /// From 1. Intervals in which this process did not run are part of the one before.
     public var index: UInt64
+    /// Where the interval before ended.
     public var start: Timestamp
+    /// A whole number of intervals after the start of the run; the last one ends with the run.
     public var end: Timestamp
+    /// Probes handed to the kernel.
     public var transmitted: UInt64
+    /// Replies in time.
     public var received: UInt64
+    /// Replies after their timeout.
     public var late: UInt64
     /// Probes given up, less those given up in earlier intervals and answered in this one: may be negative.
     public var lost: Int64
     /// At the end of the interval.
     public var inFlight: UInt64
+    /// Probes that an ICMP error came for.
     public var errors: UInt64
+    /// Replies to probes that had theirs.
     public var duplicates: UInt64
+    /// Damaged replies.
     public var corrupted: UInt64
+    /// Replies with our cookie from another address.
     public var wrongSource: UInt64
+    /// Replies in time to probes before one that was answered already.
     public var reordered: UInt64
+    /// Probes that the kernel refused.
     public var unsent: UInt64
     /// Of the replies received in the interval.
     public var roundTrips: RoundTripStatistics
@@ -144,7 +165,9 @@ public struct EchoInterval: Sendable {
 
 /// An answer with our mark that belongs to no probe.
 public struct EchoStray: Hashable, Sendable {
+    /// What it is.
     public var kind: Response.Kind
+    /// Who sent it.
     public var responder: IPAddress
     /// Octets of the ICMP message or UDP datagram.
     public var byteCount: Int
@@ -166,6 +189,7 @@ public struct EchoError: Sendable {
     public var hopLimit: UInt8?
     public var roundTrip: TimeSpan
     public var clock: Stamp.Clock
+    /// What the error quotes, and what its sender added.
     public var detail: ResponseDetail?
     public var arrival: Timestamp
     /// False for a hint that leaves the probe outstanding: redirect and source quench.

@@ -8,8 +8,11 @@ public struct EchoStatistics: Sendable {
     public internal(set) var late: UInt64 = 0
     /// Without an answer so far: their timeout is not over, or the machine slept within it.
     public internal(set) var inFlight: UInt64 = 0
+    /// Probes that an ICMP error came for; they are lost as well, unless answered after all.
     public internal(set) var errors: UInt64 = 0
+    /// Replies to probes that had theirs.
     public internal(set) var duplicates: UInt64 = 0
+    /// Replies of another length, with another payload or with a wrong checksum.
     public internal(set) var corrupted: UInt64 = 0
     /// Replies with our cookie from another address.
     public internal(set) var wrongSource: UInt64 = 0
@@ -23,11 +26,13 @@ public struct EchoStatistics: Sendable {
     public internal(set) var lastSendFailure: SendFailure?
     /// Replies in time whose round trip this process had to time.
     public internal(set) var userTimed: UInt64 = 0
+    /// Of the replies in time.
     public internal(set) var roundTrips: RoundTripStatistics
     /// The longest round trip of all, late ones too.
     public internal(set) var longest = TimeSpan.zero
     /// Of the last reply.
     public internal(set) var lastHopLimit: UInt8?
+    /// Of the last reply.
     public internal(set) var lastTrafficClass: UInt8?
     var highestSequence: UInt32 = 0
     /// ICMP errors about probes that had theirs already, or an answer and an error: told of no more.
@@ -46,8 +51,11 @@ public struct EchoStatistics: Sendable {
     /// Probes that were not answered at all: neither in time nor late, and not still on the way.
     public var lost: UInt64 { transmitted - received - late - inFlight }
 
-    /// The share of lost probes among those transmitted, 0...1; 0 when none was.
-    public var loss: Double { transmitted == 0 ? 0 : Double(lost) / Double(transmitted) }
+    /// Answered or given up: what a share of losses is taken of, because of the others nothing is known yet.
+    public var concluded: UInt64 { transmitted - inFlight }
+
+    /// The share of lost probes among those concluded, 0...1; 0 when none was.
+    public var loss: Double { concluded == 0 ? 0 : Double(lost) / Double(concluded) }
 
     /// Losses in a row and outages; nil where there are too many targets for it, as with all below.
     public var lossRuns: LossRuns? { detail.first?.lossRuns }
@@ -70,6 +78,17 @@ public struct EchoStatistics: Sendable {
 
     mutating func noteOutcome(_ outcome: OutcomeOrder.Outcome, of sequence: UInt32, sentAt: Timestamp) {
         if !detail.isEmpty { detail[0].settle(sequence, sentAt: sentAt, as: outcome) }
+    }
+
+    /// Files the number of a reply in time: one behind a later probe's is reordered. Numbers wrap around.
+    mutating func noteOrder(of sequence: UInt32) {
+        let behind = Int32(truncatingIfNeeded: highestSequence &- sequence)
+        if behind > 0 {
+            reordered += 1
+            reorderingExtent = max(reorderingExtent, behind.magnitude)
+        } else {
+            highestSequence = sequence
+        }
     }
 
     mutating func noteHostDelay(_ delay: TimeSpan) {

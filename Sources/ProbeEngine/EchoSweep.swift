@@ -259,7 +259,8 @@ public struct EchoSweep: Measurement, Sendable {
             response.probe = candidate
             return receive(response)
         }
-        guard let id = response.probe, let record = inFlight[id], record.state != .pending, record.state != .unsent
+        guard let id = response.probe, let record = inFlight[id], record.state != .pending, record.state != .unsent,
+            isOfOurKind(response)
         else {
             countUnsolicited(response)
             return
@@ -276,6 +277,15 @@ public struct EchoSweep: Measurement, Sendable {
             holds.append((id, response.arrival + Self.stampPatience))
         } else {
             conclude(response)
+        }
+    }
+
+    /// Whether it answers what was asked: sockets for ICMP bring replies of both kinds, and one of times has no cookie.
+    private func isOfOurKind(_ response: Response) -> Bool {
+        switch response.kind {
+        case .timestampReply: configuration.method == .icmpTimestamp
+        case .echoReply: configuration.method != .icmpTimestamp
+        case .icmpError, .datagram, .tcp: true
         }
     }
 
@@ -331,7 +341,7 @@ public struct EchoSweep: Measurement, Sendable {
     ) {
         let isWhole = response.integrity == .intact && response.byteCount >= ICMPTimestampMessage.length
         guard !isWhole || originate == record.originate else {
-            unsolicited += 1
+            countUnsolicited(response)
             return
         }
         concludeReply(response, .timestamp, id, record)
@@ -418,13 +428,7 @@ public struct EchoSweep: Measurement, Sendable {
         if let delay = reply.hostDelay { statistics[target].noteHostDelay(delay) }
         statistics[target].roundTrips.record(reply.roundTrip)
         intervals?.record(target, reply.roundTrip)
-        let highest = statistics[target].highestSequence
-        if reply.sequence < highest {
-            statistics[target].reordered += 1
-            statistics[target].reorderingExtent = max(statistics[target].reorderingExtent, highest - reply.sequence)
-        } else {
-            statistics[target].highestSequence = reply.sequence
-        }
+        statistics[target].noteOrder(of: reply.sequence)
     }
 
     /// Tells where a reply differs from the target's last one.
@@ -493,7 +497,9 @@ public struct EchoSweep: Measurement, Sendable {
     private mutating func countPipe(_ record: InFlightRecord) {
         let target = Int(record.subject)
         let newest = statistics[target].transmitted + statistics[target].unsent
-        let depth = newest + 1 - min(newest, UInt64(record.sequence))
+        // Of the number of a probe only the low half is known.
+        let behind = Int32(truncatingIfNeeded: UInt32(truncatingIfNeeded: newest) &- record.sequence)
+        let depth = UInt64(max(0, behind)) + 1
         if depth > statistics[target].pipe { statistics[target].pipe = depth }
     }
 
@@ -603,11 +609,20 @@ public struct EchoSweep: Measurement, Sendable {
     }
 
     public mutating func nextEvent() -> EchoEvent? {
-        if events.isEmpty, isFinished, !isConcluded {
-            isConcluded = true
-            conclude()
-        }
+        concludeWhenFinished()
         return events.next()
+    }
+
+    public mutating func takeEvents(into buffer: inout [EchoEvent]) {
+        concludeWhenFinished()
+        events.move(into: &buffer)
+    }
+
+    /// Behind the last event come those that only the end can decide.
+    private mutating func concludeWhenFinished() {
+        guard events.isEmpty, isFinished, !isConcluded else { return }
+        isConcluded = true
+        conclude()
     }
 
     /// Decides what only the end of the run can.

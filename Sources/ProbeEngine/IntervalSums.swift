@@ -41,10 +41,10 @@ struct IntervalSums: Sendable {
         return intervals
     }
 
-    /// The last intervals, which the run's end cuts short; none where it came with the end of one.
+    /// The last intervals, which the run's end cuts short; none where nothing happened in them.
     func last(at now: Timestamp, _ statistics: [EchoStatistics]) -> [EchoInterval] {
         let intervals = intervals(until: max(start, now), statistics)
-        return now > start || intervals.contains { !$0.isEmpty } ? intervals : []
+        return intervals.contains { !$0.isEmpty } ? intervals : []
     }
 
     private func intervals(until end: Timestamp, _ statistics: [EchoStatistics]) -> [EchoInterval] {

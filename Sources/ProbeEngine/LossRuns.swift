@@ -142,6 +142,7 @@ public struct LossRuns: Sendable {
         public internal(set) var lostInOutages: UInt64 = 0
         /// The length of all outages together.
         public internal(set) var outageTime = TimeSpan.zero
+        /// The length of the longest one.
         public internal(set) var longestOutage = TimeSpan.zero
 
         /// Losses in a run, 0 where there is none.
@@ -178,8 +179,12 @@ public struct LossRuns: Sendable {
 
     /// Of the concluded probes those that no outage took: a loss alone is loss, not an outage. Their share is the
     /// availability, judged by probes as the loss ratio of RFC 7680 is; ITU-T Y.1540 judges blocks of time by their loss
-    /// instead, which takes more probes than a ping sends. O(losses remembered).
-    public var available: UInt64 { concluded - min(concluded, sums.lostInOutages) }
+    /// instead, which takes more probes than a ping sends. Where none was answered, none was available, a single one
+    /// neither. O(losses remembered).
+    public var available: UInt64 {
+        let sums = sums
+        return sums.lost >= concluded ? 0 : concluded - sums.lostInOutages
+    }
 
     private func forEachRecentRun(_ body: (EchoOutage) -> Void) {
         var run = prefix

@@ -37,6 +37,9 @@ public protocol Measurement: ~Copyable {
     mutating func stop(at now: Timestamp)
     /// The next event in order, nil when all were taken.
     mutating func nextEvent() -> Event?
+    /// All events in order, into a buffer that is empty; its storage may be exchanged. Events that only taking these
+    /// brings forth come with the next call.
+    mutating func takeEvents(into buffer: inout [Event])
     /// When to come back; valid until the next verb.
     var schedule: Schedule { get }
 }
@@ -47,6 +50,10 @@ extension Measurement where Self: ~Copyable, Command == Never {
 
 extension Measurement where Self: ~Copyable {
     public mutating func awoke(at now: Timestamp) {}
+
+    public mutating func takeEvents(into buffer: inout [Event]) {
+        while let event = nextEvent() { buffer.append(event) }
+    }
 }
 
 /// First in, first out. O(1) amortised.
@@ -76,6 +83,17 @@ struct Queue<Element> {
             }
         }
         return elements[head - 1]
+    }
+
+    /// Moves all into an empty array, whose storage it takes over where it can. O(1), or O(n) behind a `next`.
+    mutating func move(into buffer: inout [Element]) {
+        if head == 0, buffer.isEmpty {
+            swap(&elements, &buffer)
+        } else {
+            buffer += elements[head...]
+            elements.removeAll(keepingCapacity: true)
+            head = 0
+        }
     }
 
     private static var minimumGap: Int { 64 }

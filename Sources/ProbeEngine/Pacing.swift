@@ -5,8 +5,9 @@ public enum Pacing: Hashable, Sendable, BitwiseCopyable {
     /// Gaps of exponential distribution with the interval as their mean, on absolute deadlines and for each target its
     /// own; all are drawn from this seed (RFC 2330 section 11.1).
     case poisson(seed: UInt64)
-    /// The next probe when the last one was answered, so that one is on its way; without an answer after four deviations
-    /// more than a round trip (RFC 6298), each time twice as long, the interval at most.
+    /// The next probe as soon as the last one was answered, so that one is on its way. Without an answer it goes after the
+    /// smoothed round trip and four deviations (RFC 6298), twice as long for each probe more that stays unanswered, and
+    /// after the interval at the latest.
     case adaptive
     /// The next probe when the last one was answered, or after the interval if that is sooner.
     ///
@@ -145,7 +146,7 @@ struct Pacer: Sendable {
             missed &+= left
         } else {
             let isOpen = UInt64(lanes[target].unanswered) < preload
-            lanes[target].due = lanes[target].slot + max(shortestGap, isOpen ? .zero : patience(lanes[target]))
+            lanes[target].due = lanes[target].slot + max(shortestGap, isOpen ? .zero : patience(target))
         }
         let sequence = UInt32(truncatingIfNeeded: lanes[target].sent)
         chooseLane()
@@ -153,10 +154,11 @@ struct Pacer: Sendable {
     }
 
     /// How long an answer is waited for before the next probe goes without it.
-    private func patience(_ lane: Lane) -> TimeSpan {
-        guard pacing == .adaptive, let smoothed = lane.smoothed else { return interval }
-        let timeout = max(Self.leastPatience, smoothed + lane.deviation * 4)
-        return min(interval, timeout * (1 << min(20, Int64(lane.unanswered) - Int64(clamping: preload))))
+    @inline(__always)
+    private func patience(_ target: Int) -> TimeSpan {
+        guard pacing == .adaptive, let smoothed = lanes[target].smoothed else { return interval }
+        let timeout = max(Self.leastPatience, smoothed + lanes[target].deviation * 4)
+        return min(interval, timeout * (1 << min(20, Int64(lanes[target].unanswered) - Int64(clamping: preload))))
     }
 
     private mutating func chooseLane() {

@@ -41,12 +41,14 @@ public enum Encapsulation: Hashable, Sendable, BitwiseCopyable {
 /// The one place where a probe becomes bytes and bytes become a response.
 ///
 /// A payload of 12 octets or more starts with a keyed 64-bit cookie and the low half of the probe's number; the rest
-/// counts up, as ping's does, or repeats a pattern. An ICMP echo request over IPv4 with at least 14 octets spends the next two on keeping its
-/// checksum the same for every probe of a flow, so that load balancers see one flow (Augustin et al., IMC 2006). The
-/// number also stands in the identifier and sequence number of ICMP, in the identification of IPv4 and in the sequence
-/// number of TCP, because routers may quote no more than those.
+/// counts up, as ping's does, or repeats a pattern. An ICMP echo request over IPv4 with at least 14 octets spends the
+/// next two on keeping its checksum the same for every probe of a flow, so that load balancers see one flow (Augustin et
+/// al., IMC 2006). The number also stands in the identifier and sequence number of ICMP, in the identification of IPv4
+/// and in the sequence number of TCP, because routers may quote no more than those.
 public struct ProbeCodec: Sendable {
+    /// What marks probes as ours.
     public var identity: ProbeIdentity
+    /// What every probe carries besides.
     public var content: ProbeContent
 
     public init(identity: ProbeIdentity, content: ProbeContent = ProbeContent()) {
@@ -183,9 +185,15 @@ public struct ProbeCodec: Sendable {
             output.append(UInt32(truncatingIfNeeded: transmit.id.rawValue))
             offset = Self.cookieLength
         }
+        let countsUp = content.pattern.isEmpty
         while offset < length {
-            output.append(pattern(at: offset))
-            offset &+= 1
+            if countsUp, offset & 7 == 0, offset &+ 8 <= length {
+                output.append(Self.countingUp(from: offset))
+                offset &+= 8
+            } else {
+                output.append(pattern(at: offset))
+                offset &+= 1
+            }
         }
     }
 
@@ -467,7 +475,14 @@ public struct ProbeCodec: Sendable {
             }
             offset = skipped
         }
+        let countsUp = content.pattern.isEmpty
         while offset < payload.byteCount {
+            if countsUp, offset & 7 == 0, offset &+ 8 <= payload.byteCount,
+                payload.uint64(at: offset) == Self.countingUp(from: offset)
+            {
+                offset &+= 8
+                continue
+            }
             let found = payload.octet(at: offset)
             if found != pattern(at: offset) {
                 return .wrongOctet(offset: offset, expected: pattern(at: offset), found: found)
@@ -475,6 +490,11 @@ public struct ProbeCodec: Sendable {
             offset &+= 1
         }
         return .intact
+    }
+
+    /// Eight octets of a pattern that counts up, from an offset on that is a multiple of eight.
+    private static func countingUp(from offset: Int) -> UInt64 {
+        0x0001_0203_0405_0607 | UInt64(offset & 0xf8) &* 0x0101_0101_0101_0101
     }
 
     private func pattern(at offset: Int) -> UInt8 {

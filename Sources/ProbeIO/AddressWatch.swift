@@ -15,6 +15,7 @@ public final class AddressWatch: DescriptorOwner {
     public struct Name: Hashable, Sendable {
         /// The number of the target, which findings give back.
         public var target: Int
+        /// The name as the user wrote it.
         public var text: String
         /// Only addresses of this version are wanted, nil for both.
         public var family: IPVersion?

@@ -4,6 +4,7 @@ import ProbeEngine
 
 /// One thing that was found out about what this process can do here.
 public struct DiagnosisFinding: Sendable {
+    /// What a finding is about.
     public enum Topic: String, Sendable {
         case socket
         case rights
@@ -11,6 +12,7 @@ public struct DiagnosisFinding: Sendable {
         case result
     }
 
+    /// What came out.
     public enum Verdict: String, Sendable {
         /// Tried, and it did what it is for.
         case works
@@ -24,11 +26,15 @@ public struct DiagnosisFinding: Sendable {
         case unknown
     }
 
+    /// What it is about.
     public var topic: Topic
     /// A rung, a setting, or a word for the thing.
     public var name: String
+    /// Of a socket; nil for what both versions share.
     public var version: IPVersion?
+    /// What came out.
     public var verdict: Verdict
+    /// The finding in a sentence for people.
     public var text: String
     /// The symbol of the error number that refused.
     public var errorName: String?

@@ -35,6 +35,7 @@ public struct OutputWriter: ~Copyable {
     public private(set) var failure: OutputFailure?
 
     private let descriptor: Int32
+    private let patience: Int32
     private var closedAtStart: OutputFailure?
     private var buffer: [UInt8] = []
 
@@ -42,8 +43,12 @@ public struct OutputWriter: ~Copyable {
     ///
     /// Make the one of standard output before `ensureStandardDescriptors`, which would hide that it is closed: that is
     /// a failure as soon as something is to be written.
-    public init(descriptor: Int32 = STDOUT_FILENO) {
+    ///
+    /// - Parameter patience: milliseconds for which a non-blocking descriptor that takes nothing is waited for before that
+    ///   is a failure, less than 0 for no end.
+    public init(descriptor: Int32 = STDOUT_FILENO, patience: Int32 = -1) {
         self.descriptor = descriptor
+        self.patience = patience
         if fcntl(descriptor, F_GETFD) < 0 { closedAtStart = .failed(.badFileDescriptor) }
     }
 
@@ -94,7 +99,7 @@ public struct OutputWriter: ~Copyable {
             let number = Errno(rawValue: errno)
             switch number {
             case .interrupted: continue
-            case .wouldBlock: waitUntilWritable()
+            case .wouldBlock: guard waitUntilWritable() else { return .failed(number) }
             case .brokenPipe: return .closed
             default: return .failed(number)
             }
@@ -102,10 +107,10 @@ public struct OutputWriter: ~Copyable {
         return nil
     }
 
-    /// Somebody else who shares the open file may have made it non-blocking.
-    private func waitUntilWritable() {
+    /// Somebody else who shares the open file may have made it non-blocking. False when patience is over.
+    private func waitUntilWritable() -> Bool {
         var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-        _ = unsafe poll(&entry, 1, -1)
+        return unsafe poll(&entry, 1, patience) != 0
     }
 
     private static let largeBuffer = 64 * 1024

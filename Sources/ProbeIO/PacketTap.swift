@@ -16,6 +16,7 @@ public protocol PacketTap: AnyObject {
 public struct TappedPacket: Sendable {
     /// Nil where the bytes begin with the IP header.
     public var envelope: IPEnvelope?
+    /// When it was sent or arrived: the kernel's time where that is known already.
     public var stamp: Stamp
     /// Whether the kernel will tell the time of sending.
     public var awaitsStamp = false

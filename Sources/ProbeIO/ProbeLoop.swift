@@ -10,6 +10,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
     private let timer: Timer
     private var timerIsSet: Int64?
     private var isWatching = false
+    private var events: [Subject.Event] = []
 
     /// Throws what the kernel refuses.
     public init(_ measurement: consuming Subject, over transport: consuming ProbeTransport) throws(Errno) {
@@ -48,9 +49,8 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
     ///   - signals: blocked signals to watch; each is given to `onSignal`.
     ///   - others: a further descriptor to watch, such as a resolver's; `onOther` is called when it is readable.
     ///   - onEvent: takes each event in order.
-    ///   - afterBatch: is called when the events of one wake-up are through, or in a flood of a millisecond, the place to
-    ///     write what they made.
-    ///     Returning false stops the measurement.
+    ///   - afterBatch: is called when the events of one wake-up, or in a flood those of a millisecond, were given out: the
+    ///     place to write what they made. Returning false stops the measurement.
     public mutating func run<Other: DescriptorOwner & ~Copyable>(
         signals: borrowing SignalDescriptor, other: borrowing Other,
         onEvent: (Subject.Event, borrowing Subject) -> Void,
@@ -81,7 +81,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
             measurement.advance(to: heard)
             let now = Self.now
             let isBusy = transport.send(for: &measurement, at: now)
-            while let event = measurement.nextEvent() { onEvent(event, measurement) }
+            tellEvents(onEvent)
             // On a short way the answers are here already, and asking for them is cheaper than asking whether they are.
             if !isBusy {
                 rush = 0
@@ -98,7 +98,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
             var timeout: Int32?
             switch measurement.schedule {
             case .finished:
-                while let event = measurement.nextEvent() { onEvent(event, measurement) }
+                tellEvents(onEvent)
                 _ = afterBatch()
                 return
             case _ where rush > 0:
@@ -130,6 +130,13 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
             heard = Self.now
             transport.receive(for: &measurement)
         }
+    }
+
+    /// Events are told from where they lie, because a flood would spend its time on copies of them.
+    private mutating func tellEvents(_ onEvent: (Subject.Event, borrowing Subject) -> Void) {
+        measurement.takeEvents(into: &events)
+        for index in events.indices { onEvent(events[index], measurement) }
+        events.removeAll(keepingCapacity: true)
     }
 
     /// - Parameter now: given where a wake-up before its time costs less than setting the timer for every probe.

@@ -145,6 +145,7 @@ public struct ProbeTransport: ~Copyable {
     }
 
     /// The socket that can carry the probe as it is.
+    @inline(__always)
     private func channel(for probe: Probe) -> Channel? {
         let version = probe.destination.version
         return channels.first { channel in
@@ -179,8 +180,7 @@ public struct ProbeTransport: ~Copyable {
         let port: UInt16 = encapsulation == .payload ? probe.method.destinationPort : 0
         do throws(PacketError) {
             try outgoing.append(
-                to: SocketAddress(
-                    probe.destination, port: port, flowLabel: settings.content.flowLabel ?? 0),
+                toHost: probe.destination, port: port, flowLabel: settings.content.flowLabel ?? 0,
                 hopLimit: fields?.hopLimit, trafficClass: fields?.trafficClass, packetInfo: packetInfo,
                 timestampKey: key
             ) { output throws(PacketError) in
@@ -440,6 +440,7 @@ public struct ProbeTransport: ~Copyable {
     }
 
     /// What a packet means, nil when it is nobody's.
+    @inline(__always)
     private mutating func response(_ index: Int, on channel: Channel, at now: Timestamp) -> Response? {
         let control = incoming.control(at: index)
         if let dropped = control.droppedCount, dropped != channel.dropped {
@@ -483,6 +484,7 @@ public struct ProbeTransport: ~Copyable {
 
     /// Whether a response may come from where it came: errors of routers always, answers of others not on a connected
     /// transport. Ping sockets deliver them even so.
+    @inline(__always)
     private func hears(_ response: Response) -> Bool {
         guard let peer, response.quotedDestination == nil else { return true }
         return response.responder.withoutZone == peer
@@ -547,6 +549,7 @@ public struct ProbeTransport: ~Copyable {
     }
 
     /// The kernel's stamp where there is one, else this moment.
+    @inline(__always)
     private func stamp(_ kernel: Int64?) -> Stamp {
         Stamp(
             nanoseconds: kernel ?? SystemClock.realtime.now, clock: kernel == nil ? .user : .kernel,

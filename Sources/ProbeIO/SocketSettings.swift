@@ -40,7 +40,9 @@ public struct SocketSettings: Sendable {
 
     /// A setting that was refused, on which the run would not be what was asked for.
     public struct Refusal: Hashable, Sendable {
+        /// Which setting it was.
         public var name: Name
+        /// What the kernel said.
         public var failure: Errno
     }
 

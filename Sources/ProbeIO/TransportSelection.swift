@@ -11,6 +11,7 @@ public struct TransportRequest: Sendable {
     public var dontFragment = false
     /// The address to send from, one of this host's; nil leaves the choice to the routing table.
     public var source: IPAddress?
+    /// How the sockets are to be set beyond that.
     public var settings = SocketSettings()
     /// What becomes of an ICMP measurement where neither raw nor ping sockets are allowed; nil forbids UDP.
     public var fallback: ProbeMethod?
@@ -19,7 +20,7 @@ public struct TransportRequest: Sendable {
     /// Ask the kernel when each probe left. It tells in a packet of its own, which is to be read.
     public var wantsKernelStamps = true
 
-    /// What asks for a rung that may be refused, to be named before the refusal.
+    /// What needs its rung, such as `option --icmp-timestamp: needs raw sockets`: stands in front of a refusal.
     public var purpose: String?
 
     public init(method: ProbeMethod) { self.method = method }

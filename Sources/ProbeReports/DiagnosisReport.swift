@@ -7,21 +7,28 @@ public struct DiagnosisRow: Sendable {
     public var topic: String
     /// A rung, a setting, or a word for the thing.
     public var name: String
+    /// Of a socket; nil for what both versions share.
     public var version: IPVersion?
     /// `works`, `unproven`, `refused`, `fact` or `unknown`.
     public var verdict: String
+    /// The finding in a sentence.
     public var text: SafeText
+    /// The symbol of the error number that refused.
     public var errorName: String?
     /// What would make it work.
     public var remedy: String?
     /// The number of a setting.
     public var value: Int64?
+    /// How a socket did with loopback, where it was allowed.
     public var trial: Trial?
 
     /// What probes to loopback showed.
     public struct Trial: Sendable {
+        /// Nil when no answer came.
         public var roundTrip: TimeSpan?
+        /// Whether the kernel told when the probe was sent.
         public var hasSendStamp: Bool
+        /// Whether the kernel told when the answer came.
         public var hasArrivalStamp: Bool
         /// `named`, `counted` or `none`.
         public var stampKeys: String

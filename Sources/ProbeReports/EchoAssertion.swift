@@ -93,7 +93,9 @@ public struct EchoAssertionError: Error, Hashable, Sendable {
 
 /// A target whose run failed by an assertion.
 public struct EchoFailure: Hashable, Sendable {
+    /// The number of the target.
     public var target: Int
+    /// What was measured and what it broke: `loss 2.5% > 1%`.
     public var reason: String
 
     public init(target: Int, reason: String) {
@@ -237,10 +239,11 @@ private enum Quantity: String, CaseIterable, Hashable {
         switch self {
         case .loss:
             guard statistics.transmitted > 0 else { return .nothing("nothing was sent") }
-            return .share(statistics.lost, of: statistics.transmitted)
+            guard statistics.concluded > 0 else { return .nothing(Self.noneConcluded) }
+            return .share(statistics.lost, of: statistics.concluded)
         case .availability:
             guard let runs = statistics.lossRuns else { return .nothing(Self.tooManyTargets) }
-            guard runs.concluded > 0 else { return .nothing("no probe was answered or given up") }
+            guard runs.concluded > 0 else { return .nothing(Self.noneConcluded) }
             return .share(runs.available, of: runs.concluded)
         case .min, .avg, .max, .mdev:
             guard trips.count > 0 else { return .nothing(Self.noReply) }
@@ -294,5 +297,6 @@ private enum Quantity: String, CaseIterable, Hashable {
     }
 
     private static let noReply = "no reply in time"
+    private static let noneConcluded = "no probe was answered or given up"
     private static let tooManyTargets = "not kept for so many targets"
 }

@@ -6,7 +6,9 @@ import ProbeEngine
 /// Every row has every column, empty where it says nothing of the event. Summaries have another shape and no place in
 /// the table. Rows end with a carriage return and a line feed.
 public struct EchoCSVReport: EchoReport {
+    /// Whom the sweep asks, in its order.
     public var targets: [ReportTarget]
+    /// What is sent, for the column `transport`.
     public var method: ProbeMethod
     /// The names of interfaces by index, for link-local addresses.
     public var zones: [UInt32: SafeText] = [:]

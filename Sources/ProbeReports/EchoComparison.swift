@@ -18,9 +18,9 @@ extension EchoTextReport {
             buffer.append(": ")
             append(counts.map(\.roundTrips), versions, to: &buffer)
             buffer.append(", loss ")
-            buffer.append(percent: counts[0].lost, of: counts[0].transmitted)
+            buffer.append(percent: counts[0].lost, of: counts[0].concluded)
             buffer.append("% / ")
-            buffer.append(percent: counts[1].lost, of: counts[1].transmitted)
+            buffer.append(percent: counts[1].lost, of: counts[1].concluded)
             buffer.append("% (\(versions[0].label) / \(versions[1].label))\n")
         }
     }

@@ -3,7 +3,9 @@ import ProbeEngine
 
 /// How large a terminal is, in characters.
 public struct WindowSize: Hashable, Sendable {
+    /// Characters in a line.
     public var columns: Int
+    /// Lines.
     public var rows: Int
 
     public init(columns: Int, rows: Int) {
@@ -16,7 +18,8 @@ public struct WindowSize: Hashable, Sendable {
 /// that scroll away like other lines.
 ///
 /// A row is left only when all of its probes are decided, so that what was lost shows in its place, and a late answer
-/// changes the block on the row where the probe stands. Several targets have a row each, which move on together. What is
+/// changes the block on the row where the probe stands. Several targets have a row each, which move on together, or with
+/// fewer blocks where one target has so many more probes than another that they can't be kept. What is
 /// known of a probe after its row was left, and what is no outcome of a probe, becomes a line of text above the rows.
 ///
 /// No colour and no attribute outlives a batch. The cursor moves within the rows that are being drawn and nowhere else; a
@@ -27,12 +30,15 @@ public struct EchoHeatReport: EchoReport {
     private let palette: HeatPalette
     private var window: WindowSize
 
-    /// What is known of each target's probes from `firstSequence` on.
-    private var cells: [[HeatCell]]
-    /// The sequence number of the first probe in the rows.
-    private var firstSequence: UInt32 = 1
+    /// What is known of each target's probes from its `firstSequences` on.
+    private var cells: [HeatCells]
+    /// The sequence number of the first probe in each row.
+    private var firstSequences: [UInt32]
     /// Probes in a row.
     private var capacity = 1
+    /// The widest name and the widest number, in characters.
+    private var nameWidth = 0
+    private var numberWidth = 0
     private var scale: HeatScale?
     /// Whether the scale has proved itself by more than the first round trip.
     private var isScaleTried = false
@@ -62,12 +68,14 @@ public struct EchoHeatReport: EchoReport {
         self.text.style.isFlood = false
         self.window = window
         palette = HeatPalette(hasColor: hasColor, hasBlocks: hasBlocks)
-        cells = Array(repeating: [], count: text.targets.count)
+        cells = Array(repeating: HeatCells(), count: text.targets.count)
+        firstSequences = Array(repeating: 1, count: text.targets.count)
         drawn = Array(repeating: 0, count: text.targets.count)
         changed = Array(repeating: [], count: text.targets.count)
         layOut()
     }
 
+    /// Whom the sweep asks, in its order: a row for each.
     public var targets: [ReportTarget] {
         get { text.targets }
         set { text.targets = newValue }
@@ -122,8 +130,9 @@ public struct EchoHeatReport: EchoReport {
     /// Changes what is known of a probe; returns false when its row was left.
     @discardableResult
     private mutating func change(_ target: Int, _ sequence: UInt32, _ change: (inout HeatCell) -> Void) -> Bool {
-        guard sequence >= firstSequence else { return false }
-        let index = Int(sequence - firstSequence)
+        // Numbers wrap around.
+        let index = Int(Int32(truncatingIfNeeded: sequence &- firstSequences[target]))
+        guard index >= 0 else { return false }
         // Probes are numbered in the order of sending, so that this one lies right behind those that are known.
         guard index < cells[target].count + Self.longestGap else { return true }
         while cells[target].count <= index { cells[target].append(HeatCell()) }
@@ -145,7 +154,7 @@ public struct EchoHeatReport: EchoReport {
         chooseScale()
         appendNotes(to: &buffer)
         while true {
-            guard isComplete || hasWaitedInVain else {
+            guard isComplete || isOverfull || hasWaitedInVain else {
                 if !isTall { draw(to: &buffer) }
                 return
             }
@@ -184,6 +193,10 @@ public struct EchoHeatReport: EchoReport {
         cells.allSatisfy { $0.count >= capacity && $0.prefix(capacity).allSatisfy(\.isDecided) }
     }
 
+    /// Whether more is kept than memory shall be taken for: a target that answers at once may have thousands of probes for
+    /// each of another's.
+    private var isOverfull: Bool { cells.reduce(0) { $0 + $1.count } > Self.maximumCells }
+
     /// Whether the rows have been full for so long that nothing more will come: after a sleep of this machine nobody tells
     /// what became of its probes.
     private var hasWaitedInVain: Bool {
@@ -219,13 +232,13 @@ public struct EchoHeatReport: EchoReport {
                 drawRow(target, counts[target], to: &buffer)
             }
         } else if cells.count == 1, changed[0].isEmpty {
-            append(cells[0][drawn[0]..<counts[0]], to: &buffer)
+            append(cells[0].prefix(counts[0]).dropFirst(drawn[0]), to: &buffer)
         } else if cells.count == 1, changed[0].count == 1, let index = changed[0].first {
             // The usual one: the answer to the last probe.
             move(drawn[0] - index, "D", to: &buffer)
-            append(cells[0][index...index], to: &buffer)
+            append(cells[0].prefix(index + 1).dropFirst(index), to: &buffer)
             move(drawn[0] - index - 1, "C", to: &buffer)
-            append(cells[0][drawn[0]..<counts[0]], to: &buffer)
+            append(cells[0].prefix(counts[0]).dropFirst(drawn[0]), to: &buffer)
         } else if cells.indices.contains(where: { !changed[$0].isEmpty || counts[$0] != drawn[$0] }) {
             moveUp(cells.count - 1, to: &buffer)
             buffer.append("\r")
@@ -246,7 +259,7 @@ public struct EchoHeatReport: EchoReport {
 
     private func drawRow(_ target: Int, _ count: Int, to buffer: inout ReportBuffer) {
         buffer.append(label(of: target))
-        append(cells[target][..<count], to: &buffer)
+        append(cells[target].prefix(count), to: &buffer)
     }
 
     private func append(_ cells: ArraySlice<HeatCell>, to buffer: inout ReportBuffer) {
@@ -270,9 +283,10 @@ public struct EchoHeatReport: EchoReport {
         var times: [TimeSpan] = []
         for target in cells.indices {
             for cell in cells[target].prefix(capacity) where cell.mark == .time { times.append(cell.roundTrip) }
-            cells[target].removeFirst(min(capacity, cells[target].count))
+            let count = min(capacity, cells[target].count)
+            cells[target].removeFirst(count)
+            firstSequences[target] &+= UInt32(truncatingIfNeeded: count)
         }
-        firstSequence = firstSequence &+ UInt32(clamping: capacity)
         fullSince = nil
         layOut()
         isScaleTried = isScaleTried || scale != nil
@@ -290,6 +304,9 @@ public struct EchoHeatReport: EchoReport {
 
     /// How many blocks fit in a row. The last column stays free: what a terminal does behind it differs.
     private mutating func layOut() {
+        // A name does not touch the number behind it.
+        numberWidth = max(5, String(firstSequences.max() ?? 1).utf8.count + (targets.count > 1 ? 1 : 0))
+        nameWidth = targets.count > 1 ? targets.map { Self.plain($0).utf8.count }.max() ?? 0 : 0
         let label = cells.isEmpty ? 0 : self.label(of: 0).utf8.count
         capacity = max(1, window.columns - 1 - label)
     }
@@ -297,12 +314,10 @@ public struct EchoHeatReport: EchoReport {
     /// What stands in front of a row: the target where there are several, and the number of its first probe. Of the same
     /// length for all; nothing in a window that has no room for it.
     private func label(of target: Int) -> String {
-        let number = String(firstSequence)
-        let numberWidth = max(5, number.utf8.count)
+        let number = String(firstSequences[target])
         var label = String(repeating: " ", count: numberWidth - number.utf8.count) + number + " "
         if targets.count > 1 {
-            let widest = targets.map { Self.plain($0).utf8.count }.max() ?? 0
-            let width = min(widest, max(8, window.columns / 3))
+            let width = min(nameWidth, max(8, window.columns / 3))
             let name = Self.plain(targets[target])
             let shown = name.utf8.count > width ? String(name.prefix(width - 1)) + "~" : name
             label = shown + String(repeating: " ", count: width - shown.utf8.count) + label
@@ -322,7 +337,9 @@ public struct EchoHeatReport: EchoReport {
     private mutating func chooseScale() {
         guard !isScaleTried else { return }
         var times: [TimeSpan] = []
-        for cell in cells.joined() where cell.mark == .time { times.append(cell.roundTrip) }
+        for target in cells {
+            for cell in target.prefix(target.count) where cell.mark == .time { times.append(cell.roundTrip) }
+        }
         guard let first = times.first else { return }
         var legend = ReportBuffer()
         if scale == nil { setScale(around: first, to: &legend) }
@@ -394,6 +411,35 @@ public struct EchoHeatReport: EchoReport {
     private static let trials = 8
     /// More probes than this are never on their way at once.
     private static let longestGap = 1 << 20
+    /// Probes of all targets that are kept, 16 octets each.
+    private static let maximumCells = 1 << 20
+}
+
+/// What is known of the probes of a row and of those behind it.
+///
+/// Thousands of rows may wait for one probe and go at once: taking one away is O(1) amortised.
+private struct HeatCells {
+    private var cells: [HeatCell] = []
+    private var head = 0
+
+    var count: Int { cells.count - head }
+    var isEmpty: Bool { head == cells.count }
+
+    subscript(index: Int) -> HeatCell {
+        get { cells[head + index] }
+        set { cells[head + index] = newValue }
+    }
+
+    func prefix(_ length: Int) -> ArraySlice<HeatCell> { cells[head..<head + min(length, count)] }
+
+    mutating func append(_ cell: HeatCell) { cells.append(cell) }
+
+    mutating func removeFirst(_ length: Int) {
+        head += length
+        guard head * 2 >= cells.count else { return }
+        cells.removeSubrange(..<head)
+        head = 0
+    }
 }
 
 extension HeatCell {

@@ -113,6 +113,7 @@ public struct EchoJSONReport: EchoReport {
         line.add("rtt_ns", reply.roundTrip.nanoseconds)
         line.add("clock", reply.clock.word)
         line.add("user_rtt_ns", reply.userRoundTrip.nanoseconds)
+        line.add(ipv4OptionsOf: reply.detail)
         if let timestamps = reply.timestamps { line.add(timestamps) }
         guard case .corrupted(let integrity) = reply.disposition else { return }
         switch integrity {
@@ -217,7 +218,7 @@ public struct EchoJSONReport: EchoReport {
         line.add("received", counts.received)
         line.add("late", counts.late)
         line.add("lost", counts.lost)
-        line.add("loss_percent", percent: counts.lost, of: counts.transmitted)
+        line.add("loss_percent", percent: counts.lost, of: counts.concluded)
         line.add("in_flight", counts.inFlight)
         line.add("errors", counts.errors)
         line.add("repeated_errors", counts.repeatedErrors)

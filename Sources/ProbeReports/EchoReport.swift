@@ -30,6 +30,7 @@ extension EchoReport {
 
 /// What an `EchoSweep` is about to do, and by which means.
 public struct EchoStart: Sendable {
+    /// What is sent, to whom and when.
     public var configuration: EchoSweep.Configuration
     /// The means: `raw`, `ping` or `udp`.
     public var rung: String

@@ -81,6 +81,9 @@ struct EchoCounts {
         }
     }
 
+    /// As that of a target.
+    var concluded: UInt64 { transmitted - inFlight }
+
     /// Nothing at all came back.
     var isSilent: Bool { received == 0 && late == 0 && errors == 0 && corrupted == 0 && wrongSource == 0 }
 }

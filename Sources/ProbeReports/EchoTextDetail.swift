@@ -13,7 +13,8 @@ extension EchoTextReport {
             buffer.append(" ms")
             separator = ", "
         }
-        if let (label, value) = counts.roundTrips.carriedDelayVariation.last {
+        // Of two the smaller is the median, which is what the variation is measured from.
+        if counts.roundTrips.count > 2, let (label, value) = counts.roundTrips.carriedDelayVariation.last {
             buffer.append("\(separator)pdv p\(label) = ")
             buffer.append(milliseconds: value)
             buffer.append(" ms")
@@ -40,9 +41,9 @@ extension EchoTextReport {
         if sums.outages > 0 {
             buffer.append(", ")
             buffer.append(decimal: sums.outages)
-            buffer.append(sums.outages == 1 ? " outage of " : " outages of ")
+            buffer.append(sums.outages == 1 ? " outage of " : " outages, ")
             buffer.append(seconds: sums.outageTime)
-            buffer.append(" s")
+            buffer.append(sums.outages == 1 ? " s" : " s in all")
         }
         buffer.append(", availability ")
         buffer.append(percent: runs.available, of: runs.concluded)

@@ -312,9 +312,12 @@ public struct EchoTextReport: EchoReport {
             buffer.append(decimal: counts.received)
             buffer.append("/")
             buffer.append(decimal: counts.transmitted)
-            buffer.append(" packets, ")
-            buffer.append(percent: counts.lost, of: counts.transmitted)
-            buffer.append("% loss")
+            buffer.append(" packets")
+            if counts.concluded > 0 {
+                buffer.append(", ")
+                buffer.append(percent: counts.lost, of: counts.concluded)
+                buffer.append("% loss")
+            }
             if counts.received > 0 {
                 let trips = counts.roundTrips
                 buffer.append(", min/avg/ewma/max = ")
@@ -368,7 +371,8 @@ public struct EchoTextReport: EchoReport {
         appendComparisons(statistics, to: &buffer)
     }
 
-    /// ping's line of counters.
+    /// ping's line of counters. Loss is a share of the probes whose fate is known, and untold where none is: a run that
+    /// is interrupted would otherwise show a host that never answered with less loss than all.
     private func append(_ counts: EchoCounts, _ run: EchoRun, to buffer: inout ReportBuffer) {
         buffer.append(decimal: counts.transmitted)
         buffer.append(" packets transmitted, ")
@@ -383,9 +387,12 @@ public struct EchoTextReport: EchoReport {
             buffer.append(label)
         }
         if counts.transmitted > 0 {
-            buffer.append(", ")
-            buffer.append(percent: counts.lost, of: counts.transmitted)
-            buffer.append("% packet loss, time ")
+            if counts.concluded > 0 {
+                buffer.append(", ")
+                buffer.append(percent: counts.lost, of: counts.concluded)
+                buffer.append("% packet loss")
+            }
+            buffer.append(", time ")
             buffer.append(decimal: max(0, run.sending.nanoseconds) / 1_000_000)
             buffer.append("ms")
         }

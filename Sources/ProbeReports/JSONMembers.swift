@@ -86,6 +86,26 @@ extension JSONLine {
         }
     }
 
+    /// Adds what routers wrote into the options of a reply's header, nothing where it has none.
+    mutating func add(ipv4OptionsOf detail: ResponseDetail?) {
+        guard let options = detail?.ipv4Options, !options.isEmpty else { return }
+        add("ip_options", objects: options) { line, option in
+            line.add("option", option.word)
+            switch option {
+            case .recordRoute(let route): line.add("addresses", texts: route.passed.map { "\($0)" })
+            case .looseSourceRoute(let route), .strictSourceRoute(let route):
+                line.add("addresses", texts: route.slots.map { "\($0)" })
+            case .timestamp(let timestamp):
+                line.add("entries", objects: timestamp.recorded) { line, entry in
+                    if let address = entry.address { line.add("address", "\(address)") }
+                    line.add("time", entry.timestamp.rawValue)
+                }
+                line.add("overflow", timestamp.overflow)
+            case .noOperation, .routerAlert, .unknown: line.add("number", option.type)
+            }
+        }
+    }
+
     /// Adds why the kernel refused a probe.
     mutating func add(_ failure: SendFailure) {
         add("errno", failure.errorNumber.name)
@@ -130,6 +150,21 @@ extension ProbeMethod {
         switch self {
         case .icmpEcho, .icmpTimestamp: nil
         case .udp(let port), .tcpSYN(let port): port
+        }
+    }
+}
+
+extension IPv4Option {
+    /// As it stands among the options of a reply.
+    fileprivate var word: String {
+        switch self {
+        case .noOperation: "no_operation"
+        case .recordRoute: "record_route"
+        case .looseSourceRoute: "loose_source_route"
+        case .strictSourceRoute: "strict_source_route"
+        case .timestamp: "timestamp"
+        case .routerAlert: "router_alert"
+        case .unknown: "unknown"
         }
     }
 }

@@ -41,15 +41,8 @@ extension ReportBuffer {
                 append(milliseconds: TimeSpan(nanoseconds: fit.skewUncertainty * 1_000))
                 append(" ppm")
             }
-            append("\nvariation ")
-            append(fit.forward.p50 == nil ? "max" : fit.forward.p95 == nil ? "p50/max" : "p50/p95/max")
-            append(": forward ")
-            append(fit.forwardVariation)
-            append(", return ")
-            append(fit.backwardVariation)
-            append(" ms, to a tick of ")
-            append(milliseconds: clock.tick)
-            append(" ms\n")
+            append("\n")
+            if fit.samples > 1 { appendVariation(fit, tick: clock.tick) }
         } else if clock.form != .nonStandard {
             append("one-way: unknown without the kernel's time stamps\n")
         }
@@ -63,6 +56,18 @@ extension ReportBuffer {
             append(decimal: clock.restarts)
             append(clock.restarts == 1 ? " time\n" : " times\n")
         }
+    }
+
+    private mutating func appendVariation(_ fit: ClockEstimate.Fit, tick: TimeSpan) {
+        append("variation ")
+        append(fit.forward.p50 == nil ? "max" : fit.forward.p95 == nil ? "p50/max" : "p50/p95/max")
+        append(": forward ")
+        append(fit.forwardVariation)
+        append(", return ")
+        append(fit.backwardVariation)
+        append(" ms, to a tick of ")
+        append(milliseconds: tick)
+        append(" ms\n")
     }
 
     private mutating func append(signed span: TimeSpan) {

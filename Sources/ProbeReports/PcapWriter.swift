@@ -20,6 +20,7 @@ public struct PcapWriter: Sendable {
         append(Self.linkTypeRaw)
     }
 
+    /// Forgets the bytes, which were written.
     public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
     /// Appends a packet. O(n).

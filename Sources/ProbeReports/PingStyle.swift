@@ -20,6 +20,7 @@ public struct PingStyle: Sendable {
     /// Where probes leave from, where that was said (`-I`, `-B`): an address for each target that has a route, and an
     /// interface.
     public var sources: [IPAddress?] = []
+    /// The interface that probes leave through, where that was said (`-I`).
     public var device: SafeText?
     /// What fills the payload (`-p`), where that was said.
     public var pattern: [UInt8] = []
@@ -152,7 +153,8 @@ extension EchoTextReport {
             }
         case .error(let error):
             if error.isConclusive { buffer.append("\u{8}E") }
-        case .timeout: break
+        // The summary lists the outages.
+        case .timeout, .outage: break
         default: return false
         }
         return true

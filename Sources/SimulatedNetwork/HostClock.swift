@@ -18,6 +18,7 @@ public struct HostClock: Hashable, Sendable {
     public var skew: Int64
     /// How long it stands still between two ticks, in nanoseconds.
     public var tick: Int64
+    /// How it writes the time down.
     public var form: Form
 
     public init(offset: Int64 = 0, skew: Int64 = 0, tick: Int64 = 1_000_000, form: Form = .standard) {

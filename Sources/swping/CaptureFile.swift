@@ -39,7 +39,9 @@ final class CaptureFile: PacketTap {
             throw ToolFailure("option --pcap: cannot write \(name): \(failure) (\(failure.name))")
         }
         file = FileDescriptor(owning: opened)
-        output = OutputWriter(descriptor: opened)
+        // The reader of a pipe that stands still must not stop the measurement, which could not even be interrupted then.
+        _ = fcntl(opened, F_SETFL, O_NONBLOCK)
+        output = OutputWriter(descriptor: opened, patience: Self.readerPatience)
     }
 
     /// Whether everything was written so far.
@@ -109,12 +111,15 @@ final class CaptureFile: PacketTap {
         isTold = true
         switch failure {
         case .closed: return "option --pcap: the reader of \(name) has gone"
+        case .failed(.wouldBlock): return "option --pcap: the reader of \(name) takes nothing any more"
         case .failed(let errno): return "option --pcap: cannot write \(name): \(errno) (\(errno.name))"
         }
     }
 
     /// How long a time of sending is waited for, in nanoseconds.
     private static let patience: Int64 = 5_000_000
+    /// How long the reader of a pipe may take for a batch, in milliseconds.
+    private static let readerPatience: Int32 = 250
     private static let maximumWaiting = 4_096
     private static let maximumWaitingBytes = 1 << 22
 }

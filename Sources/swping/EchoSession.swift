@@ -296,7 +296,7 @@ final class EchoSession {
             switch finding {
             case .moved(let target, let address):
                 sweep.apply(.setAddress(target: target, address), at: ProbeLoop<EchoSweep>.now)
-                if wantsNames[target] { askForName(of: address) }
+                if wantsNames[target], asked.count < Self.maximumNames { askForName(of: address) }
             case .failed(let target, let error):
                 errors.append("\(Tool.name): \(SafeText("\(error)")); still asking \(sweep.addresses[target])\n")
             }
@@ -380,7 +380,7 @@ final class EchoSession {
 
     /// How long printed names may keep lines waiting, in nanoseconds.
     private static let patience: Int64 = 250_000_000
-    /// Errors may come from any number of forged addresses.
+    /// Errors may come from any number of forged addresses, and a name may have another address each time.
     private static let maximumNames = 1_024
     /// RFC 863; nothing is sent to it.
     private static let discardPort: UInt16 = 9

@@ -19,7 +19,8 @@ extension Options {
                 detail: "ICMP timestamp requests, over IPv4 and raw sockets only. The offset and skew of the remote "
                     + "clock are fitted, which it shows in whole milliseconds; one-way delays are as uncertain as is "
                     + "said beside them, their variation is not. Intervals of whole milliseconds, of ten at least, are "
-                    + "made 0.618 ms longer, so that probes meet all parts of a remote millisecond. Many hosts and firewalls ignore them."
+                    + "made 0.618 ms longer, so that probes meet all parts of a remote millisecond. Many hosts and "
+                    + "firewalls ignore them."
             ) { options, _ in options.wantsTimestamps = true },
             Option(nil, "port", .required("PORT"), "destination port of UDP probes (7; 33434 as a fallback)") {
                 $0.port = try $1.port()

@@ -97,6 +97,15 @@ struct Options: Sendable {
                 "Round trips are taken from the kernel's own time stamps of sending and receiving. An answer later "
                     + "than its timeout counts as late, not as lost, and what did not leave this host counts as "
                     + "not sent.",
+                "Below ping's lines the summary tells, where there was enough to tell it from: percentiles of the "
+                    + "round trips; jitter, smoothed as in RFC 3550; the clock they were taken by (kernel, user, or "
+                    + "user/kernel rx for this process' time of sending and the kernel's of arrival); ipdv, how "
+                    + "neighbours differ, and pdv, how far round trips lie above the shortest (RFC 5481); host delay, "
+                    + "what this host added; how many losses lay in a row; outages, which are two losses or more in a "
+                    + "row, with their start and length; availability, the share of probes outside of outages; and "
+                    + "what should not have happened: late, from a wrong source, reordered, not sent, missed slots, "
+                    + "unsolicited, dropped here.",
+                "SIGINT and SIGTERM end the run with the summary, SIGQUIT prints a line on standard error in between.",
             ],
             exitStatuses: [
                 Meaning("0", "Every host answered."),
@@ -117,7 +126,7 @@ struct Options: Sendable {
                 Example("swping -c 3 192.0.2.1", "Ask three times."),
                 Example("swping -i 0.2 -w 10 router.example 2001:db8::1", "Two hosts for ten seconds."),
                 Example(
-                    "swping -q -c 100 -i 0.1 --fail-if 'loss>1%' --fail-if 'p99>20ms' 192.0.2.1",
+                    "swping -q -c 200 -i 0.1 --fail-if 'loss>1%' --fail-if 'p99>20ms' 192.0.2.1",
                     "Check a promise."),
                 Example("swping --udp --port 7 192.0.2.1", "Ask a UDP echo service."),
                 Example("swping --dual -c 20 www.example", "Compare IPv4 and IPv6."),

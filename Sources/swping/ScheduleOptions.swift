@@ -39,7 +39,7 @@ extension Options {
             Option(
                 "f", "flood", "as -A, but at least 100 probes a second, and marks instead of lines",
                 detail: "All but root may flood loopback only; with -i it is no flood, only its marks. The times of "
-                    + "sending are the process' own, as in all runs of more than 1,000 probes a second."
+                    + "sending are the process' own, as with every -i that makes more than 1,000 probes a second."
             ) { options, _ in options.isFlood = true },
             Option(
                 "l", "preload", .required("COUNT"), "send so many at once at the start (1)",
@@ -103,8 +103,14 @@ extension Options {
 
     /// A flood of others is for root.
     func checkFlood(of addresses: [IPAddress]) throws(ToolFailure) {
-        guard isUnpaced, getuid() != 0, !addresses.allSatisfy(\.isLoopback) else { return }
-        throw ToolFailure("option -f: flooding other hosts than this one is only for root (at least with -i 0.002)")
+        guard isUnpaced, getuid() != 0 else { return }
+        guard addresses.allSatisfy(\.isLoopback) else {
+            throw ToolFailure("option -f: flooding other hosts than this one is only for root (at least with -i 0.002)")
+        }
+        // Whoever answers for a name could turn the flood to any host.
+        guard resolveInterval == nil else {
+            throw ToolFailure("option -f: together with --resolve-every it is only for root (at least with -i 0.002)")
+        }
     }
 
     func schedule(_ configuration: inout EchoSweep.Configuration) throws(ToolFailure) {

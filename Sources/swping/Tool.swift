@@ -53,7 +53,9 @@ struct Tool {
         guard !targets.isEmpty else { return 2 }
         let addresses = targets.compactMap { try? $0.address.get() }
         try options.checkFlood(of: addresses)
+        try options.checkNames(among: targets)
         let broadcasts = try options.broadcasts(among: addresses, selection.transport)
+        try options.checkConnection(to: addresses, broadcasts)
         let session = try EchoSession(
             targets: targets, options: options, rung: rung, note: notice, method: method, broadcasts: broadcasts)
         var transport = selection.take()
@@ -89,6 +91,10 @@ struct Tool {
         if options.wantsICMP, options.highestRung == .udp {
             throw ToolFailure("options --icmp and --rung udp exclude each other (see swping --help)")
         }
+        if options.wantsICMP, options.port != nil {
+            throw ToolFailure("options --icmp and --port exclude each other (see swping --help)")
+        }
+        try options.checkNames()
         try options.checkSchedule()
         try options.checkOutput()
         if options.wantsTimestamps { try checkTimestamps(options, hosts) }
@@ -111,6 +117,7 @@ struct Tool {
             (options.wantsUDP, "--udp"), (options.version == .v6, "-6"), (options.port != nil, "--port"),
             (options.highestRung != .raw, "--rung \(options.highestRung)"),
             (options.payloadLength != Options().payloadLength, "-s"), (!options.pattern.isEmpty, "-p"),
+            (options.isUserToUser, "-U"),
         ]
         for (isGiven, option) in excluded where isGiven {
             throw ToolFailure("options --icmp-timestamp and \(option) exclude each other (see swping --help)")
@@ -207,6 +214,6 @@ struct Tool {
                 + "leaves some unanswered, which counts as loss", from: name)
     }
 
-    /// As DESIGN says, up to so many are shown as they come; larger sets are swept.
+    /// So many have percentiles each, and memory stays bounded.
     private static let maximumHosts = 256
 }

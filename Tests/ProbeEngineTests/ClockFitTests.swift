@@ -216,6 +216,17 @@ import Testing
         #expect(abs(line.offset.nanoseconds + 59_500_000_000) <= line.offsetUncertainty.nanoseconds)
     }
 
+    @Test("A clock that leaps on and on is never more than half a day away", arguments: [39_600, -39_600] as [Int64])
+    func leaps(seconds: Int64) throws {
+        var fit = ClockFit()
+        for second in 0..<100 as Range<Int64> {
+            feed(&fit, second..<second + 1, offset: (second + 1) * seconds * 1_000_000_000)
+            let offset = try #require(fit.estimate?.fit).offset.nanoseconds
+            #expect(abs(offset) <= 43_201_000_000_000)
+        }
+        #expect(fit.restarts >= 98)
+    }
+
     @Test("Any values in any order neither trap nor grow")
     func anything() {
         var fit = ClockFit()

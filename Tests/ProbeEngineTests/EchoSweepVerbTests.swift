@@ -68,6 +68,22 @@ private struct Hand {
     }
 }
 
+@Suite struct EchoSweepKindTests {
+    @Test("A reply of another kind than was asked for is nobody's", arguments: [true, false])
+    func kinds(asksForTimes: Bool) {
+        var hand = Hand {
+            $0.count = 1
+            if asksForTimes { $0.method = .icmpTimestamp }
+        }
+        let sent = hand.send(at: 0)
+        let none = InternetTimestamp(rawValue: 0)
+        let times = Response.Kind.timestampReply(originate: none, receive: none, transmit: none)
+        hand.reply(to: sent[0], at: 5, kind: asksForTimes ? .echoReply : times)
+        #expect(hand.dispositions.isEmpty && hand.statistics.received == 0 && hand.statistics.corrupted == 0)
+        #expect(hand.sweep.unsolicited == 1)
+    }
+}
+
 @Suite struct EchoSweepScheduleTests {
     @Test("Probes go on an absolute grid, however late the wake-ups are")
     func noDrift() {

@@ -121,6 +121,17 @@ private struct Chaos {
         return probes[probes.count - 1 - Int(generator.number(below: UInt64(recent)))].id
     }
 
+    /// Any times, often of the moment that was asked about.
+    private mutating func timestampReply(to id: ProbeID) -> Response.Kind {
+        let asked = chance(90) ? probes.last { $0.id == id }?.probe.originate : nil
+        func time(_ generator: inout SeededGenerator) -> InternetTimestamp {
+            let any = UInt32(truncatingIfNeeded: generator.next())
+            return InternetTimestamp(rawValue: generator.number(below: 4) == 0 ? any : any % 86_400_000)
+        }
+        return .timestampReply(
+            originate: asked ?? time(&generator), receive: time(&generator), transmit: time(&generator))
+    }
+
     private mutating func response() -> Response {
         let id = anyID()
         let destination = probes.last { $0.id == id }?.probe.destination ?? destinations[0]
@@ -131,8 +142,9 @@ private struct Chaos {
             ICMPType(rawValue: 200),
         ]
         let kind: Response.Kind =
-            switch generator.number(below: 8) {
+            switch generator.number(below: 10) {
             case 0: .datagram
+            case 8, 9: timestampReply(to: id)
             case 1: .tcp([.syn, .ack])
             case 2, 3: .echoReply
             default:
@@ -164,6 +176,16 @@ private struct Chaos {
         configuration.wantsKernelStamps = generator.number(below: 3) > 0
         if generator.number(below: 3) == 0 { configuration.deadline = .ms(Int64(generator.number(below: 5_000))) }
         if generator.number(below: 3) == 0 { configuration.method = .udp(destinationPort: 33_434) }
+        if generator.number(below: 4) == 0 { configuration.method = .icmpTimestamp }
+        switch generator.number(below: 6) {
+        case 0: configuration.pacing = .adaptive
+        case 1: configuration.pacing = .flood
+        case 2: configuration.pacing = .poisson(seed: seed)
+        default: break
+        }
+        configuration.preload = 1 + UInt32(generator.number(below: 5))
+        configuration.reportsOutstanding = generator.number(below: 3) == 0
+        if generator.number(below: 3) == 0 { configuration.summaryInterval = .ms(Int64(generator.number(below: 50))) }
         var sweep = EchoSweep(
             configuration, start: .ms(0), tableCapacity: generator.number(below: 2) == 0 ? 1 << 10 : 8)
         var chaos = Chaos(seed: seed, targets)

@@ -147,6 +147,14 @@ private struct Fates {
         #expect(detail.lossRuns.sums.runs == 2)
     }
 
+    @Test("What is reordered is so where numbers wrap around too")
+    func reorderedAtTheWrap() {
+        var statistics = EchoStatistics(withPercentiles: false)
+        statistics.highestSequence = .max - 1
+        for sequence in [UInt32.max, 1, 0, 2, UInt32.max - 2] { statistics.noteOrder(of: sequence) }
+        #expect(statistics.reordered == 2 && statistics.reorderingExtent == 5 && statistics.highestSequence == 2)
+    }
+
     @Test("Against what the simulator knows", arguments: 0..<8 as Range<UInt64>)
     func truth(seed: UInt64) throws {
         var driver = Driver(
@@ -379,10 +387,23 @@ private struct Fates {
         let slept = told(at: 55_000)
         #expect(slept.map(\.start) == [.ms(10_000)] && slept.map(\.end) == [.ms(50_000)])
         #expect(slept.map(\.index) == [2])
+        try send(&sweep, at: 56_000)
         sweep.stop(at: .ms(57_000))
         let last = told(at: 57_000)
         #expect(last.map(\.start) == [.ms(50_000)] && last.map(\.end) == [.ms(57_000)])
+        #expect(last.map(\.transmitted) == [1])
         #expect(told(at: 58_000).isEmpty)
+    }
+
+    @Test("A last interval in which nothing happened is not told of")
+    func emptyEnd() throws {
+        var sweep = sweep { $0.summaryInterval = .seconds(10) }
+        try send(&sweep, at: 0)
+        answer(&sweep, 1, at: 5)
+        sweep.advance(to: .ms(10_000))
+        sweep.stop(at: .ms(10_001))
+        let told = events(&sweep).compactMap { if case .interval(let interval) = $0 { interval.index } else { nil } }
+        #expect(told == [1])
     }
 
     @Test("Where there are too many targets nothing is kept beyond counters")

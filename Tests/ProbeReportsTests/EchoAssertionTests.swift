@@ -70,6 +70,21 @@ import Testing
         #expect(try EchoAssertion(parsing: text).failure(of: statistics([])) == expected)
     }
 
+    @Test("A host that answered nothing was not available, after a single probe neither", arguments: [1, 2, 5])
+    func unavailable(lost: Int) throws {
+        let counts = statistics(fates: String(repeating: "x", count: lost))
+        #expect(try EchoAssertion(parsing: "availability<99%").failure(of: counts) == "availability 0% < 99%")
+    }
+
+    @Test("Loss is a share of what was answered or given up, and unknown of none")
+    func interrupted() throws {
+        let loss = try EchoAssertion(parsing: "loss<100%")
+        #expect(loss.failure(of: statistics([], transmitted: 5) { $0.inFlight = 2 }) == nil)
+        #expect(
+            loss.failure(of: statistics([], transmitted: 1) { $0.inFlight = 1 })
+                == "loss unknown: no probe was answered or given up")
+    }
+
     @Test(
         "What many targets don't keep is unknown",
         arguments: ["availability<1%", "p50>1s", "pdv-p95>1s", "ipdv>1s", "outages>0", "host-delay-max>1s"])

@@ -227,6 +227,72 @@ private struct Picture {
         #expect(blocks >= 80 && blocks <= 81)
     }
 
+    @Test func manyRowsWaitForOneProbeAndGoAtOnce() {
+        var picture = Picture(columns: 12)
+        picture.show { report, buffer in
+            for sequence in 2...60_000 as ClosedRange<UInt32> {
+                report.append(reply(sequence: sequence), name: nil, at: Timestamp(nanoseconds: 0), to: &buffer)
+            }
+        }
+        picture.take(reply(sequence: 1), .sent(target: 0, sequence: 60_001))
+        let blocks = picture.screen.lines.joined().unicodeScalars.filter { $0 == "▃" }.count
+        #expect(blocks >= 60_000 && blocks <= 60_002)
+    }
+
+    @Test func aTargetThatRunsAwayFromAnotherDoesNotFillTheMemory() {
+        var report = EchoHeatReport(
+            EchoTextReport(targets: [target("a", "10.91.2.2"), target("b", "10.91.2.3")]),
+            in: WindowSize(columns: 10_000, rows: 24), hasColor: false, hasBlocks: false)
+        var buffer = ReportBuffer()
+        for (target, sequence) in [(1, 1), (0, 1_000_000), (0, 1_060_000)] as [(Int, UInt32)] {
+            let event = EchoEvent.sent(target: target, sequence: sequence)
+            report.append(event, name: nil, at: Timestamp(nanoseconds: 0), to: &buffer)
+        }
+        report.finishBatch(in: nil, to: &buffer)
+        let rows = String(decoding: buffer.bytes, as: UTF8.self).split(separator: "\n")
+        #expect(rows.count { $0.hasPrefix("a ") } == 3 && rows.count { $0.hasPrefix("b ") } == 3)
+        #expect(rows.dropFirst().first == "b    1 ?" && rows.last == "b     2 ")
+    }
+
+    @Test("Whatever happens in whatever windows", arguments: 0..<20 as Range<UInt64>)
+    func anything(seed: UInt64) {
+        var generator = SplitMix64(state: seed)
+        func number(below bound: UInt64) -> Int { Int(generator.next() % bound) }
+        let targets = (0..<[1, 2, 5, 300][number(below: 4)]).map { target("h\($0).example", "10.91.2.2") }
+        var text = EchoTextReport(targets: targets)
+        text.style.isFlood = seed % 2 == 0
+        var report = EchoHeatReport(
+            text, in: WindowSize(columns: number(below: 3), rows: 0), hasColor: seed % 3 == 0, hasBlocks: true)
+        var buffer = ReportBuffer()
+        for round in 0..<100 as Range<Int64> {
+            for _ in 0..<number(below: 40) {
+                let sequence = UInt32(truncatingIfNeeded: number(below: 300) - (number(below: 30) == 0 ? 100 : 0))
+                let target = number(below: UInt64(targets.count))
+                let roundTrip = Int64(truncatingIfNeeded: generator.next()) >> number(below: 63)
+                let events: [EchoEvent] = [
+                    reply(target: target, sequence: sequence, roundTrip: roundTrip),
+                    reply(target: target, sequence: sequence, .duplicate),
+                    reply(target: target, sequence: sequence, .late, roundTrip: roundTrip),
+                    reply(target: target, sequence: sequence, .corrupted(.wrongChecksum)),
+                    .timeout(target: target, sequence: sequence), .sent(target: target, sequence: sequence),
+                    .outstanding(target: target, sequence: sequence),
+                    .unsent(target: target, sequence: sequence, failure: .retryLater),
+                    change(.hopLimit, from: 3, to: 4, target: target),
+                ]
+                report.append(
+                    events[number(below: UInt64(events.count))], name: nil,
+                    at: Timestamp(nanoseconds: round * 300_000_000), to: &buffer)
+            }
+            let window = WindowSize(columns: number(below: 200), rows: number(below: 5))
+            report.finishBatch(in: number(below: 3) == 0 ? window : nil, to: &buffer)
+        }
+        report.appendSummary(
+            targets.map { _ in statistics([]) }, run: EchoRun(elapsed: .zero, time: 0), to: &buffer)
+        let controls = Set(buffer.bytes.filter { $0 < 0x20 })
+        #expect(controls.isSubset(of: [0x0a, 0x0d, 0x1b]))
+        #expect(buffer.bytes.count < 20_000_000)
+    }
+
     @Test func othersMayWriteBetween() {
         var picture = Picture(columns: 40)
         picture.reply(1...3)

@@ -42,7 +42,30 @@ let everyEchoEvent: [EchoEvent] =
         echoError(from: "10.91.1.1", ICMPType.V4.timeExceeded, 0, objects: everyObject),
         change(.hopLimit, from: 63, to: 61), change(.trafficClass, from: 0, to: 184), .outage(outage()),
         interval([40_000, 65_000], lost: 8), interval([], transmitted: 0, lost: -1),
+        reply(detail: ResponseDetail(ipv4Options: everyIPv4Option)),
     ]
+
+/// As routers fill them in, and as nobody should.
+let everyIPv4Option: IPv4Options = [
+    .noOperation, .recordRoute(recorded), .looseSourceRoute(recorded), .strictSourceRoute(recorded),
+    .timestamp(timed), .routerAlert(0), .unknown(type: 130, data: [1, 2]),
+]
+
+/// Two of three slots are filled in.
+private let recorded: IPv4Route = {
+    var route = IPv4Route(slots: [IPv4Address(10, 0, 0, 1), IPv4Address(10, 0, 0, 2), .any])
+    route.pointer = 12
+    return route
+}()
+
+private let timed: IPv4TimestampOption = {
+    var option = IPv4TimestampOption(
+        .addresses,
+        entries: [.init(address: IPv4Address(10, 0, 0, 1), timestamp: InternetTimestamp(rawValue: 86_399_999))])
+    option.pointer = 13
+    option.overflow = 15
+    return option
+}()
 
 @Suite struct EchoJSONReportTests {
     private let report: EchoJSONReport = {
@@ -68,6 +91,16 @@ let everyEchoEvent: [EchoEvent] =
     private func head(_ type: String) -> String {
         start.replacing("TYPE", with: type)
             + "\"target\":\"example.net\",\"address\":\"10.91.2.2\",\"family\":\"ipv4\",\"transport\":\"icmp\","
+    }
+
+    @Test func writesWhatRoutersWroteIntoAReply() {
+        let options: IPv4Options = [.recordRoute(recorded), .timestamp(timed), .unknown(type: 130, data: [1, 2])]
+        #expect(
+            line(reply(detail: ResponseDetail(ipv4Options: options))).hasSuffix(
+                ",\"ip_options\":[{\"option\":\"record_route\",\"addresses\":[\"10.0.0.1\",\"10.0.0.2\"]},"
+                    + "{\"option\":\"timestamp\",\"entries\":[{\"address\":\"10.0.0.1\",\"time\":86399999}],"
+                    + "\"overflow\":15},{\"option\":\"unknown\",\"number\":130}]}\n"))
+        #expect(!line(reply(detail: ResponseDetail(payload: [1]))).contains("ip_options"))
     }
 
     @Test func writesAReply() {

@@ -241,15 +241,30 @@ import Testing
             summary(counts, run: run) == """
 
                 --- example.net ping statistics ---
-                6 packets transmitted, 2 received, +1 duplicates, +4 corrupted, +2 errors, 33.3333% packet loss, \
+                6 packets transmitted, 2 received, +1 duplicates, +4 corrupted, +2 errors, 40% packet loss, \
                 time 5004ms
                 rtt min/avg/max/mdev = 0.074/0.101/0.127/0.027 ms
                 p50 = 0.074 ms, jitter 0.003 ms, clock kernel (1 of 2 by user clock)
-                ipdv mean/max = 0.053/0.053 ms, pdv p50 = 0.000 ms
+                ipdv mean/max = 0.053/0.053 ms
                 1 late, 5 from a wrong source, 1 reordered, 3 not sent (ENETUNREACH), 1 still in flight, \
                 7 missed slots, 6 unsolicited, 8 dropped here
 
                 """)
+    }
+
+    /// A run that was interrupted: of the last probes nobody knows yet.
+    @Test(
+        arguments: [
+            (
+                5, 2, "5 packets transmitted, 0 received, 100% packet loss, time 2003ms\n2 still in flight\n",
+                ", 100% loss"
+            ),
+            (1, 1, "1 packets transmitted, 0 received, time 2003ms\n1 still in flight\n", ""),
+        ] as [(UInt64, UInt64, String, String)])
+    func takesLossOfWhatIsDecided(transmitted: UInt64, inFlight: UInt64, lines: String, loss: String) {
+        let counts = statistics([], transmitted: transmitted) { $0.inFlight = inFlight }
+        #expect(summary(counts) == "\n--- example.net ping statistics ---\n" + lines)
+        #expect(written { report.appendInterim([counts], to: &$0) } == "\r0/\(transmitted) packets\(loss)\n")
     }
 
     @Test func sumsUpOneReply() {
@@ -348,7 +363,7 @@ import Testing
         #expect(!summary(statistics(fates: "xxx"), run: run).contains("run"))
         let many = summary(statistics(fates: String(repeating: "xx.", count: 9)), run: run)
         #expect(many.split(separator: "\n").count { $0.hasPrefix("outage ") } == 5)
-        #expect(many.contains("9 outages of 18.000 s") && many.contains("icmp_seq=25 to 26\nand 4 before\n"))
+        #expect(many.contains("9 outages, 18.000 s in all") && many.contains("icmp_seq=25 to 26\nand 4 before\n"))
         #expect(!summary(statistics(fates: "xx.")).contains("icmp_seq"))
     }
 
@@ -405,7 +420,7 @@ import Testing
                 2 packets transmitted, 2 received, 0% packet loss, time 1001ms
                 rtt min/avg/max/mdev = 1.000/1.000/1.000/0.000 ms
                 p50 = 1.000 ms, jitter 0.000 ms, clock kernel
-                ipdv mean/max = 0.000/0.000 ms, pdv p50 = 0.000 ms
+                ipdv mean/max = 0.000/0.000 ms
 
                 --- b.example ping statistics ---
                 2 packets transmitted, 0 received, +1 errors, 100% packet loss, time 1001ms
@@ -428,7 +443,7 @@ import Testing
         #expect(
             written { pair.appendInterim([statistics([40_000]), statistics([])], to: &$0) } == """
                 \ra.example: 1/1 packets, 0% loss, min/avg/ewma/max = 0.040/0.040/0.040/0.040 ms
-                \rb.example: 0/0 packets, 0% loss
+                \rb.example: 0/0 packets
 
                 """)
     }

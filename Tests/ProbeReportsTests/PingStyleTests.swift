@@ -276,7 +276,7 @@ import Testing
                 flood, .sent(target: 0, sequence: 1), .sent(target: 0, sequence: 2), reply(), reply(.duplicate),
                 reply(.corrupted(.wrongChecksum)), echoError(from: "10.91.1.1", ICMPType.V4.timeExceeded, 0),
                 echoError(from: "10.91.1.1", ICMPType.V4.redirect, 0, isConclusive: false),
-                .timeout(target: 0, sequence: 2))
+                .timeout(target: 0, sequence: 2), .outage(outage()))
                 == "..\u{8} \u{8}\u{7}\u{8} \u{8}\u{8}C\u{8}E")
         #expect(lines(report { _ in }, .sent(target: 0, sequence: 1)).isEmpty)
         #expect(lines(flood, .outstanding(target: 0, sequence: 1)) == "no answer yet for icmp_seq=1\n")

@@ -58,6 +58,22 @@ import Testing
         Mistake("--dual", "-6", "h", line: "options --dual and -6 exclude each other (see swping --help)"),
         Mistake(
             "--resolve-every", "0", "h", line: "option --resolve-every: '0' is not a time from 1 to 86400 seconds"),
+        Mistake(
+            "--icmp", "--port", "80", "h", line: "options --icmp and --port exclude each other (see swping --help)"),
+        Mistake("--dual", "-C", "h", line: "options --dual and -C exclude each other (see swping --help)"),
+        Mistake(
+            "--resolve-every", "1", "-C", "h",
+            line: "options --resolve-every and -C exclude each other (see swping --help)"),
+        Mistake(
+            "--resolve-every", "1", "-b", "h",
+            line: "options --resolve-every and -b exclude each other (see swping --help)"),
+        Mistake(
+            "--icmp-timestamp", "-U", "h",
+            line: "options --icmp-timestamp and -U exclude each other (see swping --help)"),
+        Mistake(
+            "--resolve-every", "1", "127.0.0.1",
+            line: "option --resolve-every: is for names, and each HOST is an address"),
+        Mistake("--dual", "127.0.0.1", "::1", line: "option --dual: is for names, and each HOST is an address"),
         Mistake("--diagnose", "h", line: "option --diagnose takes no HOST, such as 'h'"),
         Mistake("--diagnose", "-c", "3", line: "option --diagnose goes with --json only, not with '-c'"),
         Mistake("fe80::1%nope", line: "'fe80::1%nope': there is no interface 'nope'"),

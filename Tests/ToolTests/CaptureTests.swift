@@ -1,4 +1,5 @@
 import Glibc
+import LinuxSockets
 import PacketFormats
 import TestSupport
 import Testing
@@ -165,6 +166,21 @@ struct CaptureTests {
         let refused = try lab["a"].run { try command.run() }
         #expect(refused.status == 2 && refused.output.isEmpty)
         #expect(refused.errors == "swping: option --pcap: cannot write \(directory.file): Permission denied (EACCES)\n")
+    }
+
+    /// It would keep the measurement from being interrupted too.
+    @Test func aReaderThatStandsStillStopsNothing() throws {
+        let directory = try Directory()
+        try #require(unsafe mkfifo(directory.file, 0o600) == 0)
+        let reader = FileDescriptor(owning: unsafe open(directory.file, O_RDWR | O_CLOEXEC))
+        let result = try ToolCommand(
+            "swping", "-q", "-c", "60", "-i", "0.002", "-s", "1400", "--pcap", directory.file, "127.0.0.1"
+        ).run()
+        #expect(result.status == 2 && result.output.contains("60 packets transmitted, 60 received"))
+        #expect(
+            result.errors.hasSuffix("option --pcap: the reader of \(directory.file) takes nothing any more\n"),
+            "\(result.errors)")
+        #expect(reader.rawDescriptor >= 0)
     }
 
     @Test(arguments: [

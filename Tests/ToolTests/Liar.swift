@@ -6,9 +6,9 @@ struct Liar {
     /// A way to lie. Those of `forgeries` never make an answer that belongs to a probe.
     enum Lie: CaseIterable {
         case honest, flips, repairedFlips, truncation, lengths, options, fragments, quotes, extensions, labels
-        case cookie, octet, sequence, identifier, source, unsent, hints, huge, copies
+        case recorded, timestamp, cookie, octet, sequence, identifier, source, unsent, hints, huge, copies
 
-        static let forgeries: [Lie] = [.cookie, .sequence, .identifier, .source, .fragments]
+        static let forgeries: [Lie] = [.timestamp, .cookie, .sequence, .identifier, .source, .fragments]
     }
 
     let seed: UInt64
@@ -40,10 +40,12 @@ struct Liar {
         case .truncation: return truncated(packet)
         case .lengths: return [lyingLength(packet).bytes]
         case .options: return [withOptions(packet).bytes]
+        case .recorded: return (0..<4).map { _ in withRecords(packet).bytes }
         case .fragments: return fragments(of: packet)
         case .quotes: return (0..<8).map { _ in error(quoting: damagedQuote(), [], packet).bytes }
         case .extensions: return (0..<8).map { _ in error(quoting: padded(request), extensions(), packet).bytes }
         case .labels: return [error(quoting: padded(request), labels(), packet).bytes]
+        case .timestamp: return [asTimestampReply(packet).bytes]
         case .cookie: return [packet.changing(packet.cookie, by: 0xa5).completed().bytes]
         case .octet: return [packet.changing(packet.pattern, by: 0x10).completed().bytes]
         case .sequence: return [packet.changing(packet.sequence, by: 0x35).completed().bytes]
@@ -112,6 +114,26 @@ struct Liar {
                 packet.bytes[6] = kinds[number(below: 4)].rawValue
             }
         }
+        return packet.completed()
+    }
+
+    /// Routes and times that routers wrote down, whose lengths, pointers and forms lie (RFC 791 section 3.1).
+    private mutating func withRecords(_ packet: Packet) -> Packet {
+        guard packet.isV4 else { return withOptions(packet) }
+        var packet = packet
+        var area: [UInt8] = []
+        for _ in 0...number(below: 3) {
+            let type: [UInt8] = [7, 68, 131, 137, 148]
+            let length: [UInt8] = [0, 1, 2, 3, 4, 7, 8, 11, 36, 39, 40, 255]
+            let pointer: [UInt8] = [0, 1, 4, 5, 8, 36, 40, 255]
+            area += [type[number(below: 5)], length[number(below: 12)], pointer[number(below: 8)], octet()]
+            area += (0..<number(below: 36)).map { _ in octet() }
+        }
+        area = Array(area.prefix(40))
+        area += [UInt8](repeating: 0, count: -area.count & 3)
+        packet.bytes.insert(contentsOf: area, at: packet.transport)
+        packet.bytes[0] = 0x45 + UInt8(area.count / 4)
+        packet.transport += area.count
         return packet.completed()
     }
 
@@ -221,6 +243,17 @@ struct Liar {
     }
 
     // MARK: Forgeries
+
+    /// An echo reply becomes a timestamp reply about midnight, which carries no cookie; other answers get a wrong number.
+    private func asTimestampReply(_ packet: Packet) -> Packet {
+        guard packet.isV4, packet.bytes[9] == IPProtocol.icmp.rawValue, packet.bytes[packet.transport] == 0 else {
+            return packet.changing(packet.sequence, by: 0x35).completed()
+        }
+        var packet = packet
+        packet.bytes[packet.transport] = ICMPType.V4.timestampReply.rawValue
+        for index in packet.transport + 8..<min(packet.transport + 20, packet.bytes.count) { packet.bytes[index] = 0 }
+        return packet.completed()
+    }
 
     private mutating func fromElsewhere(_ packet: Packet) -> Packet {
         var packet = packet

@@ -30,7 +30,8 @@ struct PingComparisonTests {
     /// come back on what else this machine floods.
     @Test(arguments: ["-f -c 20 10.0.2.2", "-f -c 5 -t 1 10.0.2.2", "-f -c 5 fd00:2::2"])
     func aFloodLeavesPingsMarks(command: String) throws {
-        let (ours, theirs) = try Self.lab()["a"].run { try outputs(command) }
+        let lab = try Self.lab()
+        let (ours, theirs) = try lab["a"].run { try outputs(command) }
         for text in [ours.output, theirs.output] {
             let line = text.split(separator: "\n").dropFirst().first ?? ""
             let counts = text.firstMatch(of: #/([0-9]+) packets transmitted, ([0-9]+) received(, \+([0-9]+) errors)?/#)

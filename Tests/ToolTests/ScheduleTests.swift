@@ -103,6 +103,11 @@ import Testing
             ["-f", "127.0.0.1", "10.0.1.2"],
             "option -f: flooding other hosts than this one is only for root (at least with -i 0.002)"
         ),
+        // Whoever answers for the name could turn the flood away from this host.
+        (
+            ["-f", "--resolve-every", "1", "localhost"],
+            "option -f: together with --resolve-every it is only for root (at least with -i 0.002)"
+        ),
     ]
 
     @Test(
