@@ -76,7 +76,7 @@ struct OddReplyTests {
         // Three times over each version: forged time; over UDP no payload, else unknown sequence and other code. (Over UDP
         // the sequence would be a port, and that answer goes to no socket.)
         #expect(total["unsolicited"].integer == (rung == .udp ? 12 : 18))
-        #expect(total["transmitted"].integer == Int64(hosts.count) * 3 && total["missed"].integer == 0)
+        #expect(total["transmitted"].integer == Int64(hosts.count) * 3)
         // A raw ICMPv6 socket reports a wrong checksum as a drop.
         #expect(total["dropped_here"].integer == (rung == .raw ? 3 : 0))
     }

@@ -13,7 +13,9 @@ import Testing
     func printsTheLinesOfPing(address: String, header: String) throws {
         let result = try ToolCommand("swping", "-c", "2", "-i", "0.01", address).run()
         #expect(result.status == 0)
+        // On a busy machine the second probe may come a slot too late, which is told behind the other lines.
         let lines = result.output.split(separator: "\n", omittingEmptySubsequences: false)
+            .filter { !$0.hasSuffix(" missed slots") }
         try #require(lines.count == 10, "\(result.output)")
         #expect(lines[0] == header)
         for (line, number) in zip(lines[1...2], 1...) {
@@ -127,10 +129,11 @@ import Testing
         let result = try child.finish()
         #expect(result.output.contains("20 packets transmitted, 20 received, 0% packet loss"), "\(result.output)")
         let missed = result.output.firstMatch(of: /([0-9]+) missed slots/).flatMap { Int($0.1) } ?? 0
-        #expect((8...20).contains(missed), "\(result.output)")
-        // 19 intervals of running and at least 8 of standing still; a burst would have made up for them.
+        #expect(missed >= 8, "\(result.output)")
+        // 19 intervals of running and those of standing still, but for what the first probe was late; a burst would have
+        // made up for them.
         let time = result.output.firstMatch(of: /time ([0-9]+)ms/).flatMap { Int($0.1) } ?? 0
-        #expect(time >= 50 * (19 + 8), "\(result.output)")
+        #expect(time >= 50 * (18 + missed), "\(result.output)")
     }
 
     // MARK: Count and deadline
@@ -370,7 +373,7 @@ struct SwpingNetworkTests {
         let lab = try NamespaceLab("a")
         let result = try lab["a"].run { try ToolCommand("swping", "-c", "2", "-i", "0.01", "203.0.113.1").run() }
         #expect(result.errors == "swping: not sent: icmp_seq=1 (ENETUNREACH: Network is unreachable)\n")
-        #expect(result.output.contains("0 packets transmitted, 0 received\n2 not sent (ENETUNREACH)\n"))
+        #expect(result.output.contains("0 packets transmitted, 0 received\n2 not sent (ENETUNREACH)"))
         #expect(result.status == 2)
     }
 }
