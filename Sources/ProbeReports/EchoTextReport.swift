@@ -463,7 +463,7 @@ public struct EchoTextReport: EchoReport {
             ),
             (counts.unsent, "not sent" + failure), (counts.inFlight, "still in flight"),
             (counts.repeatedErrors, "repeated errors"),
-            (run.missed, "missed slots"), (run.unsolicited, "unsolicited"), (run.droppedHere, "dropped here"),
+            (run.missed, "missed slots"), (run.unsolicited, "unsolicited"), (run.droppedHere, droppedHere),
         ]
         var separator = ""
         for (count, label) in oddities where count > 0 {
@@ -474,6 +474,12 @@ public struct EchoTextReport: EchoReport {
             separator = ", "
         }
         if !separator.isEmpty { buffer.append("\n") }
+    }
+
+    /// A raw ICMPv6 socket counts a message with a wrong checksum like one that found its queue full.
+    private var droppedHere: String {
+        let mayBeDamaged = method == .icmpEcho && targets.contains { $0.address.version == .v6 }
+        return mayBeDamaged ? "dropped here or of a wrong checksum" : "dropped here"
     }
 
     /// Milliseconds between slashes.

@@ -429,7 +429,7 @@ import Testing
                 --- total of 2 hosts ---
                 4 packets transmitted, 2 received, +1 errors, 50% packet loss, time 1001ms
                 1 of 2 hosts answered
-                1 not sent (ENETUNREACH), 1 dropped here
+                1 not sent (ENETUNREACH), 1 dropped here or of a wrong checksum
 
                 """)
     }
