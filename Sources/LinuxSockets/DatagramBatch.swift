@@ -21,7 +21,7 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
     private let vectors: UnsafeMutablePointer<iovec>
     private let addresses: UnsafeMutablePointer<SocketAddress>
     /// Whose address lies in each slot, where it is known.
-    private var hosts: [Host?]
+    private let hosts: UnsafeMutablePointer<Host?>
     private let controls: UnsafeMutableRawPointer
     private let data: UnsafeMutableRawPointer
 
@@ -34,11 +34,12 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
         unsafe headers = .allocate(capacity: self.capacity)
         unsafe vectors = .allocate(capacity: self.capacity)
         unsafe addresses = .allocate(capacity: self.capacity)
-        hosts = Array(repeating: nil, count: self.capacity)
+        unsafe hosts = .allocate(capacity: self.capacity)
         unsafe controls = .allocate(byteCount: self.capacity * Self.controlCapacity, alignment: 16)
         unsafe data = .allocate(byteCount: self.capacity * self.slotSize, alignment: 16)
         let none = SocketAddress.unspecified
         unsafe addresses.initialize(repeating: none, count: self.capacity)
+        unsafe hosts.initialize(repeating: nil, count: self.capacity)
         unsafe controls.initializeMemory(as: UInt8.self, repeating: 0, count: self.capacity * Self.controlCapacity)
         for index in 0..<self.capacity {
             unsafe vectors.advanced(by: index).initialize(
@@ -54,6 +55,7 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
         unsafe headers.deallocate()
         unsafe vectors.deallocate()
         unsafe addresses.deallocate()
+        unsafe hosts.deallocate()
         unsafe controls.deallocate()
         unsafe data.deallocate()
     }
@@ -189,7 +191,7 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
 
     @usableFromInline
     mutating func setAddress(_ address: SocketAddress) {
-        hosts[count] = nil
+        unsafe hosts[count] = nil
         unsafe addresses[count] = address
         unsafe headers[count].header.msg_name = UnsafeMutableRawPointer(addresses + count)
         unsafe headers[count].header.msg_namelen = socklen_t(address.length)
@@ -197,16 +199,17 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
 
     @usableFromInline
     mutating func clearAddress() {
-        hosts[count] = nil
+        unsafe hosts[count] = nil
         unsafe headers[count].header.msg_name = nil
         unsafe headers[count].header.msg_namelen = 0
     }
 
     @usableFromInline
     mutating func setHost(_ host: Host) {
-        guard hosts[count] != host else { return }
+        // `nextSlot` has checked that `count` is an index.
+        guard unsafe hosts[count] != host else { return }
         setAddress(SocketAddress(host.address, port: host.port, flowLabel: host.flowLabel))
-        hosts[count] = host
+        unsafe hosts[count] = host
     }
 
     /// - Parameter isV6: which control messages are made.
@@ -234,7 +237,7 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
     }
 
     @usableFromInline
-    struct Host: Hashable {
+    struct Host: Hashable, BitwiseCopyable {
         let address: IPAddress
         let port: UInt16
         let flowLabel: UInt32

@@ -22,9 +22,13 @@ public struct HeaderOptions<Element: HeaderOption>: Hashable, Sendable, RandomAc
 {
     public var elements: [Element]
 
+    @inlinable
     public init(_ elements: [Element]) { self.elements = elements }
 
+    @inlinable
     public init(arrayLiteral elements: Element...) { self.elements = elements }
+
+    @inlinable public var isEmpty: Bool { elements.isEmpty }
 
     /// Parses the options area of a header, up to its end or its end-of-list octet.
     ///

@@ -124,6 +124,7 @@ final class EchoSession {
 
     /// The zones that answers may come from: those of the targets, and for a group without one all.
     private static func zoneNames(of addresses: [IPAddress]) -> [UInt32: SafeText] {
+        guard addresses.contains(where: { $0.version == .v6 }) else { return [:] }
         var names = Resolver.zoneNames(of: addresses)
         if addresses.contains(where: { $0.version == .v6 && $0.isMulticast && $0.zone == 0 }) {
             for interface in (try? Interface.all()) ?? [] { names[interface.index] = interface.name }
