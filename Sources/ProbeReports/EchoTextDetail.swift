@@ -54,12 +54,7 @@ extension EchoTextReport {
             buffer.append("outage ")
             buffer.append(second: clock.nanoseconds(at: outage.start))
             buffer.append(outage.isOpen ? ", not over after " : " for ")
-            buffer.append(seconds: outage.duration)
-            buffer.append(" s, ")
-            append(sequence: outage.firstSequence, to: &buffer)
-            buffer.append(" to ")
-            buffer.append(decimal: outage.lastSequence)
-            buffer.append("\n")
+            appendSpan(of: outage, to: &buffer)
         }
         if sums.outages > Self.shownOutages {
             buffer.append("and ")

@@ -154,6 +154,11 @@ public struct EchoTextReport: EchoReport {
         buffer.append("over: ")
         buffer.append(decimal: outage.lost)
         buffer.append(" probes lost in ")
+        appendSpan(of: outage, to: &buffer)
+    }
+
+    /// `5.002 s, icmp_seq=10 to 14`, and the end of the line.
+    func appendSpan(of outage: EchoOutage, to buffer: inout ReportBuffer) {
         buffer.append(seconds: outage.duration)
         buffer.append(" s, ")
         append(sequence: outage.firstSequence, to: &buffer)
