@@ -3,7 +3,7 @@ import ProbeIO
 import ProbeReports
 
 extension Tool {
-    /// Tells what works here and why not more. 0 when any rung works, else 2.
+    /// Tells what works here and why not more. 0 when any rung is allowed, proven on loopback or not, else 2.
     static func diagnose(_ options: Options, _ output: inout OutputWriter) throws(ToolFailure) -> Int32 {
         let (findings, works) = try Diagnosis.run(program: name, udpPort: Options.fallbackPort)
         let rows = findings.map { finding in

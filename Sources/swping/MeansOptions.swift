@@ -40,7 +40,7 @@ extension Options {
             ) { $0.resolveInterval = try $1.duration(in: 1_000_000_000...86_400_000_000_000) },
             Option(
                 nil, "diagnose", "tell which sockets work here, why not, and what would help; sends to loopback only",
-                detail: "Takes no HOST. The exit status is 0 if any rung works."
+                detail: "Takes no HOST. The exit status is 0 if any rung is allowed."
             ) { options, _ in options.isDiagnosing = true },
         ])
 }
