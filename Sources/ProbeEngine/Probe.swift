@@ -86,6 +86,7 @@ public struct Transmit: Hashable, Sendable, BitwiseCopyable {
 public enum SendFailure: Hashable, Sendable {
     /// The local queue is full: the same probe may go in a moment.
     case retryLater
-    /// The kernel refused the packet; `name` is the symbol of the error number, such as `ENETUNREACH`.
-    case failed(code: Int32, name: String)
+    /// The kernel refused the packet; `name` is the symbol of the error number, such as `ENETUNREACH`, and `mtu` what its
+    /// route would take, where the packet was too long and that is known.
+    case failed(code: Int32, name: String, mtu: Int? = nil)
 }

@@ -173,7 +173,7 @@ private final class TriedSocket {
                     .socket, name, "\(address) answers in \(milliseconds(roundTrip)) ms; \(trial.words)", .works,
                     version: version, trial: trial)
             }
-            if case .failed(let code, let name) = measured.failure {
+            if case .failed(let code, let name, _) = measured.failure {
                 return DiagnosisFinding(
                     .socket, rung.rawValue, "allowed; \(address) cannot be sent to: \(Errno(rawValue: code))",
                     .unproven,

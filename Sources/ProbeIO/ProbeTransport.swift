@@ -131,7 +131,7 @@ public struct ProbeTransport: ~Copyable {
         _ transmit: Transmit, for measurement: inout Subject, at now: Timestamp
     ) {
         guard let channel = channel(for: transmit.probe) else {
-            measurement.didNotSend(transmit.id, Self.failure(.addressFamilyNotSupported), at: now)
+            measurement.didNotSend(transmit.id, failure(.addressFamilyNotSupported, of: transmit.probe), at: now)
             return
         }
         if outgoing.isFull || (outgoingChannel.map { $0 !== channel } ?? false) { flush(for: &measurement, at: now) }
@@ -140,7 +140,7 @@ public struct ProbeTransport: ~Copyable {
             try append(transmit, to: channel)
             outgoingProbes.append(transmit)
         } catch {
-            measurement.didNotSend(transmit.id, Self.failure(error), at: now)
+            measurement.didNotSend(transmit.id, failure(error, of: transmit.probe), at: now)
         }
     }
 
@@ -278,7 +278,7 @@ public struct ProbeTransport: ~Copyable {
                 for transmit in remaining { enqueue(transmit, for: &measurement, at: now) }
                 return flush(for: &measurement, at: now)
             case .giveUp:
-                measurement.didNotSend(refused.id, Self.failure(failure), at: now)
+                measurement.didNotSend(refused.id, self.failure(failure, of: refused.probe), at: now)
                 outgoing.skip()
                 attempts = 0
             }
@@ -336,6 +336,12 @@ public struct ProbeTransport: ~Copyable {
             receiveErrors(on: channel, for: &measurement)
             return .tryAgain
         }
+    }
+
+    /// Asks for the MTU of the route that the probes themselves take: through their device, by their mark.
+    private mutating func failure(_ errno: Errno, of probe: Probe) -> SendFailure {
+        let mtu = errno == .messageTooLong ? try? routes.route(to: probe.destination).mtu : nil
+        return .failed(code: errno.rawValue, name: errno.name, mtu: mtu)
     }
 
     /// Cuts a packet to the route's MTU, because `IP_HDRINCL` never does, and sends the pieces. O(packet).
@@ -586,8 +592,6 @@ public struct ProbeTransport: ~Copyable {
     static let transportTimestamping: Timestamping = [
         .sendSoftware, .receiveSoftware, .software, .identifiers, .timesOnly,
     ]
-
-    private static func failure(_ errno: Errno) -> SendFailure { .failed(code: errno.rawValue, name: errno.name) }
 
     private static let batch = 64
     private static let batchBytes = 1 << 18

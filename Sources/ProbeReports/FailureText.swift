@@ -123,12 +123,9 @@ extension SendFailure {
     var errorNumber: (name: String, code: Int32) {
         switch self {
         case .retryLater: ("ENOBUFS", 105)
-        case .failed(let code, let name): (name, code)
+        case .failed(let code, let name, _): (name, code)
         }
     }
-
-    /// Whether the packet was too long for the first link, or for a link on the way that the kernel knows of.
-    public var isTooLong: Bool { errorNumber.name == "EMSGSIZE" }
 
     /// The symbol with its meaning, where a send is known to fail with it: `ENETUNREACH: Network is unreachable`.
     public var text: String {

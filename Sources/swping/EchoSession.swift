@@ -242,7 +242,7 @@ final class EchoSession {
         if case .unsent(let target, _, let failure) = event, !options.hasRows, !isPicture {
             guard toldFailures.updateValue(failure, forKey: target) != failure else { return }
             errors.append("\(Tool.name): ")
-            if failure.isTooLong, let mtu = mtu(to: text.targets[target].address) {
+            if case .failed(_, _, let mtu?) = failure {
                 text.appendTooLong(target, mtu: mtu, to: &errors)
             } else {
                 text.append(event, at: now, to: &errors)
@@ -348,16 +348,6 @@ final class EchoSession {
         for version in transport.versions { style.identifiers[version] = transport.identity(version) }
     }
 
-    /// What fits through the first link to an address, and through all as far as the kernel has learnt; nil without a
-    /// route.
-    private func mtu(to address: IPAddress) -> Int? {
-        guard let socket = try? Socket(family: address.version == .v4 ? .inet : .inet6, type: .datagram),
-            options.device.map({ device in (try? socket.bind(toInterface: device)) != nil }) ?? true,
-            (try? socket.connect(to: SocketAddress(address, port: Self.discardPort))) != nil
-        else { return nil }
-        return try? socket.value(of: .routeMTU)
-    }
-
     private func write(_ output: inout OutputWriter) -> Bool {
         if let failure = capture?.flush() { errors.append("\(Tool.name): \(failure)\n") }
         if isPicture { report.finishBatch(in: Options.window, to: &buffer) }
@@ -383,8 +373,6 @@ final class EchoSession {
     private static let patience: Int64 = 250_000_000
     /// Errors may come from any number of forged addresses, and a name may have another address each time.
     private static let maximumNames = 1_024
-    /// RFC 863; nothing is sent to it.
-    private static let discardPort: UInt16 = 9
     /// The golden section of a millisecond: probes that far out of step fill the gaps in it evenly.
     private static let goldenMillisecond = TimeSpan(nanoseconds: 618_034)
 }

@@ -75,7 +75,9 @@ struct SocketSettingsTests {
             let isWhole = discovery == .always || discovery == .probe
             let statistics = long.sweep.statistics[0]
             #expect(statistics.received == (isWhole ? 0 : 1), "\(address)")
-            #expect(statistics.lastSendFailure == (isWhole ? .failed(code: 90, name: "EMSGSIZE") : nil), "\(address)")
+            #expect(
+                statistics.lastSendFailure == (isWhole ? .failed(code: 90, name: "EMSGSIZE", mtu: 1_500) : nil),
+                "\(address)")
         }
     }
 
@@ -95,7 +97,7 @@ struct SocketSettingsTests {
             }.sweep.statistics[0]
         }
         #expect(try statistics(.probe).errors == 1, "the router says so")
-        #expect(try statistics(.always).lastSendFailure == .failed(code: 90, name: "EMSGSIZE"))
+        #expect(try statistics(.always).lastSendFailure == .failed(code: 90, name: "EMSGSIZE", mtu: 1_280))
         #expect(try statistics(.wanted).received == 1)
         #expect(try statistics(.never).received == 1)
         #expect(try statistics(.probe).errors == 1, "what was learnt is ignored")

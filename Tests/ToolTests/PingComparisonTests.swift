@@ -91,6 +91,16 @@ struct PingComparisonTests {
         #expect(ours.output.contains("\n1 not sent (EMSGSIZE)\n"))
     }
 
+    /// The MTU is that of the way which the mark chooses.
+    @Test func whatIsTooLongForAMarkIsALocalError() throws {
+        let lab = try Self.lab()
+        try lab["a"].exec("ip", "rule", "add", "fwmark", "7", "table", "77")
+        try lab["a"].exec(
+            "ip", "route", "add", "10.0.2.2", "via", "10.0.1.2", "mtu", "lock", "1300", "table", "77")
+        let ours = try lab["a"].run { try ToolCommand("swping", "-m", "7", "-Mdo", "-c1", "-s1400", "10.0.2.2").run() }
+        #expect(ours.errors == "swping: local error: message too long, mtu=1300\n", "\(ours)")
+    }
+
     @Test func theLineOfQuitIsPings() throws {
         let lab = try Self.lab()
         let forms = try ["ping", ToolCommand("swping").path].map { program in
