@@ -36,9 +36,11 @@ public struct PathAnswer: Sendable {
     /// Of a TCP answer.
     public var flags: TCPHeader.Flags?
     public var detail: ResponseDetail?
-    /// The hop limit that its probe was sent with: higher than the row's number where the destination's answer to a
-    /// probe with hops to spare stands in for one with none.
-    public var sentHopLimit: Int
+    /// What was sent. Its hop limit is higher than the row's number where the destination's answer to a probe with hops to
+    /// spare stands in for one with none.
+    public var probe: Probe
+    /// When it was sent, by the monotonic clock.
+    public var sentAt: Timestamp
 }
 
 /// Counts of a whole trace.

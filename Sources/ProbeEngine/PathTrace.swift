@@ -36,6 +36,8 @@ public struct PathTrace: Measurement, Sendable {
     }
 
     private struct Query {
+        /// What was sent last.
+        var probe: Probe?
         enum State {
             case waiting
             case inFlight(ProbeID)
@@ -49,6 +51,8 @@ public struct PathTrace: Measurement, Sendable {
 
     private struct Answer {
         var id: ProbeID
+        var probe: Probe
+        var sentAt: Timestamp
         var response: Response
         var kind: PathAnswer.Kind
         var roundTrip: TimeSpan
@@ -122,7 +126,9 @@ public struct PathTrace: Measurement, Sendable {
             inFlight.append(id)
             lastSentAt = now
             if configuration.pause > .zero { nextSend = now + configuration.pause }
-            return Transmit(id: id, probe: probe(hop: place.hop))
+            let probe = probe(hop: place.hop)
+            rows[place.hop - 1][place.query].probe = probe
+            return Transmit(id: id, probe: probe)
         }
         return nil
     }
@@ -229,9 +235,11 @@ public struct PathTrace: Measurement, Sendable {
         let (roundTrip, clock) = RoundTrip.of(sentAt: record.sentAt, record.stamp, response)
         let waitsForStamp =
             configuration.wantsKernelStamps && record.stamp.clock == .user && response.stamp.clock == .kernel
+        guard let probe = rows[hop - 1][query].probe else { return }
         rows[hop - 1][query].state = .answered
         rows[hop - 1][query].answer = Answer(
-            id: id, response: response, kind: kind, roundTrip: roundTrip, clock: clock,
+            id: id, probe: probe, sentAt: record.sentAt, response: response, kind: kind, roundTrip: roundTrip,
+            clock: clock,
             stampDeadline: waitsForStamp ? response.arrival + Self.stampPatience : nil)
         switch kind {
         case .timeExceeded: break
@@ -438,7 +446,7 @@ public struct PathTrace: Measurement, Sendable {
         return PathAnswer(
             kind: answer.kind, responder: answer.response.responder, roundTrip: answer.roundTrip, clock: answer.clock,
             hopLimit: answer.response.hopLimit, flags: flags, detail: answer.response.detail,
-            sentHopLimit: Int(table[answer.id]?.subject ?? 0))
+            probe: answer.probe, sentAt: answer.sentAt)
     }
 
     public mutating func stop(at now: Timestamp) {

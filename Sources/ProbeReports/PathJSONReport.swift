@@ -85,7 +85,7 @@ public struct PathJSONReport: Sendable {
         case .error: line.add("kind", "error")
         }
         line.add(responder: answer.responder, name: name, zones: zones)
-        line.add("sent_hop_limit", answer.sentHopLimit)
+        line.add("sent_hop_limit", Int(answer.probe.hopLimit))
         line.add("hop_limit", optional: answer.hopLimit)
         line.add("rtt_ns", answer.roundTrip.nanoseconds)
         line.add("clock", answer.clock.word)

@@ -113,7 +113,7 @@ struct Trace {
             for answer in row.answers {
                 let found = try #require(answer)
                 #expect(found.roundTrip == .ms(Int64(2 * row.number)) && found.clock == .kernel)
-                #expect(found.sentHopLimit >= row.number)
+                #expect(Int(found.probe.hopLimit) >= row.number)
             }
         }
     }

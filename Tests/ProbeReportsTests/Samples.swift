@@ -126,7 +126,8 @@ func answer(
         kind: kind, responder: address(responder), roundTrip: TimeSpan(nanoseconds: roundTrip), clock: .kernel,
         hopLimit: 62, flags: flags,
         detail: objects.isEmpty ? nil : ResponseDetail(quoted: nil, extensions: ICMPExtensions(objects: objects)),
-        sentHopLimit: 3)
+        probe: Probe(destination: .v4(IPv4Address(192, 0, 2, 1)), method: .udp(destinationPort: 33_434), hopLimit: 3),
+        sentAt: Timestamp(nanoseconds: 0))
 }
 
 /// One object of each class, with a name that wants to write to the terminal.
