@@ -33,6 +33,8 @@ public struct PathAnswer: Sendable {
     public var clock: Stamp.Clock
     /// Of the answer, as it arrived here.
     public var hopLimit: UInt8?
+    /// Octets of the ICMP message, or of the TCP segment.
+    public var byteCount: Int
     /// Of a TCP answer.
     public var flags: TCPHeader.Flags?
     public var detail: ResponseDetail?

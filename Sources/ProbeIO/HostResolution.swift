@@ -17,6 +17,16 @@ public struct ResolvedHost: Sendable {
 }
 
 extension Resolver {
+    /// The versions that these hosts may have: where each is an address, only theirs.
+    public static func versions(of hosts: [String]) -> [IPVersion] {
+        var versions: [IPVersion] = []
+        for host in hosts {
+            guard let address = try? Resolver.numericAddress(host) else { return [.v4, .v6] }
+            if !versions.contains(address.version) { versions.append(address.version) }
+        }
+        return versions
+    }
+
     /// The first address of each host, in the order given. Several names are asked for side by side.
     ///
     /// - Parameters:

@@ -22,8 +22,7 @@ public struct EchoCSVReport: EchoReport {
 
     /// The names of the columns.
     public func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer) {
-        buffer.append(Self.names.joined(separator: ","))
-        buffer.append("\r\n")
+        Row.append(Self.names, to: &buffer)
     }
 
     /// The row of an event; none for an interval, which has the shape of a summary, and for a probe that was just sent.
@@ -83,19 +82,15 @@ public struct EchoCSVReport: EchoReport {
             row.add(.text, SafeText.csvField("address was \(old.text(zones))"))
         case .interval, .sent: return
         }
-        for (index, field) in row.fields.enumerated() {
-            if index > 0 { buffer.append(",") }
-            buffer.append(field)
-        }
-        buffer.append("\r\n")
+        row.append(to: &buffer)
     }
 
     private func add(_ reply: EchoReply, to row: inout Row) {
         row.add(.seq, reply.sequence)
         row.add(.kind, reply.kind.word)
         row.add(.bytes, reply.byteCount)
-        if let hopLimit = reply.hopLimit { row.add(.hopLimit, hopLimit) }
-        if let trafficClass = reply.trafficClass { row.add(.trafficClass, trafficClass) }
+        row.add(.hopLimit, optional: reply.hopLimit)
+        row.add(.trafficClass, optional: reply.trafficClass)
         row.add(.roundTrip, reply.roundTrip.nanoseconds)
         row.add(.clock, reply.clock.word)
         guard case .corrupted(let integrity) = reply.disposition else { return }
@@ -109,7 +104,7 @@ public struct EchoCSVReport: EchoReport {
 
     private func add(_ error: EchoError, to row: inout Row) {
         row.add(.seq, error.sequence)
-        if let hopLimit = error.hopLimit { row.add(.hopLimit, hopLimit) }
+        row.add(.hopLimit, optional: error.hopLimit)
         row.add(.roundTrip, error.roundTrip.nanoseconds)
         row.add(.clock, error.clock.word)
         row.add(.icmpType, error.type.rawValue)
@@ -132,7 +127,7 @@ public struct EchoCSVReport: EchoReport {
     }
 
     /// The columns in their order; later ones may only be added behind them.
-    private enum Column: Int {
+    fileprivate enum Column: Int, CaseIterable {
         case time, type, target, address, family, transport, seq, kind, responder, name, bytes, hopLimit, trafficClass
         case roundTrip, clock, icmpType, icmpCode, errorNumber, text
     }
@@ -142,17 +137,12 @@ public struct EchoCSVReport: EchoReport {
         "hop_limit", "traffic_class", "rtt_ns", "clock", "icmp_type", "icmp_code", "errno", "text",
     ]
 
-    /// The fields of one row, empty at first.
-    private struct Row {
-        var fields = [String](repeating: "", count: EchoCSVReport.names.count)
+    private typealias Row = CSVRow<Column>
+}
 
-        mutating func add(_ column: Column, _ text: String) { fields[column.rawValue] = text }
-
-        mutating func add(_ column: Column, _ number: some BinaryInteger) { fields[column.rawValue] = String(number) }
-
-        mutating func add(responder: String, _ name: SafeText?) {
-            add(.responder, SafeText.csvField(responder))
-            if let name { add(.name, name.csvField) }
-        }
+extension CSVRow where Column == EchoCSVReport.Column {
+    fileprivate mutating func add(responder: String, _ name: SafeText?) {
+        add(.responder, SafeText.csvField(responder))
+        if let name { add(.name, name.csvField) }
     }
 }

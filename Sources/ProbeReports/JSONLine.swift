@@ -1,3 +1,5 @@
+import ProbeEngine
+
 /// One line of NDJSON while it is written: an object whose members come in the order in which they are added.
 ///
 /// Numbers are integers, instants RFC 3339 text, text of foreign origin a `SafeText`. It allocates nothing but the
@@ -54,6 +56,14 @@ public struct JSONLine: Sendable {
     /// Adds `part` divided by `whole`, to six significant digits.
     public mutating func add(_ name: String, part: UInt64, of whole: UInt64) {
         add(name, percent: part, of: whole.multipliedReportingOverflow(by: 100).overflow ? .max : whole * 100)
+    }
+
+    /// Adds a time in milliseconds, as a fraction that is exact to the nanosecond.
+    public mutating func add(_ name: String, milliseconds span: TimeSpan) {
+        begin(name)
+        let (whole, rest) = span.nanoseconds.magnitude.quotientAndRemainder(dividingBy: 1_000_000)
+        let sign = span.nanoseconds < 0 ? "-" : ""
+        bytes.append(contentsOf: "\(sign)\(whole).\(String(1_000_000 + rest).dropFirst())".utf8)
     }
 
     /// Adds an array of texts of our own.

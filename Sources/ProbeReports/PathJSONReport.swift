@@ -2,7 +2,7 @@ import PacketFormats
 import ProbeEngine
 
 /// The events of a `PathTrace` as NDJSON, one object per line; `Schemas/swtrace.schema.json` describes it.
-public struct PathJSONReport: Sendable {
+public struct PathJSONReport: PathReport {
     public var target: ReportTarget
     public var method: ProbeMethod
     /// The names of interfaces by index, for link-local addresses.
@@ -14,45 +14,32 @@ public struct PathJSONReport: Sendable {
     }
 
     /// The `start` line: what is going to be asked and by which means.
-    ///
-    /// - Parameters:
-    ///   - packetLength: octets of a whole probe with its IP header.
-    ///   - rung: the means, `raw`, `ping` or `udp`.
-    ///   - note: how to get a better one, in words of our own.
-    ///   - time: nanoseconds since 1970.
-    public func appendStart(
-        _ configuration: PathTrace.Configuration, packetLength: Int, rung: String, note: String? = nil, time: Int64,
-        to buffer: inout ReportBuffer
-    ) {
-        var line = line("start", time)
+    public func appendStart(_ start: PathStart, to buffer: inout ReportBuffer) {
+        let configuration = start.configuration
+        var line = line("start", start.time)
         line.add("first_hop", configuration.firstHop)
         line.add("maximum_hop", configuration.maximumHop)
         line.add("queries", configuration.queries)
         line.add("maximum_wait_ns", configuration.maximumWait.nanoseconds)
-        line.add("packet_length", packetLength)
+        line.add("packet_length", start.packetLength)
         line.add("traffic_class", configuration.trafficClass)
         if let port = method.port { line.add("port", port) }
         line.add("constant_flow", !configuration.changesPort)
-        line.add("rung", rung)
-        if let note { line.add("note", note) }
+        line.add("rung", start.rung)
+        if let source = start.source { line.add("source", source.text(zones)) }
+        if let note = start.note { line.add("note", note) }
         line.finish()
         buffer.append(line)
     }
 
     /// The lines of an event: of a hop one `probe` for each query, then the `hop`.
-    ///
-    /// - Parameters:
-    ///   - name: gives the names that are known.
-    ///   - time: nanoseconds since 1970.
-    public func append(
-        _ event: PathEvent, name: (IPAddress) -> SafeText?, time: Int64, to buffer: inout ReportBuffer
-    ) {
+    public func append(_ event: PathEvent, _ facts: ResponderFacts, time: Int64, to buffer: inout ReportBuffer) {
         switch event {
         case .hop(let hop):
             for (index, answer) in hop.answers.enumerated() {
-                appendProbe(answer, hop: hop.number, query: index + 1, name: name, time: time, to: &buffer)
+                appendProbe(answer, hop: hop.number, query: index + 1, facts, time: time, to: &buffer)
             }
-            append(hop, name: name, time: time, to: &buffer)
+            append(hop, facts, time: time, to: &buffer)
         case .unsent(let hop, let failure):
             var line = line("unsent", time)
             line.add("hop", hop)
@@ -63,14 +50,14 @@ public struct PathJSONReport: Sendable {
     }
 
     private func appendProbe(
-        _ answer: PathAnswer?, hop: Int, query: Int, name: (IPAddress) -> SafeText?, time: Int64,
+        _ answer: PathAnswer?, hop: Int, query: Int, _ facts: ResponderFacts, time: Int64,
         to buffer: inout ReportBuffer
     ) {
         var line = line("probe", time)
         line.add("hop", hop)
         line.add("query", query)
         if let answer {
-            add(answer, name: name(answer.responder), to: &line)
+            add(answer, name: facts.name(answer.responder), to: &line)
         } else {
             line.add("kind", "silence")
         }
@@ -79,11 +66,7 @@ public struct PathJSONReport: Sendable {
     }
 
     private func add(_ answer: PathAnswer, name: SafeText?, to line: inout JSONLine) {
-        switch answer.kind {
-        case .timeExceeded: line.add("kind", "time_exceeded")
-        case .reached: line.add("kind", "reached")
-        case .error: line.add("kind", "error")
-        }
+        line.add("kind", answer.kind.word)
         line.add(responder: answer.responder, name: name, zones: zones)
         line.add("sent_hop_limit", Int(answer.probe.hopLimit))
         line.add("hop_limit", optional: answer.hopLimit)
@@ -98,7 +81,7 @@ public struct PathJSONReport: Sendable {
     }
 
     private func append(
-        _ hop: PathHop, name: (IPAddress) -> SafeText?, time: Int64, to buffer: inout ReportBuffer
+        _ hop: PathHop, _ facts: ResponderFacts, time: Int64, to buffer: inout ReportBuffer
     ) {
         let answers = hop.answers.compactMap(\.self)
         var responders: [IPAddress] = []
@@ -109,7 +92,7 @@ public struct PathJSONReport: Sendable {
         line.add("answers", answers.count)
         line.add("responders", objects: responders) { line, responder in
             let own = answers.filter { $0.responder == responder }
-            line.add(responder: responder, name: name(responder), zones: zones)
+            line.add(responder: responder, name: facts.name(responder), zones: zones)
             line.add("answers", own.count)
             if let shortest = own.map(\.roundTrip).min() { line.add("min_rtt_ns", shortest.nanoseconds) }
         }
@@ -118,21 +101,11 @@ public struct PathJSONReport: Sendable {
     }
 
     /// The `summary` line.
-    ///
-    /// - Parameters:
-    ///   - lastHop: where the path ended, nil where it did not.
-    ///   - isReached: whether the destination itself answered.
-    ///   - elapsed: from the first probe to the end.
-    ///   - foreign: packets that reached the sockets and answer no probe, beside those that `statistics` counts.
-    ///   - droppedHere: packets that this host received and dropped, because a socket's queue was full.
-    ///   - time: nanoseconds since 1970.
-    public func appendSummary(
-        _ statistics: PathStatistics, lastHop: Int?, isReached: Bool, elapsed: TimeSpan, foreign: UInt64 = 0,
-        droppedHere: UInt64 = 0, time: Int64, to buffer: inout ReportBuffer
-    ) {
-        var line = line("summary", time)
-        line.add("reached", isReached)
-        line.add("hops", optional: lastHop)
+    public func appendSummary(_ run: PathRun, _ facts: ResponderFacts, to buffer: inout ReportBuffer) {
+        let statistics = run.statistics
+        var line = line("summary", run.time)
+        line.add("reached", run.isReached)
+        line.add("hops", optional: run.lastHop)
         line.add("transmitted", statistics.transmitted)
         line.add("received", statistics.received)
         line.add("late", statistics.late)
@@ -140,9 +113,9 @@ public struct PathJSONReport: Sendable {
         line.add("unidentified", statistics.unidentified)
         line.add("asked_alone", statistics.askedAlone)
         line.add("unsent", statistics.unsent)
-        line.add("unsolicited", statistics.unsolicited + foreign)
-        line.add("dropped_here", droppedHere)
-        line.add("elapsed_ns", elapsed.nanoseconds)
+        line.add("unsolicited", statistics.unsolicited + run.foreign)
+        line.add("dropped_here", run.droppedHere)
+        line.add("elapsed_ns", run.elapsed.nanoseconds)
         line.finish()
         buffer.append(line)
     }

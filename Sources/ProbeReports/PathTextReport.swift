@@ -4,7 +4,7 @@ import ProbeEngine
 /// The lines of traceroute about the events of a `PathTrace`.
 ///
 /// Bytes go to a buffer, nothing is printed. Every line ends with a line feed and is printable text otherwise.
-public struct PathTextReport: Sendable {
+public struct PathTextReport: PathReport {
     public var target: ReportTarget
     /// Whether `name (address)` stands for an address; without a name the address stands in its place too.
     public var showsNames = true
@@ -18,26 +18,22 @@ public struct PathTextReport: Sendable {
     public init(target: ReportTarget) { self.target = target }
 
     /// The first line: `traceroute to example.net (192.0.2.1), 30 hops max, 60 byte packets`.
-    ///
-    /// - Parameter packetLength: octets of a whole probe with its IP header.
-    public func appendHeader(maximumHop: Int, packetLength: Int, to buffer: inout ReportBuffer) {
+    public func appendStart(_ start: PathStart, to buffer: inout ReportBuffer) {
         buffer.append("traceroute to ")
         buffer.append(target.name)
         buffer.append(" (")
         buffer.append(target.address, zones: zones)
         buffer.append("), ")
-        buffer.append(decimal: maximumHop)
+        buffer.append(decimal: start.configuration.maximumHop)
         buffer.append(" hops max, ")
-        buffer.append(decimal: packetLength)
+        buffer.append(decimal: start.packetLength)
         buffer.append(" byte packets\n")
     }
 
     /// The line of an event.
-    ///
-    /// - Parameter name: gives the names that are known.
-    public func append(_ event: PathEvent, name: (IPAddress) -> SafeText?, to buffer: inout ReportBuffer) {
+    public func append(_ event: PathEvent, _ facts: ResponderFacts, time: Int64 = 0, to buffer: inout ReportBuffer) {
         switch event {
-        case .hop(let hop): append(hop, name: name, to: &buffer)
+        case .hop(let hop): append(hop, facts, to: &buffer)
         case .unsent(let hop, let failure):
             buffer.append("not sent: hop ")
             buffer.append(decimal: hop)
@@ -47,7 +43,10 @@ public struct PathTextReport: Sendable {
         }
     }
 
-    private func append(_ hop: PathHop, name: (IPAddress) -> SafeText?, to buffer: inout ReportBuffer) {
+    /// Nothing: the rows say it all.
+    public func appendSummary(_ run: PathRun, _ facts: ResponderFacts, to buffer: inout ReportBuffer) {}
+
+    private func append(_ hop: PathHop, _ facts: ResponderFacts, to buffer: inout ReportBuffer) {
         if hop.number < 10 { buffer.append(" ") }
         buffer.append(decimal: hop.number)
         buffer.append(" ")
@@ -60,7 +59,7 @@ public struct PathTextReport: Sendable {
             let annex = annex(of: answer)
             if previous?.responder != answer.responder || previous?.annex != annex {
                 buffer.append(" ")
-                append(answer.responder, name: name, to: &buffer)
+                append(answer.responder, facts, to: &buffer)
                 buffer.append(annex)
                 previous = (answer.responder, annex)
             }
@@ -75,9 +74,9 @@ public struct PathTextReport: Sendable {
         buffer.append("\n")
     }
 
-    private func append(_ address: IPAddress, name: (IPAddress) -> SafeText?, to buffer: inout ReportBuffer) {
+    private func append(_ address: IPAddress, _ facts: ResponderFacts, to buffer: inout ReportBuffer) {
         guard showsNames else { return buffer.append(address, zones: zones) }
-        if let name = name(address) {
+        if let name = facts.name(address) {
             buffer.append(name)
         } else {
             buffer.append(address, zones: zones)

@@ -35,7 +35,7 @@ struct Tool {
 
         var capture: CaptureFile?
         let selection = try TransportSelection.openAndDropRights(request(options, hosts)) { () throws(ToolFailure) in
-            if let path = options.captureFile { capture = try CaptureFile(path) }
+            if let path = options.captureFile { capture = try CaptureFile(path, shownAs: SafeText(path).description) }
         }
         let notice = selection.notice(program: name)
         let rung = selection.transport.rung
@@ -146,18 +146,8 @@ struct Tool {
             request.fallback = nil
             return request
         }
-        request.versions = options.version.map { [$0] } ?? versions(of: hosts)
+        request.versions = options.version.map { [$0] } ?? Resolver.versions(of: hosts)
         return request
-    }
-
-    /// Only the versions of the addresses, where every host is one.
-    private static func versions(of hosts: [String]) -> [IPVersion] {
-        var versions: [IPVersion] = []
-        for host in hosts {
-            guard let address = try? Resolver.numericAddress(host) else { return [.v4, .v6] }
-            if !versions.contains(address.version) { versions.append(address.version) }
-        }
-        return versions
     }
 
     /// The hosts that have an address; a line on standard error for each of the others.

@@ -33,7 +33,19 @@ struct Options: Sendable {
     var isNumeric = false
     var showsExtensions = false
     var isVerbose = false
-    var isJSON = false
+    /// What was asked for in place of text: one of them at most goes.
+    var styles: [Style] = []
+    var captureFile: String?
+
+    /// What standard output gets.
+    enum Style: String, Sendable {
+        case text
+        case json
+        case csv
+        case atlas
+    }
+
+    var style: Style { styles.first ?? .text }
 
     /// What the probes ask with.
     var method: ProbeMethod {
@@ -47,19 +59,20 @@ struct Options: Sendable {
     static let table = OptionTable<Options>(
         Page(
             name: "swtrace", summary: "show the way that packets take to a host",
-            operands: Operands("HOST [SIZE]", minimum: 1, maximum: 2, completion: .host),
+            operands: Operands("HOST... [SIZE]", minimum: 1, completion: .host),
             description: [
                 "Sends probes whose hop limits run out on the way to HOST, all of them at once, and prints the routers "
-                    + "that say so. SIZE is the length of a probe with its headers (60; 80 over IPv6).",
+                    + "that say so. SIZE is the length of a probe with its headers (60; 80 over IPv6). Several hosts "
+                    + "are traced side by side and told of one after the other.",
                 "All probes are of one flow, so that routers which balance load show one path and not a mixture. "
                     + "A silent router is waited for only as long as the answers of others make sensible.",
                 "Without root's rights or CAP_NET_RAW it sends from UDP sockets and reads their error queues, or with "
                     + "-I from ICMP datagram sockets, and finds the same.",
             ],
             exitStatuses: [
-                Meaning("0", "The host answered."),
-                Meaning("1", "It did not, or a router said that it can't be reached."),
-                Meaning("2", "The command line, the name or the system was at fault."),
+                Meaning("0", "Every host answered."),
+                Meaning("1", "Some host did not, or a router said that it can't be reached."),
+                Meaning("2", "The command line, a name or the system was at fault."),
                 Meaning("141", "The reader of standard output has gone."),
             ],
             examples: [

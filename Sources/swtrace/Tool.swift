@@ -17,21 +17,25 @@ struct Tool {
     /// Options, rights, sockets, name, measurement, exit status.
     private static func run(_ output: inout OutputWriter) throws(ToolFailure) -> Int32 {
         var options = Options()
-        let operands: [String]
+        var hosts: [String]
         do throws(UsageError) {
             switch try Options.table.parse(CommandLineArguments.operandsAndOptions, into: &options) {
             case .print(let text):
                 output.write(text)
                 return 0
-            case .run(let given): operands = given
+            case .run(let operands): hosts = operands
             }
         } catch {
             throw ToolFailure(error.message, speaker: error.tool)
         }
-        let size = try operands.count > 1 ? packetLength(operands[1], options) : nil
-        try check(options)
+        let size = try takeSize(from: &hosts, options)
+        try check(options, hosts)
 
-        let selection = try TransportSelection.openAndDropRights(request(options, host: operands[0], size))
+        var capture: CaptureFile?
+        let selection = try TransportSelection.openAndDropRights(request(options, hosts, size)) {
+            () throws(ToolFailure) in
+            if let path = options.captureFile { capture = try CaptureFile(path, shownAs: SafeText(path).description) }
+        }
         let notice = selection.notice(program: name)
         let rung = selection.transport.rung
         let versions = selection.transport.versions
@@ -41,13 +45,34 @@ struct Tool {
             reportLine("using \(rung) sockets", from: name)
         }
 
-        let host = try resolve(operands[0], options, versions)
-        let session = try TraceSession(host: host.name, host.address, size: size, options, rung: rung, note: notice)
-        return try session.run(over: selection.take(), &output)
+        let (targets, failed) = try resolve(hosts, options, versions)
+        guard !targets.isEmpty else { return 2 }
+        let session = try TraceSession(targets: targets, size: size, options, rung: rung, note: notice)
+        let status = try session.run(over: selection.take(), capturing: capture, &output)
+        return failed || capture?.isIntact == false ? 2 : status
+    }
+
+    /// The last operand, where it is a plain number and a host stands before it: as in traceroute the length of packets.
+    private static func takeSize(from operands: inout [String], _ options: Options) throws(ToolFailure) -> Int? {
+        guard operands.count > 1, let last = operands.last,
+            last.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
+        else { return nil }
+        operands.removeLast()
+        return try packetLength(last, options)
     }
 
     /// What the parser can't see: options that exclude each other.
-    private static func check(_ options: Options) throws(ToolFailure) {
+    private static func check(_ options: Options, _ hosts: [String]) throws(ToolFailure) {
+        if options.styles.count > 1 {
+            let names = options.styles.map { "--\($0.rawValue)" }
+            throw ToolFailure("options \(names[0]) and \(names[1]) exclude each other (see swtrace --help)")
+        }
+        if options.captureFile == "-" {
+            throw ToolFailure("option --pcap: standard output has the report; name a file or a pipe")
+        }
+        guard hosts.count <= maximumHosts else {
+            throw ToolFailure("\(hosts.count) hosts are too many: at most \(maximumHosts) at once")
+        }
         if options.firstHop > options.maximumHop {
             throw ToolFailure("option -f: \(options.firstHop) is more than the last hop, \(options.maximumHop) (-m)")
         }
@@ -67,14 +92,13 @@ struct Tool {
     }
 
     private static func request(
-        _ options: Options, host: String, _ size: Int?
+        _ options: Options, _ hosts: [String], _ size: Int?
     ) throws(ToolFailure) -> TransportRequest {
         var request = TransportRequest(method: options.method)
-        request.payloadLength = size ?? TraceSession.payloadLength
+        request.payloadLength = size ?? Options.payloadLength
         request.dontFragment = options.dontFragment
         request.highestRung = options.highestRung
-        let address = try? Resolver.numericAddress(host)
-        request.versions = (options.version ?? address?.version).map { [$0] } ?? [.v4, .v6]
+        request.versions = options.version.map { [$0] } ?? Resolver.versions(of: hosts)
         if let source = options.source {
             guard let address = try? Resolver.numericAddress(source) else {
                 throw ToolFailure("option -s: '\(SafeText(source))' is not an IP address")
@@ -88,18 +112,26 @@ struct Tool {
         return request
     }
 
+    /// The hosts that have an address; a line on standard error for each of the others.
     private static func resolve(
-        _ host: String, _ options: Options, _ versions: [IPVersion]
-    ) throws(ToolFailure) -> (name: String, address: IPAddress) {
+        _ hosts: [String], _ options: Options, _ versions: [IPVersion]
+    ) throws(ToolFailure) -> (targets: [(name: String, address: IPAddress)], failed: Bool) {
         let resolved: [ResolvedHost]
         do throws(Errno) {
-            resolved = try Resolver.resolve(hosts: [host], family: options.version, usable: versions)
+            resolved = try Resolver.resolve(hosts: hosts, family: options.version, usable: versions)
         } catch {
             throw ToolFailure("cannot ask for names: \(error)")
         }
-        switch resolved[0].address {
-        case .success(let address): return (host, address)
-        case .failure(let error): throw ToolFailure(SafeText("\(error)").description)
+        var targets: [(name: String, address: IPAddress)] = []
+        for host in resolved {
+            switch host.address {
+            case .success(let address): targets.append((host.name, address))
+            case .failure(let error): reportLine(SafeText("\(error)").description, from: name)
+            }
         }
+        return (targets, targets.count < resolved.count)
     }
+
+    /// As many as are told of in the time that somebody waits.
+    private static let maximumHosts = 64
 }

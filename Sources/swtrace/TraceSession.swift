@@ -4,61 +4,38 @@ import ProbeEngine
 import ProbeIO
 import ProbeReports
 
-/// One run of `PathTrace` with its report: text or JSON.
+/// One run of `PathTraceGroup` with its reports.
 final class TraceSession {
-    /// Octets behind the transport header where no SIZE is given: packets of 60 octets over IPv4, 80 over IPv6.
-    static let payloadLength = 32
-
     private let options: Options
-    private let configuration: PathTrace.Configuration
     private let rung: Rung
     private let note: String?
-    private let text: PathTextReport
-    private let json: PathJSONReport
+    private var traces: [HostTrace]
+    /// How many have had their start told.
+    private var started = 0
+    /// Text is printed of one trace at a time: of this one.
+    private var turn = 0
     private let resolver: ReverseResolver
-    private var buffer = ReportBuffer()
     /// Names of responders; nil where there is none.
     private var names: [IPAddress: SafeText?] = [:]
     private var asked: Set<IPAddress> = []
-    /// Hops that wait for names, and since when.
-    private var waiting: [(event: PathEvent, since: Timestamp)] = []
-    private var toldFailure: SendFailure?
+    private var capture: CaptureFile?
+    /// Lines for standard error, behind what standard output gets.
+    private var errors = ReportBuffer()
 
     /// Throws when the kernel refuses a descriptor.
     init(
-        host: String, _ address: IPAddress, size: Int?, _ options: Options, rung: Rung, note: String?
+        targets: [(name: String, address: IPAddress)], size: Int?, _ options: Options, rung: Rung, note: String?
     ) throws(ToolFailure) {
         self.options = options
         self.rung = rung
         self.note = note
-        var configuration = PathTrace.Configuration(destination: address)
-        configuration.method = options.method
-        configuration.firstHop = options.firstHop
-        configuration.maximumHop = options.maximumHop
-        configuration.queries = options.queries
-        configuration.maximumWait = TimeSpan(nanoseconds: options.maximumWait)
-        configuration.hereFactor = options.hereFactor
-        configuration.nearFactor = options.nearFactor
-        configuration.maximumInFlight = options.maximumInFlight
-        configuration.pause = TimeSpan(nanoseconds: options.pause)
-        configuration.trafficClass = options.trafficClass
-        configuration.dontFragment = options.dontFragment
-        configuration.changesPort = options.changesPort
-        configuration.payloadLength = Self.payloadLength
-        if let size {
-            configuration.payloadLength = max(0, size - Self.headerLength(address.version) - UDPHeader.length)
+        let zones = Resolver.zoneNames(of: targets.map(\.address)).mapValues { SafeText(name: $0) }
+        traces = targets.enumerated().map { index, target in
+            let configuration = options.configuration(for: target.address, size: size)
+            let named = ReportTarget(name: SafeText(target.name), address: target.address)
+            let report = options.report(for: named, configuration.method, zones, isFirst: index == 0)
+            return HostTrace(configuration, named, report)
         }
-        self.configuration = configuration
-        let target = ReportTarget(name: SafeText(host), address: address)
-        var text = PathTextReport(target: target)
-        text.showsNames = !options.isNumeric
-        text.showsExtensions = options.showsExtensions
-        var json = PathJSONReport(target: target, method: configuration.method)
-        let zones = Resolver.zoneNames(of: [address]).mapValues { SafeText(name: $0) }
-        text.zones = zones
-        json.zones = zones
-        self.text = text
-        self.json = json
         do throws(Errno) {
             resolver = try ReverseResolver()
         } catch {
@@ -67,8 +44,14 @@ final class TraceSession {
     }
 
     /// Runs to the end and returns the exit status.
-    func run(over transport: consuming ProbeTransport, _ output: inout OutputWriter) throws(ToolFailure) -> Int32 {
+    ///
+    /// - Parameter capture: gets every packet.
+    func run(
+        over transport: consuming ProbeTransport, capturing capture: CaptureFile?, _ output: inout OutputWriter
+    ) throws(ToolFailure) -> Int32 {
+        self.capture = capture
         do throws(Errno) {
+            if let capture { try transport.attach(capture) }
             return try measure(over: transport, &output)
         } catch {
             throw ToolFailure("the system refuses to go on: \(error) (\(error.name))")
@@ -79,85 +62,138 @@ final class TraceSession {
         over transport: consuming ProbeTransport, _ output: inout OutputWriter
     ) throws(Errno) -> Int32 {
         let signals = try SignalDescriptor([.interrupt, .terminate])
-        if options.isJSON {
-            json.appendStart(
-                configuration, packetLength: packetLength, rung: rung.rawValue, note: note,
-                time: SystemClock.realtime.now, to: &buffer)
-        } else {
-            text.appendHeader(maximumHop: configuration.maximumHop, packetLength: packetLength, to: &buffer)
+        var sources: [IPAddress?] = traces.map { _ in nil }
+        if options.style != .text {
+            for index in traces.indices { sources[index] = try? transport.source(to: traces[index].target.address) }
         }
-        let start = ProbeLoop<PathTrace>.now
-        var loop = try ProbeLoop(PathTrace(configuration), over: transport)
+        let group = PathTraceGroup(traces.map(\.configuration))
+        start(group.begun, from: sources)
+        var loop = try ProbeLoop(group, over: transport)
         try loop.run(
             signals: signals, other: resolver,
-            onEvent: { event, trace in take(event, hasSent: trace.statistics.transmitted > 0) },
-            onSignal: { _, trace in trace.stop(at: ProbeLoop<PathTrace>.now) },
+            onEvent: { event, group in
+                take(event, group)
+                start(group.begun, from: sources)
+            },
+            onSignal: { _, group in group.stop(at: Self.now) },
             onOther: { _ in takeNames() },
             afterBatch: {
-                reportWaiting(until: ProbeLoop<PathTrace>.now + TimeSpan(nanoseconds: -Self.patience))
+                tellWaiting(since: Self.now + TimeSpan(nanoseconds: -Self.patience))
                 return write(&output)
             })
-        let end = ProbeLoop<PathTrace>.now
-        try waitForNames(until: end.nanoseconds + Self.patience)
-        reportWaiting(until: Timestamp(nanoseconds: .max))
-        let trace = loop.measurement
-        if options.isJSON {
-            json.appendSummary(
-                trace.statistics, lastHop: trace.lastHop, isReached: trace.isReached, elapsed: end - start,
-                foreign: loop.transport.counters.foreign, droppedHere: loop.transport.counters.droppedHere,
-                time: SystemClock.realtime.now, to: &buffer)
-        }
+        try waitForNames(until: Self.now.nanoseconds + Self.patience)
+        noteCounters(loop.transport.counters)
+        tellWaiting(since: Timestamp(nanoseconds: .max))
+        if let failure = capture?.finish() { errors.append("\(Tool.name): \(failure)\n") }
         _ = write(&output)
+        return loop.measurement.traces.map(Self.exitStatus).max() ?? 0
+    }
+
+    private static func exitStatus(of trace: PathTrace) -> Int32 {
         if trace.statistics.transmitted == 0, trace.statistics.unsent > 0 { return 2 }
         return trace.isReached ? 0 : 1
     }
 
-    private func write(_ output: inout OutputWriter) -> Bool {
-        output.write(buffer.bytes)
-        buffer.removeAll()
-        return output.flush()
+    private static var now: Timestamp { ProbeLoop<PathTraceGroup>.now }
+
+    // MARK: Events
+
+    /// Tells of the traces that have begun.
+    private func start(_ begun: Int, from sources: [IPAddress?]) {
+        while started < begun {
+            let configuration = traces[started].configuration
+            let start = PathStart(
+                configuration, packetLength: Options.packetLength(of: configuration), rung: rung.rawValue, note: note,
+                source: sources[started], time: SystemClock.realtime.now)
+            traces[started].start(start, at: Self.now)
+            started += 1
+        }
     }
 
-    private func take(_ event: PathEvent, hasSent: Bool) {
+    private func take(_ event: PathTraceGroup.Event, _ group: borrowing PathTraceGroup) {
         switch event {
-        case .hop(let hop):
+        case .path(let index, .hop(let hop)):
+            traces[index].add(hop)
             // Rows of stars would say that somebody was silent; the line about what was not sent says it all.
-            guard hasSent || options.isJSON else { return }
+            guard group.traces[index].statistics.transmitted > 0 || options.style != .text else { return }
             if !options.isNumeric {
                 for case .some(let answer) in hop.answers where asked.insert(answer.responder).inserted {
                     resolver.lookUp(answer.responder)
                 }
             }
-            waiting.append((event, ProbeLoop<PathTrace>.now))
-        case .unsent(_, let failure):
-            if options.isJSON {
-                waiting.append((event, ProbeLoop<PathTrace>.now))
-            } else if toldFailure != failure {
-                toldFailure = failure
-                var line = ReportBuffer()
-                text.append(event, name: { _ in nil }, to: &line)
-                reportLine(line.bytes, from: Tool.name)
+            traces[index].await(.event(.hop(hop)), since: Self.now)
+        case .path(let index, .unsent(let hop, let failure)):
+            if options.style == .text {
+                traces[index].append(failure, hop: hop, from: Tool.name, to: &errors)
+            } else {
+                traces[index].await(.event(.unsent(hop: hop, failure: failure)), since: Self.now)
+            }
+        case .finished(let index):
+            let run = PathRun(
+                group.traces[index], hops: traces[index].hops, elapsed: Self.now - traces[index].startedAt,
+                time: SystemClock.realtime.now)
+            traces[index].await(.end(run), since: Self.now)
+        }
+    }
+
+    /// Ends that are still to be told know what the sockets saw beside the answers.
+    private func noteCounters(_ counters: ProbeTransport.Counters) {
+        for index in traces.indices {
+            traces[index].changeEnd {
+                $0.foreign = counters.foreign
+                $0.droppedHere = counters.droppedHere
             }
         }
     }
+
+    /// Tells what is to be told in order, as long as the names in it are known or it has waited since `instant` or
+    /// longer.
+    private func tellWaiting(since instant: Timestamp) {
+        let facts = ResponderFacts(name: { self.names[$0] ?? nil })
+        for index in traces.indices {
+            traces[index].tell(facts, time: SystemClock.realtime.now) { canTell($0, since: $1, instant) }
+        }
+    }
+
+    private func canTell(_ news: HostTrace.News, since: Timestamp, _ instant: Timestamp) -> Bool {
+        switch news {
+        case .event(let event): hasNames(event) || since <= instant
+        // What the sockets saw beside the answers is known when all is over.
+        case .end: options.style == .text || instant.nanoseconds == .max
+        }
+    }
+
+    /// Hands over what is to be printed now. Returns whether the reader is there.
+    private func write(_ output: inout OutputWriter) -> Bool {
+        if let failure = capture?.flush() { errors.append("\(Tool.name): \(failure)\n") }
+        if options.style == .text {
+            while turn < started {
+                hand(turn, to: &output)
+                guard traces[turn].isTold else { break }
+                turn += 1
+                // A blank line between traces.
+                if turn < started { output.write("\n") }
+            }
+        } else {
+            for index in 0..<started { hand(index, to: &output) }
+        }
+        let isOpen = output.flush()
+        if !errors.isEmpty {
+            reportErrors(errors.bytes)
+            errors.removeAll()
+        }
+        return isOpen
+    }
+
+    private func hand(_ index: Int, to output: inout OutputWriter) {
+        output.write(traces[index].buffer.bytes)
+        traces[index].buffer.removeAll()
+    }
+
+    // MARK: Names
 
     private func takeNames() {
         while let (address, name) = resolver.nextAnswer() { names[address] = name.map { SafeText(name: $0) } }
-    }
-
-    /// Prints hops in order, as long as their names are known or they have waited since `instant` or longer.
-    private func reportWaiting(until instant: Timestamp) {
-        var count = 0
-        while count < waiting.count, hasNames(waiting[count].event) || waiting[count].since <= instant { count += 1 }
-        for (event, _) in waiting.prefix(count) {
-            let name: (IPAddress) -> SafeText? = { address in self.names[address] ?? nil }
-            if options.isJSON {
-                json.append(event, name: name, time: SystemClock.realtime.now, to: &buffer)
-            } else {
-                text.append(event, name: name, to: &buffer)
-            }
-        }
-        waiting.removeFirst(count)
     }
 
     private func hasNames(_ event: PathEvent) -> Bool {
@@ -167,29 +203,17 @@ final class TraceSession {
 
     /// Waits for the names that are missing, but not past `instant`.
     private func waitForNames(until instant: Int64) throws(Errno) {
-        guard !waiting.isEmpty else { return }
+        guard resolver.pendingCount > 0 else { return takeNames() }
         // The last answer may be there though no question is open any more.
         defer { takeNames() }
         var poller = try Poller()
         try poller.add(resolver, token: 0)
         while resolver.pendingCount > 0 {
-            let left = (instant - ProbeLoop<PathTrace>.now.nanoseconds) / 1_000_000
+            let left = (instant - Self.now.nanoseconds) / 1_000_000
             guard left > 0 else { return }
             try poller.wait(timeoutMilliseconds: Int32(left))
             takeNames()
         }
-    }
-
-    /// Octets of a probe with its IP header.
-    private var packetLength: Int {
-        let probe = Probe(
-            destination: configuration.destination, method: configuration.method,
-            payloadLength: configuration.payloadLength)
-        return Self.headerLength(configuration.destination.version) + ProbeCodec.transportLength(of: probe)
-    }
-
-    private static func headerLength(_ version: IPVersion) -> Int {
-        version == .v4 ? IPv4Header.minimumLength : IPv6Header.length
     }
 
     /// How long printed names may keep anything waiting, in nanoseconds.

@@ -124,7 +124,7 @@ func answer(
 ) -> PathAnswer {
     PathAnswer(
         kind: kind, responder: address(responder), roundTrip: TimeSpan(nanoseconds: roundTrip), clock: .kernel,
-        hopLimit: 62, flags: flags,
+        hopLimit: 62, byteCount: 68, flags: flags,
         detail: objects.isEmpty ? nil : ResponseDetail(quoted: nil, extensions: ICMPExtensions(objects: objects)),
         probe: Probe(destination: .v4(IPv4Address(192, 0, 2, 1)), method: .udp(destinationPort: 33_434), hopLimit: 3),
         sentAt: Timestamp(nanoseconds: 0))

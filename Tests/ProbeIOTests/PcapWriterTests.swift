@@ -1,5 +1,5 @@
 import PacketFormats
-import ProbeReports
+import ProbeIO
 import Testing
 
 @Suite struct PcapWriterTests {

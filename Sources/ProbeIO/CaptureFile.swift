@@ -2,14 +2,12 @@ import Glibc
 import LinuxSockets
 import PacketFormats
 import ProbeEngine
-import ProbeIO
-import ProbeReports
 
 /// The file of `--pcap` while packets pass.
 ///
 /// A packet that was sent waits for the kernel's time of that, and what came behind it waits too, so that the file is in
 /// order: for a few milliseconds and packets at most.
-final class CaptureFile: PacketTap {
+public final class CaptureFile: PacketTap {
     private struct Record {
         var packet: [UInt8]
         var missing: Int
@@ -20,7 +18,7 @@ final class CaptureFile: PacketTap {
         var taken: Timestamp
     }
 
-    private let name: SafeText
+    private let name: String
     private let file: FileDescriptor
     private var output: OutputWriter
     private var writer = PcapWriter()
@@ -30,8 +28,10 @@ final class CaptureFile: PacketTap {
     private var isTold = false
 
     /// Makes the file, or empties it. Throws the line that says why not.
-    init(_ path: String) throws(ToolFailure) {
-        name = SafeText(path)
+    ///
+    /// - Parameter name: the path as it may be printed.
+    public init(_ path: String, shownAs name: String) throws(ToolFailure) {
+        self.name = name
         let flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY
         let opened = unsafe path.withCString { unsafe open($0, flags, 0o644) }
         guard opened >= 0 else {
@@ -45,17 +45,17 @@ final class CaptureFile: PacketTap {
     }
 
     /// Whether everything was written so far.
-    var isIntact: Bool { output.failure == nil }
+    public var isIntact: Bool { output.failure == nil }
 
     // MARK: Packets
 
-    func sent(_ packet: TappedPacket, _ bytes: RawSpan, probe: ProbeID) {
+    public func sent(_ packet: TappedPacket, _ bytes: RawSpan, probe: ProbeID) {
         take(packet, bytes, packet.awaitsStamp ? probe : nil)
     }
 
-    func received(_ packet: TappedPacket, _ bytes: RawSpan) { take(packet, bytes, nil) }
+    public func received(_ packet: TappedPacket, _ bytes: RawSpan) { take(packet, bytes, nil) }
 
-    func stamped(_ probe: ProbeID, at time: Int64) {
+    public func stamped(_ probe: ProbeID, at time: Int64) {
         // Each fragment of a probe has a time of its own.
         guard let index = waiting.firstIndex(where: { $0.probe == probe }) else { return }
         waiting[index].time = time
@@ -74,7 +74,7 @@ final class CaptureFile: PacketTap {
         waiting.append(
             Record(
                 packet: whole, missing: packet.envelope?.missing ?? 0, time: packet.stamp.nanoseconds, probe: probe,
-                taken: ProbeLoop<EchoSweep>.now))
+                taken: Timestamp(nanoseconds: SystemClock.monotonic.now)))
         waitingBytes += whole.count
         if waiting.count > Self.maximumWaiting || waitingBytes > Self.maximumWaitingBytes { write(waiting.count) }
     }
@@ -82,14 +82,14 @@ final class CaptureFile: PacketTap {
     // MARK: Writing
 
     /// Writes what waits for nothing any more; returns a line about the first failure, once.
-    func flush() -> String? {
-        let patient = ProbeLoop<EchoSweep>.now + TimeSpan(nanoseconds: -Self.patience)
+    public func flush() -> String? {
+        let patient = Timestamp(nanoseconds: SystemClock.monotonic.now) + TimeSpan(nanoseconds: -Self.patience)
         write(waiting.firstIndex { $0.probe != nil && $0.taken > patient } ?? waiting.count)
         return handOver()
     }
 
     /// Writes everything.
-    func finish() -> String? {
+    public func finish() -> String? {
         write(waiting.count)
         return handOver()
     }

@@ -1,0 +1,75 @@
+import LinuxSockets
+import PacketFormats
+import ProbeEngine
+import ProbeIO
+import ProbeReports
+
+extension Options {
+    /// The trace of one host.
+    ///
+    /// - Parameter size: octets of a probe with its headers, nil for the usual ones.
+    func configuration(for address: IPAddress, size: Int?) -> PathTrace.Configuration {
+        var configuration = PathTrace.Configuration(destination: address)
+        configuration.method = method
+        configuration.firstHop = firstHop
+        configuration.maximumHop = maximumHop
+        configuration.queries = queries
+        configuration.maximumWait = TimeSpan(nanoseconds: maximumWait)
+        configuration.hereFactor = hereFactor
+        configuration.nearFactor = nearFactor
+        configuration.maximumInFlight = maximumInFlight
+        configuration.pause = TimeSpan(nanoseconds: pause)
+        configuration.trafficClass = trafficClass
+        configuration.dontFragment = dontFragment
+        configuration.changesPort = changesPort
+        configuration.payloadLength = Self.payloadLength
+        if let size {
+            configuration.payloadLength = max(0, size - Self.headerLength(address.version) - UDPHeader.length)
+        }
+        return configuration
+    }
+
+    /// What standard output gets of one host's trace.
+    ///
+    /// - Parameter isFirst: whether the names of a table's columns are still to come.
+    func report(
+        for target: ReportTarget, _ method: ProbeMethod, _ zones: [UInt32: SafeText], isFirst: Bool
+    ) -> any PathReport {
+        switch style {
+        case .text:
+            var report = PathTextReport(target: target)
+            report.showsNames = !isNumeric
+            report.showsExtensions = showsExtensions
+            report.zones = zones
+            return report
+        case .json:
+            var report = PathJSONReport(target: target, method: method)
+            report.zones = zones
+            return report
+        case .csv:
+            var report = PathCSVReport(target: target, method: method)
+            report.zones = zones
+            report.hasNames = isFirst
+            return report
+        case .atlas:
+            var report = PathAtlasReport(target: target, method: method)
+            report.zones = zones
+            return report
+        }
+    }
+
+    /// Octets of a probe with its IP header.
+    static func packetLength(of configuration: PathTrace.Configuration) -> Int {
+        let probe = Probe(
+            destination: configuration.destination, method: configuration.method,
+            payloadLength: configuration.payloadLength)
+        return headerLength(configuration.destination.version) + ProbeCodec.transportLength(of: probe)
+    }
+
+    private static func headerLength(_ version: IPVersion) -> Int {
+        version == .v4 ? IPv4Header.minimumLength : IPv6Header.length
+    }
+
+    /// Octets behind the transport header where no SIZE is given: packets of 60 octets over IPv4, 80 over IPv6.
+    static let payloadLength = 32
+}

@@ -1,0 +1,74 @@
+import PacketFormats
+import ProbeEngine
+import ProbeReports
+
+/// One host's trace as it is told: what was found, what is still to be told, and the bytes that were made of the rest.
+struct HostTrace {
+    /// What is to be told, in order.
+    enum News {
+        case event(PathEvent)
+        case end(PathRun)
+    }
+
+    let configuration: PathTrace.Configuration
+    let target: ReportTarget
+    private var report: any PathReport
+    private(set) var startedAt = Timestamp(nanoseconds: 0)
+    private(set) var hops: [PathHop] = []
+    /// What waits for names, and since when.
+    private var waiting: [(news: News, since: Timestamp)] = []
+    var buffer = ReportBuffer()
+    /// Whether the end has been told.
+    private(set) var isTold = false
+    /// The last failure that was told on standard error.
+    private var toldFailure: SendFailure?
+
+    init(_ configuration: PathTrace.Configuration, _ target: ReportTarget, _ report: any PathReport) {
+        self.configuration = configuration
+        self.target = target
+        self.report = report
+    }
+
+    mutating func start(_ start: PathStart, at now: Timestamp) {
+        startedAt = now
+        report.appendStart(start, to: &buffer)
+    }
+
+    mutating func add(_ hop: PathHop) { hops.append(hop) }
+
+    /// Has this told when the names in it are known.
+    mutating func await(_ news: News, since now: Timestamp) { waiting.append((news, now)) }
+
+    /// Appends a line about a probe that was not sent, once for each kind of failure in a row.
+    mutating func append(_ failure: SendFailure, hop: Int, from tool: String, to errors: inout ReportBuffer) {
+        guard toldFailure != failure else { return }
+        toldFailure = failure
+        errors.append("\(tool): ")
+        report.append(.unsent(hop: hop, failure: failure), ResponderFacts(), time: 0, to: &errors)
+    }
+
+    /// Tells what waits, in order, as far as `canTell` allows.
+    ///
+    /// - Parameter time: nanoseconds since 1970.
+    mutating func tell(_ facts: ResponderFacts, time: Int64, while canTell: (News, Timestamp) -> Bool) {
+        var count = 0
+        for (news, since) in waiting {
+            guard canTell(news, since) else { break }
+            switch news {
+            case .event(let event): report.append(event, facts, time: time, to: &buffer)
+            case .end(let run):
+                report.appendSummary(run, facts, to: &buffer)
+                isTold = true
+            }
+            count += 1
+        }
+        waiting.removeFirst(count)
+    }
+
+    /// Changes the end that is still to be told.
+    mutating func changeEnd(_ change: (inout PathRun) -> Void) {
+        guard let last = waiting.indices.last, case .end(var run) = waiting[last].news else { return }
+        change(&run)
+        waiting[last].news = .end(run)
+    }
+}
