@@ -446,7 +446,7 @@ public struct PathTrace: Measurement, Sendable {
         return PathAnswer(
             kind: answer.kind, responder: answer.response.responder, roundTrip: answer.roundTrip, clock: answer.clock,
             hopLimit: answer.response.hopLimit, flags: flags, detail: answer.response.detail,
-            probe: answer.probe, sentAt: answer.sentAt)
+            probe: answer.probe, sentAt: answer.sentAt, id: answer.id)
     }
 
     public mutating func stop(at now: Timestamp) {
