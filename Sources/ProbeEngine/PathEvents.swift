@@ -80,6 +80,8 @@ public struct PathAnswer: Sendable {
     public var probe: Probe
     /// When it was sent, by the monotonic clock.
     public var sentAt: Timestamp
+    /// The number that it was sent by, which its bytes follow from.
+    public var id = ProbeID(rawValue: 0)
 }
 
 /// Counts of a whole trace.

@@ -458,8 +458,8 @@ public struct PathTrace: Measurement, Sendable {
         if case .tcp(let found) = answer.response.kind { flags = found }
         return PathAnswer(
             kind: answer.kind, responder: answer.response.responder, roundTrip: answer.roundTrip, clock: answer.clock,
-            hopLimit: answer.response.hopLimit, byteCount: answer.response.byteCount, flags: flags, detail: answer.response.detail,
-            probe: answer.probe, sentAt: answer.sentAt)
+            hopLimit: answer.response.hopLimit, byteCount: answer.response.byteCount, flags: flags,
+            detail: answer.response.detail, probe: answer.probe, sentAt: answer.sentAt, id: answer.id)
     }
 
     public mutating func stop(at now: Timestamp) {
