@@ -178,7 +178,7 @@ extension IPAddress: CustomStringConvertible, LosslessStringConvertible {
 
 extension UInt32 {
     /// Parses decimal digits and nothing else: no sign, no space, no leading zero, at most ten.
-    init?(decimal text: some Collection<UInt8>) {
+    package init?(decimal text: some Collection<UInt8>) {
         guard (1...10).contains(text.count), text.count == 1 || text.first != UInt8(ascii: "0") else { return nil }
         var value: UInt64 = 0
         for byte in text {

@@ -101,7 +101,7 @@ public final class ForwardResolver: DescriptorOwner {
 ///
 /// A thread starts when there is a question for it and ends when there is none. They are detached: a call that never
 /// returns costs its thread and delays nobody, the end of the process included.
-private final class LookupPool<Question: Sendable, Answer: Sendable>: Sendable {
+final class LookupPool<Question: Sendable, Answer: Sendable>: Sendable {
     let wakeDescriptor: WakeDescriptor
 
     private let limit: Int

@@ -10,85 +10,33 @@ public struct EchoAssertion: Hashable, Sendable {
     public let text: String
 
     private let quantity: Quantity
-    private let comparison: Comparison
-    /// Billionths of the whole, nanoseconds, or a count.
-    private let threshold: Int64
-    /// The threshold as it was written.
-    private let thresholdText: String
+    private let limit: AssertionLimit
 
     /// Throws what would have been right.
-    public init(parsing text: String) throws(EchoAssertionError) {
-        let characters = text.utf8.filter { $0 != UInt8(ascii: " ") }
-        guard let sign = characters.firstIndex(where: { $0 == UInt8(ascii: "<") || $0 == UInt8(ascii: ">") }),
-            sign == 0 || characters[sign - 1] != UInt8(ascii: "=")
-        else {
-            throw EchoAssertionError(
+    public init(parsing text: String) throws(AssertionError) {
+        guard let syntax = AssertionSyntax(parsing: text) else {
+            throw AssertionError(
                 expected: "a condition: a quantity, one of > >= < <=, and a value, such as 'loss>1%'")
         }
-        var end = sign + 1
-        let isStrict = end == characters.count || characters[end] != UInt8(ascii: "=")
-        if !isStrict { end += 1 }
-        let name = String(decoding: characters[..<sign], as: UTF8.self)
-        guard let quantity = Quantity(rawValue: name) else {
-            throw EchoAssertionError(
+        guard let quantity = Quantity(rawValue: syntax.quantity) else {
+            throw AssertionError(
                 expected: "a condition on one of: " + Quantity.allCases.map(\.rawValue).joined(separator: ", "))
         }
-        switch (characters[sign] == UInt8(ascii: ">"), isStrict) {
-        case (true, true): comparison = .above
-        case (true, false): comparison = .atLeast
-        case (false, true): comparison = .below
-        case (false, false): comparison = .atMost
-        }
-        guard let threshold = quantity.unit.value(of: characters[end...]) else {
-            throw EchoAssertionError(expected: "a condition: \(name) wants \(quantity.unit.description)")
+        guard let limit = AssertionLimit(syntax, quantity.unit) else {
+            throw AssertionError(expected: "a condition: \(quantity.rawValue) wants \(quantity.unit.description)")
         }
         self.quantity = quantity
-        self.threshold = threshold
-        thresholdText = String(decoding: characters[end...], as: UTF8.self)
-        self.text = String(decoding: characters, as: UTF8.self)
+        self.limit = limit
+        self.text = syntax.text
     }
 
     /// Why a target's run fails by this, such as `loss 2% > 1%`; nil where it does not.
     public func failure(of statistics: EchoStatistics) -> String? {
-        switch quantity.measure(statistics) {
-        case .nothing(let reason): return "\(quantity.rawValue) unknown: \(reason)"
-        case .share(let part, let whole):
-            let (measured, limit) = (UInt128(part) * UInt128(Unit.whole), UInt128(threshold) * UInt128(whole))
-            guard comparison.holds(measured, limit) else { return nil }
-            var percent = ReportBuffer()
-            percent.append(percent: part, of: whole)
-            return failure(String(decoding: percent.bytes, as: UTF8.self) + "%")
-        case .time(let span):
-            guard comparison.holds(span.nanoseconds, threshold) else { return nil }
-            return failure(Self.milliseconds(span) + "ms")
-        case .count(let count):
-            guard comparison.holds(count, UInt64(threshold)) else { return nil }
-            return failure(String(count))
-        }
-    }
-
-    private func failure(_ measured: String) -> String {
-        "\(quantity.rawValue) \(measured) \(comparison.rawValue) \(thresholdText)"
-    }
-
-    /// To the nanosecond, without zeros at the end.
-    private static func milliseconds(_ span: TimeSpan) -> String {
-        let (whole, rest) = span.nanoseconds.magnitude.quotientAndRemainder(dividingBy: 1_000_000)
-        let sign = span.nanoseconds < 0 ? "-" : ""
-        guard rest > 0 else { return "\(sign)\(whole)" }
-        var fraction = String(1_000_000 + rest).dropFirst()
-        while fraction.last == "0" { fraction.removeLast() }
-        return "\(sign)\(whole).\(fraction)"
+        limit.failure(of: quantity.measure(statistics)).map { "\(quantity.rawValue) \($0)" }
     }
 
     /// The words of the quantities, for a manual.
     public static var quantities: [String] { Quantity.allCases.map(\.rawValue) }
-}
-
-/// Why a text is no assertion.
-public struct EchoAssertionError: Error, Hashable, Sendable {
-    /// What it should have been, behind the words "is not".
-    public var expected: String
 }
 
 /// A target whose run failed by an assertion.
@@ -114,90 +62,6 @@ public struct EchoFailure: Hashable, Sendable {
     }
 }
 
-private enum Comparison: String, Hashable {
-    case above = ">"
-    case atLeast = ">="
-    case below = "<"
-    case atMost = "<="
-
-    func holds<Value: Comparable>(_ measured: Value, _ limit: Value) -> Bool {
-        switch self {
-        case .above: measured > limit
-        case .atLeast: measured >= limit
-        case .below: measured < limit
-        case .atMost: measured <= limit
-        }
-    }
-}
-
-private enum Unit {
-    case percent
-    case time
-    case count
-
-    /// A hundred per cent.
-    static let whole: Int64 = 1_000_000_000
-
-    var description: String {
-        switch self {
-        case .percent: "a percentage from 0% to 100%, such as 0.5%"
-        case .time: "a time with its unit, such as 200us, 20ms or 1.5s"
-        case .count: "a whole number, such as 0 or 10"
-        }
-    }
-
-    /// Nil on anything that is not exactly such a value.
-    func value(of text: ArraySlice<UInt8>) -> Int64? {
-        switch self {
-        case .percent:
-            guard text.last == UInt8(ascii: "%"), let value = Self.decimal(text.dropLast(), scale: Self.whole / 100),
-                value <= Self.whole
-            else { return nil }
-            return value
-        case .time:
-            for (suffix, scale) in [("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)] as [(String, Int64)]
-            where text.count > suffix.utf8.count && text.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) {
-                return Self.decimal(text.dropLast(suffix.utf8.count), scale: scale)
-            }
-            return nil
-        case .count: return Self.decimal(text, scale: 1)
-        }
-    }
-
-    /// A decimal number times `scale`, a power of ten; nil unless that is a whole number that an Int64 holds.
-    private static func decimal(_ text: ArraySlice<UInt8>, scale: Int64) -> Int64? {
-        var value: Int64 = 0
-        var rest = scale
-        var isFraction = false
-        var digits = 0
-        for character in text {
-            if character == UInt8(ascii: "."), !isFraction, digits > 0 {
-                isFraction = true
-                digits = 0
-                continue
-            }
-            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(character) else { return nil }
-            digits += 1
-            let digit = Int64(character - UInt8(ascii: "0"))
-            if isFraction {
-                // Digits behind the last place that counts are zeros or too exact.
-                if rest == 1 {
-                    guard digit == 0 else { return nil }
-                    continue
-                }
-                rest /= 10
-            }
-            let (product, overflow) =
-                isFraction ? (value, false) : value.multipliedReportingOverflow(by: 10)
-            let (part, partOverflow) = digit.multipliedReportingOverflow(by: isFraction ? rest : scale)
-            let (sum, sumOverflow) = product.addingReportingOverflow(part)
-            guard !overflow, !partOverflow, !sumOverflow else { return nil }
-            value = sum
-        }
-        return digits > 0 ? value : nil
-    }
-}
-
 /// What an assertion can be about.
 private enum Quantity: String, CaseIterable, Hashable {
     case loss, availability
@@ -214,15 +78,7 @@ private enum Quantity: String, CaseIterable, Hashable {
     case transmitted, received, lost, late, unsent, errors, duplicates, corrupted, reordered
     case wrongSource = "wrong-source"
 
-    enum Value {
-        case share(UInt64, of: UInt64)
-        case time(TimeSpan)
-        case count(UInt64)
-        /// And why.
-        case nothing(String)
-    }
-
-    var unit: Unit {
+    var unit: AssertionUnit {
         switch self {
         case .loss, .availability: .percent
         case .min, .avg, .max, .mdev, .p50, .p90, .p95, .p99, .p999, .jitter, .ipdv, .pdv95, .pdv99, .hostDelay,
@@ -234,7 +90,7 @@ private enum Quantity: String, CaseIterable, Hashable {
         }
     }
 
-    func measure(_ statistics: EchoStatistics) -> Value {
+    func measure(_ statistics: EchoStatistics) -> AssertionValue {
         let trips = statistics.roundTrips
         switch self {
         case .loss:
@@ -290,7 +146,7 @@ private enum Quantity: String, CaseIterable, Hashable {
 
     private func percentile(
         _ trips: RoundTripStatistics, _ percent: Double, needed: UInt64, _ value: (Double) -> TimeSpan?
-    ) -> Value {
+    ) -> AssertionValue {
         if let span = value(percent) { return .time(span) }
         guard trips.count < needed else { return .nothing(Self.tooManyTargets) }
         return .nothing("\(trips.count) replies in time, \(needed) needed")

@@ -57,7 +57,7 @@ extension Options {
                     + EchoAssertion.quantities.joined(separator: ", ")
                     + ". Of ipdv and host-delay it is the mean, of outage the longest."
             ) { options, value in
-                do throws(EchoAssertionError) {
+                do throws(AssertionError) {
                     options.assertions.append(try EchoAssertion(parsing: value.string))
                 } catch {
                     throw value.invalid(error.expected)

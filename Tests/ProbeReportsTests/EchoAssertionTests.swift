@@ -116,7 +116,7 @@ import Testing
             ("unsent>", "a whole number"), ("unsent>1%", "a whole number"), ("unsent>9223372036854775808", "a whole"),
         ])
     func refused(text: String, expected: String) {
-        let error = #expect(throws: EchoAssertionError.self) { try EchoAssertion(parsing: text) }
+        let error = #expect(throws: AssertionError.self) { try EchoAssertion(parsing: text) }
         #expect(error?.expected.contains(expected) == true, "\(String(describing: error))")
     }
 

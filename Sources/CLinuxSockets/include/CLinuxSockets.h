@@ -3,6 +3,7 @@
 
 #include "Getopt.h"
 #include "Labs.h"
+#include "Names.h"
 #include "Sockets.h"
 
 #endif
