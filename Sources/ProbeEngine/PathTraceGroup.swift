@@ -1,68 +1,113 @@
 import PacketFormats
 
-/// The traces of several hosts as one measurement, each a `PathTrace` of its own; a few of them run at once.
+/// The traces of several hosts as one measurement, each a `PathTrace` of its own, perhaps with a `PathMTU` behind it; a few
+/// of them run at once.
 ///
-/// Probes are numbered over all of them, in the order of sending.
+/// Probes are numbered over all of them in the order of sending; the answers in its events bear these numbers.
 public struct PathTraceGroup: Measurement, Sendable {
+    /// One host to be traced.
+    public struct Configuration: Sendable {
+        public var trace: PathTrace.Configuration
+        /// Octets of the first packet of the path MTU discovery behind the trace; nil for none.
+        public var firstSize: Int?
+
+        public init(_ trace: PathTrace.Configuration, firstSize: Int? = nil) {
+            self.trace = trace
+            self.firstSize = firstSize
+        }
+    }
+
     /// What a trace tells, and which one.
     public enum Event: Sendable {
         case path(trace: Int, PathEvent)
-        /// The trace is over: its statistics stand.
+        case mtu(trace: Int, PathMTUEvent)
+        /// All is known of this host.
         case finished(trace: Int)
     }
 
+    /// What was found of one host.
+    public struct Member: Sendable {
+        /// What was asked for.
+        public let configuration: Configuration
+        public fileprivate(set) var trace: PathTrace
+        /// Behind the trace, if it was wanted and the trace came to its end.
+        public fileprivate(set) var mtu: PathMTU?
+        /// The rows so far.
+        public fileprivate(set) var hops: [PathHop] = []
+        /// By number within the trace, the number of the probe in the group.
+        fileprivate var numbers: [ProbeID] = []
+
+        fileprivate init(_ configuration: Configuration) {
+            self.configuration = configuration
+            trace = PathTrace(configuration.trace)
+        }
+    }
+
     private struct Owner: Sendable, BitwiseCopyable {
-        var trace: Int
-        /// The number of the probe within its trace.
+        var member: Int
+        var isMTU: Bool
+        /// The number of the probe within its measurement.
         var id: ProbeID
     }
 
     /// In the order in which they were given.
-    public private(set) var traces: [PathTrace]
-    private let maximumRunning: Int
-    /// The traces that were begun and are not over.
-    private var running: [Int] = []
+    public private(set) var members: [Member]
     /// How many were begun: they begin in their order.
     public private(set) var begun = 0
+    private let maximumRunning: Int
+    /// The members that were begun and are not over.
+    private var running: [Int] = []
     /// By probe number, from 1 on.
     private var owners: [Owner] = []
-    /// Of the running traces, the place of the one that sends next.
+    /// Of the running members, the place of the one that sends next.
     private var turn = 0
     private var events = Queue<Event>()
     private var isStopped = false
 
     /// - Parameter maximumRunning: how many traces run at once.
-    public init(_ configurations: [PathTrace.Configuration], maximumRunning: Int = Self.defaultRunning) {
-        traces = configurations.map { PathTrace($0) }
+    public init(_ configurations: [Configuration], maximumRunning: Int = Self.defaultRunning) {
+        members = configurations.map { Member($0) }
         self.maximumRunning = max(1, maximumRunning)
         begin()
     }
 
     // MARK: Sending
 
-    /// The running traces take turns.
+    /// The running members take turns.
     public mutating func nextTransmit(at now: Timestamp) -> Transmit? {
         for _ in running.indices {
             if turn >= running.count { turn = 0 }
-            let trace = running[turn]
+            let member = running[turn]
             turn += 1
-            guard let transmit = traces[trace].nextTransmit(at: now) else { continue }
-            owners.append(Owner(trace: trace, id: transmit.id))
-            return Transmit(id: ProbeID(rawValue: UInt64(owners.count)), probe: transmit.probe)
+            let isMTU = members[member].mtu != nil
+            guard
+                let transmit = isMTU
+                    ? members[member].mtu?.nextTransmit(at: now) : members[member].trace.nextTransmit(at: now)
+            else { continue }
+            owners.append(Owner(member: member, isMTU: isMTU, id: transmit.id))
+            let id = ProbeID(rawValue: UInt64(owners.count))
+            if !isMTU { members[member].numbers.append(id) }
+            return Transmit(id: id, probe: transmit.probe)
         }
         return nil
     }
 
     public mutating func didSend(_ id: ProbeID, at stamp: Stamp) {
         guard let owner = owner(of: id) else { return }
-        traces[owner.trace].didSend(owner.id, at: stamp)
-        settle()
+        if owner.isMTU {
+            members[owner.member].mtu?.didSend(owner.id, at: stamp)
+        } else {
+            members[owner.member].trace.didSend(owner.id, at: stamp)
+        }
     }
 
     public mutating func didNotSend(_ id: ProbeID, _ failure: SendFailure, at now: Timestamp) {
         guard let owner = owner(of: id) else { return }
-        traces[owner.trace].didNotSend(owner.id, failure, at: now)
-        settle()
+        if owner.isMTU {
+            members[owner.member].mtu?.didNotSend(owner.id, failure, at: now)
+        } else {
+            members[owner.member].trace.didNotSend(owner.id, failure, at: now)
+        }
     }
 
     private func owner(of id: ProbeID) -> Owner? {
@@ -77,64 +122,128 @@ public struct PathTraceGroup: Measurement, Sendable {
             guard let owner = owner(of: id) else { return }
             var response = response
             response.probe = owner.id
-            traces[owner.trace].receive(response)
-        } else if let trace = running.first(where: { isTold($0, of: response) }) {
-            traces[trace].receive(response)
+            receive(response, isMTU: owner.isMTU, owner.member)
+        } else if let member = running.first(where: { isAbout($0, response) }) {
+            receive(response, isMTU: members[member].mtu != nil, member)
         }
-        settle()
     }
 
-    /// Whether a response without number is about this trace's host.
-    private func isTold(_ trace: Int, of response: Response) -> Bool {
-        let destination = traces[trace].configuration.destination.withoutZone
+    private mutating func receive(_ response: Response, isMTU: Bool, _ member: Int) {
+        if isMTU {
+            members[member].mtu?.receive(response)
+        } else {
+            members[member].trace.receive(response)
+        }
+    }
+
+    /// Whether a response without number is about this member's host.
+    private func isAbout(_ member: Int, _ response: Response) -> Bool {
+        let destination = members[member].configuration.trace.destination.withoutZone
         return (response.quotedDestination ?? response.responder).withoutZone == destination
     }
 
     // MARK: Time
 
     public mutating func advance(to now: Timestamp) {
-        for trace in running { traces[trace].advance(to: now) }
-        settle()
+        for member in running {
+            if members[member].mtu == nil {
+                members[member].trace.advance(to: now)
+            } else {
+                members[member].mtu?.advance(to: now)
+            }
+        }
     }
 
     public mutating func stop(at now: Timestamp) {
         isStopped = true
-        for trace in running { traces[trace].stop(at: now) }
-        settle()
+        for member in running {
+            members[member].trace.stop(at: now)
+            members[member].mtu?.stop(at: now)
+        }
     }
 
-    /// Takes the events of the running traces, and begins others for those that are over.
+    public mutating func nextEvent() -> Event? {
+        if let event = events.next() { return event }
+        settle()
+        return events.next()
+    }
+
+    /// Takes the events of the running members, and begins others for those that are over.
     private mutating func settle() {
         var place = 0
         while place < running.count {
-            let trace = running[place]
-            while let event = traces[trace].nextEvent() { events.append(.path(trace: trace, event)) }
-            guard traces[trace].schedule == .finished else {
+            let member = running[place]
+            while let event = members[member].trace.nextEvent() {
+                events.append(.path(trace: member, numbered(event, member)))
+            }
+            while let event = members[member].mtu?.nextEvent() { events.append(.mtu(trace: member, event)) }
+            guard schedule(of: member) == .finished else {
                 place += 1
                 continue
             }
-            events.append(.finished(trace: trace))
+            if members[member].mtu == nil, let mtu = discovery(behind: member) {
+                members[member].mtu = mtu
+                continue
+            }
+            events.append(.finished(trace: member))
             running.remove(at: place)
             begin()
         }
     }
 
+    /// The event with the group's numbers in its row, which is kept.
+    private mutating func numbered(_ event: PathEvent, _ member: Int) -> PathEvent {
+        guard case .hop(var hop) = event else { return event }
+        let numbers = members[member].numbers
+        func number(_ answer: inout PathAnswer) {
+            let place = Int(clamping: answer.id.rawValue) - 1
+            if numbers.indices.contains(place) { answer.id = numbers[place] }
+        }
+        for index in hop.answers.indices {
+            guard var answer = hop.answers[index] else { continue }
+            number(&answer)
+            hop.answers[index] = answer
+        }
+        for index in hop.queries.indices {
+            guard case .answered(var answer) = hop.queries[index].outcome else { continue }
+            number(&answer)
+            hop.queries[index].outcome = .answered(answer)
+        }
+        members[member].hops.append(hop)
+        return .hop(hop)
+    }
+
+    private func discovery(behind member: Int) -> PathMTU? {
+        let found = members[member]
+        guard let firstSize = found.configuration.firstSize, !isStopped else { return nil }
+        return PathMTU(
+            PathMTU.Configuration(
+                after: found.configuration.trace, rows: found.hops,
+                destinationHop: found.trace.isReached ? found.trace.lastHop : nil, firstSize: firstSize))
+    }
+
     private mutating func begin() {
         guard !isStopped else { return }
-        while running.count < maximumRunning, begun < traces.count {
+        while running.count < maximumRunning, begun < members.count {
             running.append(begun)
             begun += 1
         }
     }
 
-    public mutating func nextEvent() -> Event? { events.next() }
+    private func schedule(of member: Int) -> Schedule {
+        members[member].mtu?.schedule ?? members[member].trace.schedule
+    }
 
+    /// `finished` only when all events were taken, because what ends one trace begins another.
     public var schedule: Schedule {
-        if running.isEmpty { return .finished }
+        if running.isEmpty, events.isEmpty { return .finished }
         var earliest: Timestamp?
-        for trace in running {
-            guard case .at(let instant) = traces[trace].schedule else { continue }
-            earliest = min(earliest ?? instant, instant)
+        for member in running {
+            switch schedule(of: member) {
+            case .at(let instant): earliest = min(earliest ?? instant, instant)
+            case .waitingForInput: break
+            case .finished: return .at(Timestamp(nanoseconds: .min))
+            }
         }
         return earliest.map { .at($0) } ?? .waitingForInput
     }

@@ -23,8 +23,10 @@ public struct ProbeTransport: ~Copyable {
         [.v4, .v6].filter { version in channels.contains { $0.version == version && $0.encapsulation != nil } }
     }
     /// What marks the probes over this version as ours, nil where none can be sent over it.
-    public func identity(_ version: IPVersion) -> ProbeIdentity? {
-        channels.first { $0.version == version && $0.encapsulation != nil }?.codec.identity
+    public func identity(_ version: IPVersion) -> ProbeIdentity? { codec(version)?.identity }
+    /// What probes over this version are made by, nil where none can be sent over it.
+    public func codec(_ version: IPVersion) -> ProbeCodec? {
+        channels.first { $0.version == version && $0.encapsulation != nil }?.codec
     }
     /// The number of the probe that was sent last; answers can't carry a higher one.
     private var latest = ProbeID(rawValue: 0)
@@ -83,6 +85,19 @@ public struct ProbeTransport: ~Copyable {
         let source = try routes.route(to: destination).source
         if settings.keepsSource { keptSources[destination] = source }
         return source
+    }
+
+    /// The MTU of the interface that probes to `destination` leave by, whatever the kernel has learnt of the path.
+    ///
+    /// Throws what the kernel says of the route.
+    public mutating func interfaceMTU(to destination: IPAddress) throws(Errno) -> Int {
+        let route = try routes.route(to: destination)
+        var name = settings.device
+        if name == nil {
+            name = try Interface.all().first { $0.addresses.contains { $0.address.withoutZone == route.source } }?.name
+        }
+        // What is for this host itself goes by the loopback interface.
+        return max(route.mtu, try name.map { (name) throws(Errno) in try Interface.mtu(of: name) } ?? 0)
     }
 
     /// Probes go to this host only, and only its answers are heard, beside the errors of routers.

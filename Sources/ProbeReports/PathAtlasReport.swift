@@ -23,7 +23,7 @@ public struct PathAtlasReport: PathReport {
 
     /// Nothing: the object comes at the end.
     public mutating func append(
-        _ event: PathEvent, _ facts: ResponderFacts, time: Int64, to buffer: inout ReportBuffer
+        _ event: PathEvent, _ facts: PathFacts, time: Int64, to buffer: inout ReportBuffer
     ) {
         if case .unsent(let hop, let failure) = event, failures.count < Self.maximumFailures {
             failures.append((hop, failure))
@@ -31,7 +31,7 @@ public struct PathAtlasReport: PathReport {
     }
 
     /// The whole object.
-    public func appendSummary(_ run: PathRun, _ facts: ResponderFacts, to buffer: inout ReportBuffer) {
+    public func appendSummary(_ run: PathRun, _ facts: PathFacts, to buffer: inout ReportBuffer) {
         let second: Int64 = 1_000_000_000
         var line = JSONLine()
         line.add("fw", Self.format)

@@ -23,7 +23,7 @@ public struct PathCSVReport: PathReport {
     }
 
     /// The rows of a hop's queries.
-    public func append(_ event: PathEvent, _ facts: ResponderFacts, time: Int64, to buffer: inout ReportBuffer) {
+    public func append(_ event: PathEvent, _ facts: PathFacts, time: Int64, to buffer: inout ReportBuffer) {
         switch event {
         case .hop(let hop):
             for (index, answer) in hop.answers.enumerated() {
@@ -45,7 +45,7 @@ public struct PathCSVReport: PathReport {
     }
 
     /// Nothing: the table has one shape.
-    public func appendSummary(_ run: PathRun, _ facts: ResponderFacts, to buffer: inout ReportBuffer) {}
+    public func appendSummary(_ run: PathRun, _ facts: PathFacts, to buffer: inout ReportBuffer) {}
 
     private func row(_ time: Int64, hop: Int) -> Row {
         var row = Row()
@@ -58,7 +58,7 @@ public struct PathCSVReport: PathReport {
         return row
     }
 
-    private func add(_ answer: PathAnswer, _ facts: ResponderFacts, to row: inout Row) {
+    private func add(_ answer: PathAnswer, _ facts: PathFacts, to row: inout Row) {
         row.add(.kind, answer.kind.word)
         row.add(.responder, SafeText.csvField(answer.responder.text(zones)))
         if let name = facts.name(answer.responder) { row.add(.name, name.csvField) }

@@ -33,7 +33,7 @@ public struct PathJSONReport: PathReport {
     }
 
     /// The lines of an event: of a hop one `probe` for each query, then the `hop`.
-    public func append(_ event: PathEvent, _ facts: ResponderFacts, time: Int64, to buffer: inout ReportBuffer) {
+    public func append(_ event: PathEvent, _ facts: PathFacts, time: Int64, to buffer: inout ReportBuffer) {
         switch event {
         case .hop(let hop):
             for (index, answer) in hop.answers.enumerated() {
@@ -50,7 +50,7 @@ public struct PathJSONReport: PathReport {
     }
 
     private func appendProbe(
-        _ answer: PathAnswer?, hop: Int, query: Int, _ facts: ResponderFacts, time: Int64,
+        _ answer: PathAnswer?, hop: Int, query: Int, _ facts: PathFacts, time: Int64,
         to buffer: inout ReportBuffer
     ) {
         var line = line("probe", time)
@@ -81,7 +81,7 @@ public struct PathJSONReport: PathReport {
     }
 
     private func append(
-        _ hop: PathHop, _ facts: ResponderFacts, time: Int64, to buffer: inout ReportBuffer
+        _ hop: PathHop, _ facts: PathFacts, time: Int64, to buffer: inout ReportBuffer
     ) {
         let answers = hop.answers.compactMap(\.self)
         var responders: [IPAddress] = []
@@ -101,11 +101,12 @@ public struct PathJSONReport: PathReport {
     }
 
     /// The `summary` line.
-    public func appendSummary(_ run: PathRun, _ facts: ResponderFacts, to buffer: inout ReportBuffer) {
+    public func appendSummary(_ run: PathRun, _ facts: PathFacts, to buffer: inout ReportBuffer) {
         let statistics = run.statistics
         var line = line("summary", run.time)
         line.add("reached", run.isReached)
         line.add("hops", optional: run.lastHop)
+        if let ending = run.ending { line.add("ending", ending.rawValue) } else { line.addNull("ending") }
         line.add("transmitted", statistics.transmitted)
         line.add("received", statistics.received)
         line.add("late", statistics.late)

@@ -11,9 +11,9 @@ public protocol PathReport: Sendable {
     /// - Parameters:
     ///   - facts: what is known of responders by now.
     ///   - time: nanoseconds since 1970.
-    mutating func append(_ event: PathEvent, _ facts: ResponderFacts, time: Int64, to buffer: inout ReportBuffer)
+    mutating func append(_ event: PathEvent, _ facts: PathFacts, time: Int64, to buffer: inout ReportBuffer)
     /// What is told at the end.
-    mutating func appendSummary(_ run: PathRun, _ facts: ResponderFacts, to buffer: inout ReportBuffer)
+    mutating func appendSummary(_ run: PathRun, _ facts: PathFacts, to buffer: inout ReportBuffer)
 }
 
 /// What a `PathTrace` is about to do, and by which means.
@@ -44,12 +44,19 @@ public struct PathStart: Sendable {
     }
 }
 
-/// What was found out about responders beside their addresses.
-public struct ResponderFacts {
-    /// The name, where names are wanted and it is known.
+/// What was found out about a path beside its answers.
+public struct PathFacts {
+    /// The name of a responder, where names are wanted and it is known.
     public var name: (IPAddress) -> SafeText?
+    /// The size to which the probes of a hop had to shrink, where that was asked for and is so.
+    public var forcedSize: (_ hop: Int) -> Int?
 
-    public init(name: @escaping (IPAddress) -> SafeText? = { _ in nil }) { self.name = name }
+    public init(
+        name: @escaping (IPAddress) -> SafeText? = { _ in nil }, forcedSize: @escaping (Int) -> Int? = { _ in nil }
+    ) {
+        self.name = name
+        self.forcedSize = forcedSize
+    }
 }
 
 /// How a trace ended.
@@ -62,6 +69,12 @@ public struct PathRun: Sendable {
     public var lastHop: Int?
     /// Whether the destination itself answered.
     public var isReached: Bool
+    /// Why it went no further; nil where it was not over.
+    public var ending: PathEnding?
+    /// What the answers tell beside addresses and times, in the order of the path.
+    public var findings: [PathFinding]
+    /// What path MTU discovery found, where it was wanted.
+    public var mtu: PathMTUResult?
     /// From the first probe to the end.
     public var elapsed: TimeSpan
     /// Packets that reached the sockets and answer no probe, of all traces of the run.
@@ -71,11 +84,14 @@ public struct PathRun: Sendable {
     /// Nanoseconds since 1970.
     public var time: Int64
 
-    public init(_ trace: PathTrace, hops: [PathHop], elapsed: TimeSpan, time: Int64) {
-        self.hops = hops
-        statistics = trace.statistics
-        lastHop = trace.lastHop
-        isReached = trace.isReached
+    public init(_ member: PathTraceGroup.Member, findings: [PathFinding], elapsed: TimeSpan, time: Int64) {
+        hops = member.hops
+        statistics = member.trace.statistics
+        lastHop = member.trace.lastHop
+        isReached = member.trace.isReached
+        ending = member.trace.ending
+        mtu = member.mtu?.result
+        self.findings = findings
         self.elapsed = elapsed
         self.time = time
     }

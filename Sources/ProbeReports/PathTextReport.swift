@@ -10,6 +10,10 @@ public struct PathTextReport: PathReport {
     public var showsNames = true
     /// Whether what routers add to their errors is shown: `<MPLS:L=16004,E=0,S=1,T=1>`.
     public var showsExtensions = false
+    /// Whether the length of the way back is shown where it is not that of the way there: `'-10'`.
+    public var showsWayBack = false
+    /// Whether what was found beside the rows is told behind them.
+    public var tellsFindings = true
     /// Whether the flags of TCP answers are shown: `<syn,ack>`.
     public var showsFlags = false
     /// The names of interfaces by index, for link-local addresses.
@@ -31,7 +35,7 @@ public struct PathTextReport: PathReport {
     }
 
     /// The line of an event.
-    public func append(_ event: PathEvent, _ facts: ResponderFacts, time: Int64 = 0, to buffer: inout ReportBuffer) {
+    public func append(_ event: PathEvent, _ facts: PathFacts, time: Int64 = 0, to buffer: inout ReportBuffer) {
         switch event {
         case .hop(let hop): append(hop, facts, to: &buffer)
         case .unsent(let hop, let failure):
@@ -43,20 +47,24 @@ public struct PathTextReport: PathReport {
         }
     }
 
-    /// Nothing: the rows say it all.
-    public func appendSummary(_ run: PathRun, _ facts: ResponderFacts, to buffer: inout ReportBuffer) {}
+    /// What was found beside the rows, a line for each.
+    public func appendSummary(_ run: PathRun, _ facts: PathFacts, to buffer: inout ReportBuffer) {
+        guard tellsFindings else { return }
+        if let mtu = run.mtu { append(mtu, to: &buffer) }
+    }
 
-    private func append(_ hop: PathHop, _ facts: ResponderFacts, to buffer: inout ReportBuffer) {
+    private func append(_ hop: PathHop, _ facts: PathFacts, to buffer: inout ReportBuffer) {
         if hop.number < 10 { buffer.append(" ") }
         buffer.append(decimal: hop.number)
         buffer.append(" ")
         var previous: (responder: IPAddress, annex: String)?
+        var forcedSize = facts.forcedSize(hop.number)
         for answer in hop.answers {
             guard let answer else {
                 buffer.append(" *")
                 continue
             }
-            let annex = annex(of: answer)
+            let annex = annex(of: answer, hop: hop.number)
             if previous?.responder != answer.responder || previous?.annex != annex {
                 buffer.append(" ")
                 append(answer.responder, facts, to: &buffer)
@@ -66,6 +74,7 @@ public struct PathTextReport: PathReport {
             buffer.append("  ")
             buffer.append(milliseconds: answer.roundTrip)
             buffer.append(" ms")
+            if let size = forcedSize.take() { buffer.append(" F=\(size)") }
             if let annotation = answer.annotation {
                 buffer.append(" ")
                 buffer.append(annotation)
@@ -74,7 +83,7 @@ public struct PathTextReport: PathReport {
         buffer.append("\n")
     }
 
-    private func append(_ address: IPAddress, _ facts: ResponderFacts, to buffer: inout ReportBuffer) {
+    private func append(_ address: IPAddress, _ facts: PathFacts, to buffer: inout ReportBuffer) {
         guard showsNames else { return buffer.append(address, zones: zones) }
         if let name = facts.name(address) {
             buffer.append(name)
@@ -87,8 +96,9 @@ public struct PathTextReport: PathReport {
     }
 
     /// What stands in angle brackets behind the address, with a space in front; empty where nothing is to be shown.
-    private func annex(of answer: PathAnswer) -> String {
+    private func annex(of answer: PathAnswer, hop: Int) -> String {
         var annex = ""
+        if showsWayBack, let back = answer.hopsBack, back != Int(answer.probe.hopLimit) { annex += " '-\(back)'" }
         if showsFlags, let flags = answer.flags { annex += " <\(flags.names.joined(separator: ","))>" }
         if showsExtensions, let objects = answer.detail?.extensions?.objects, !objects.isEmpty {
             annex += " <\(objects.map { $0.text(zones) }.joined(separator: "/"))>"

@@ -40,6 +40,7 @@ extension Options {
             var report = PathTextReport(target: target)
             report.showsNames = !isNumeric
             report.showsExtensions = showsExtensions
+            report.showsWayBack = showsWayBack
             report.zones = zones
             return report
         case .json:

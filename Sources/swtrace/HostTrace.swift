@@ -13,8 +13,9 @@ struct HostTrace {
     let configuration: PathTrace.Configuration
     let target: ReportTarget
     private var report: any PathReport
+    /// Whether rows wait until all is known, because they tell of it.
+    private let holdsRows: Bool
     private(set) var startedAt = Timestamp(nanoseconds: 0)
-    private(set) var hops: [PathHop] = []
     /// What waits for names, and since when.
     private var waiting: [(news: News, since: Timestamp)] = []
     var buffer = ReportBuffer()
@@ -23,18 +24,19 @@ struct HostTrace {
     /// The last failure that was told on standard error.
     private var toldFailure: SendFailure?
 
-    init(_ configuration: PathTrace.Configuration, _ target: ReportTarget, _ report: any PathReport) {
+    init(
+        _ configuration: PathTrace.Configuration, _ target: ReportTarget, _ report: any PathReport, holdsRows: Bool
+    ) {
         self.configuration = configuration
         self.target = target
         self.report = report
+        self.holdsRows = holdsRows
     }
 
     mutating func start(_ start: PathStart, at now: Timestamp) {
         startedAt = now
         report.appendStart(start, to: &buffer)
     }
-
-    mutating func add(_ hop: PathHop) { hops.append(hop) }
 
     /// Has this told when the names in it are known.
     mutating func await(_ news: News, since now: Timestamp) { waiting.append((news, now)) }
@@ -44,13 +46,19 @@ struct HostTrace {
         guard toldFailure != failure else { return }
         toldFailure = failure
         errors.append("\(tool): ")
-        report.append(.unsent(hop: hop, failure: failure), ResponderFacts(), time: 0, to: &errors)
+        report.append(.unsent(hop: hop, failure: failure), PathFacts(), time: 0, to: &errors)
     }
 
     /// Tells what waits, in order, as far as `canTell` allows.
     ///
     /// - Parameter time: nanoseconds since 1970.
-    mutating func tell(_ facts: ResponderFacts, time: Int64, while canTell: (News, Timestamp) -> Bool) {
+    mutating func tell(_ facts: PathFacts, time: Int64, while canTell: (News, Timestamp) -> Bool) {
+        var facts = facts
+        if case .end(let run) = waiting.last?.news {
+            facts.forcedSize = { run.mtu?.size(forcedAt: $0) }
+        } else if holdsRows {
+            return
+        }
         var count = 0
         for (news, since) in waiting {
             guard canTell(news, since) else { break }

@@ -33,6 +33,8 @@ struct Options: Sendable {
     var isNumeric = false
     var showsExtensions = false
     var isVerbose = false
+    var showsWayBack = false
+    var findsMTU = false
     /// What was asked for in place of text: one of them at most goes.
     var styles: [Style] = []
     var captureFile: String?

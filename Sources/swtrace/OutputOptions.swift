@@ -10,6 +10,17 @@ extension Options {
             Option("e", "extensions", "print MPLS labels and other ICMP extensions") { options, _ in
                 options.showsExtensions = true
             },
+            Option(
+                nil, "back", "print the length of the way back where it differs: '-10'",
+                detail: "It is guessed: answers are taken to start with a hop limit of 64, 128 or 255."
+            ) { options, _ in options.showsWayBack = true },
+            Option(
+                nil, "mtu", "find the largest packet that the path takes, and where larger ones end",
+                detail:
+                    "Asks the path and not the kernel's memory of it, and finds black holes too: links that drop what "
+                    + "is too long without a word. Rows come when all is known; F=1400 stands where packets had to "
+                    + "shrink."
+            ) { options, _ in options.findsMTU = true },
             Option("v", "verbose", "say which sockets are used") { options, _ in options.isVerbose = true },
             Option(
                 "j", "json", "print one JSON object a line",

@@ -18,6 +18,11 @@ final class TraceSession {
     /// Names of responders; nil where there is none.
     private var names: [IPAddress: SafeText?] = [:]
     private var asked: Set<IPAddress> = []
+    /// Where probes to each address leave from.
+    private var sources: [IPAddress: IPAddress] = [:]
+    /// What the bytes of probes follow from.
+    private var codecs: [IPVersion: ProbeCodec] = [:]
+    private var toldMTUFailures: [Int: SendFailure] = [:]
     private var capture: CaptureFile?
     /// Lines for standard error, behind what standard output gets.
     private var errors = ReportBuffer()
@@ -34,7 +39,7 @@ final class TraceSession {
             let configuration = options.configuration(for: target.address, size: size)
             let named = ReportTarget(name: SafeText(target.name), address: target.address)
             let report = options.report(for: named, configuration.method, zones, isFirst: index == 0)
-            return HostTrace(configuration, named, report)
+            return HostTrace(configuration, named, report, holdsRows: options.findsMTU)
         }
         do throws(Errno) {
             resolver = try ReverseResolver()
@@ -62,18 +67,21 @@ final class TraceSession {
         over transport: consuming ProbeTransport, _ output: inout OutputWriter
     ) throws(Errno) -> Int32 {
         let signals = try SignalDescriptor([.interrupt, .terminate])
-        var sources: [IPAddress?] = traces.map { _ in nil }
-        if options.style != .text {
-            for index in traces.indices { sources[index] = try? transport.source(to: traces[index].target.address) }
-        }
-        let group = PathTraceGroup(traces.map(\.configuration))
-        start(group.begun, from: sources)
+        for trace in traces { sources[trace.target.address] = try? transport.source(to: trace.target.address) }
+        for version in transport.versions { codecs[version] = transport.codec(version) }
+        let group = PathTraceGroup(
+            traces.map { trace in
+                PathTraceGroup.Configuration(
+                    trace.configuration,
+                    firstSize: options.findsMTU ? try? transport.interfaceMTU(to: trace.target.address) : nil)
+            })
+        start(group.begun)
         var loop = try ProbeLoop(group, over: transport)
         try loop.run(
             signals: signals, other: resolver,
             onEvent: { event, group in
                 take(event, group)
-                start(group.begun, from: sources)
+                start(group.begun)
             },
             onSignal: { _, group in group.stop(at: Self.now) },
             onOther: { _ in takeNames() },
@@ -86,7 +94,7 @@ final class TraceSession {
         tellWaiting(since: Timestamp(nanoseconds: .max))
         if let failure = capture?.finish() { errors.append("\(Tool.name): \(failure)\n") }
         _ = write(&output)
-        return loop.measurement.traces.map(Self.exitStatus).max() ?? 0
+        return loop.measurement.members.map { Self.exitStatus(of: $0.trace) }.max() ?? 0
     }
 
     private static func exitStatus(of trace: PathTrace) -> Int32 {
@@ -99,12 +107,12 @@ final class TraceSession {
     // MARK: Events
 
     /// Tells of the traces that have begun.
-    private func start(_ begun: Int, from sources: [IPAddress?]) {
+    private func start(_ begun: Int) {
         while started < begun {
             let configuration = traces[started].configuration
             let start = PathStart(
                 configuration, packetLength: Options.packetLength(of: configuration), rung: rung.rawValue, note: note,
-                source: sources[started], time: SystemClock.realtime.now)
+                source: sources[traces[started].target.address], time: SystemClock.realtime.now)
             traces[started].start(start, at: Self.now)
             started += 1
         }
@@ -113,9 +121,8 @@ final class TraceSession {
     private func take(_ event: PathTraceGroup.Event, _ group: borrowing PathTraceGroup) {
         switch event {
         case .path(let index, .hop(let hop)):
-            traces[index].add(hop)
             // Rows of stars would say that somebody was silent; the line about what was not sent says it all.
-            guard group.traces[index].statistics.transmitted > 0 || options.style != .text else { return }
+            guard group.members[index].trace.statistics.transmitted > 0 || options.style != .text else { return }
             if !options.isNumeric {
                 for case .some(let answer) in hop.answers where asked.insert(answer.responder).inserted {
                     resolver.lookUp(answer.responder)
@@ -128,12 +135,40 @@ final class TraceSession {
             } else {
                 traces[index].await(.event(.unsent(hop: hop, failure: failure)), since: Self.now)
             }
-        case .finished(let index):
-            let run = PathRun(
-                group.traces[index], hops: traces[index].hops, elapsed: Self.now - traces[index].startedAt,
-                time: SystemClock.realtime.now)
-            traces[index].await(.end(run), since: Self.now)
+        case .mtu(let index, .unsent(let size, let failure)): tell(failure, size, at: index)
+        // The result has them.
+        case .mtu(_, .drop), .mtu(_, .falseClaim): break
+        case .finished(let index): finish(index, group.members[index])
         }
+    }
+
+    /// What is known of a host when all is over there.
+    private func finish(_ index: Int, _ member: PathTraceGroup.Member) {
+        let run = PathRun(
+            member, findings: findings(of: member), elapsed: Self.now - traces[index].startedAt,
+            time: SystemClock.realtime.now)
+        traces[index].await(.end(run), since: Self.now)
+    }
+
+    /// Compares what routers quote with what was sent, where these sockets show both.
+    private func findings(of member: PathTraceGroup.Member) -> [PathFinding] {
+        let destination = member.configuration.trace.destination
+        let codec = rung == .raw ? codecs[destination.version] : nil
+        let source = sources[destination]
+        return PathFindings(
+            of: member.hops,
+            sent: { answer in
+                guard let codec, let source else { return nil }
+                return codec.unchanged(Transmit(id: answer.id, probe: answer.probe), source: source)
+            }
+        ).all
+    }
+
+    /// A line about a probe of path MTU discovery that the kernel refused.
+    private func tell(_ failure: SendFailure, _ size: Int, at index: Int) {
+        guard toldMTUFailures.updateValue(failure, forKey: index) != failure else { return }
+        errors.append("\(Tool.name): option --mtu: \(size) octets to \(traces[index].target.name) not sent ")
+        errors.append("(\(failure.text))\n")
     }
 
     /// Ends that are still to be told know what the sockets saw beside the answers.
@@ -149,7 +184,7 @@ final class TraceSession {
     /// Tells what is to be told in order, as long as the names in it are known or it has waited since `instant` or
     /// longer.
     private func tellWaiting(since instant: Timestamp) {
-        let facts = ResponderFacts(name: { self.names[$0] ?? nil })
+        let facts = PathFacts(name: { self.names[$0] ?? nil })
         for index in traces.indices {
             traces[index].tell(facts, time: SystemClock.realtime.now) { canTell($0, since: $1, instant) }
         }
