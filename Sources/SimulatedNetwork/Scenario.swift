@@ -8,6 +8,7 @@ public struct Scenario: Hashable, Sendable {
     public var routers: [Router] = []
     public var links: [Link] = []
     public var balances: [Balance] = []
+    public var flips: [Flip] = []
     public var returns: [ReturnPath] = []
     public var targets: [Target] = []
 
@@ -89,6 +90,29 @@ public struct Scenario: Hashable, Sendable {
         }
     }
 
+    /// A router whose next hop changes as time goes by, counted from the first packet of the host.
+    public struct Flip: Hashable, Sendable {
+        public enum Schedule: Hashable, Sendable {
+            /// Once, after so many nanoseconds.
+            case at(Int64)
+            /// There and back, each time after so many nanoseconds.
+            case every(Int64)
+        }
+
+        public var router: String
+        /// The next hop at the start.
+        public var first: String
+        public var second: String
+        public var schedule: Schedule
+
+        public init(_ router: String, _ first: String, _ second: String, _ schedule: Schedule) {
+            self.router = router
+            self.first = first
+            self.second = second
+            self.schedule = schedule
+        }
+    }
+
     /// Answers that are at this router, its own or those of others, reach the source by another way.
     public struct ReturnPath: Hashable, Sendable {
         public var router: String
@@ -159,6 +183,12 @@ public struct Scenario: Hashable, Sendable {
     public mutating func balance(_ router: String, _ nextHops: [String], by key: BalanceKey) {
         for hop in nextHops where !isLinked(router, hop) { link(router, hop) }
         balances.append(Balance(router, nextHops, by: key))
+    }
+
+    /// Lets the router change from the first next hop to the second, linking it to both.
+    public mutating func flip(_ router: String, _ first: String, _ second: String, _ schedule: Flip.Schedule) {
+        for hop in [first, second] where !isLinked(router, hop) { link(router, hop) }
+        flips.append(Flip(router, first, second, schedule))
     }
 
     /// Adds a host or a prefix of hosts: `10.0.9.9`, `fd00:9::9`, `10.0.8.0/24`. Text that is no address is left out.
@@ -408,4 +438,14 @@ extension IPPrefix {
 
     /// As `init(target:)` reads it.
     var targetText: String { isAddress ? first.description : description }
+}
+
+extension Scenario.Flip.Schedule {
+    /// Whether the second next hop is in use so many nanoseconds after the first packet.
+    func isSecond(after time: Int64) -> Bool {
+        switch self {
+        case .at(let moment): time >= moment
+        case .every(let period): time / max(1, period) % 2 == 1
+        }
+    }
 }

@@ -279,8 +279,13 @@ extension SimulatedNetwork {
             let edge = topology.edge(from: node, cameOver: incoming, to: destination)
         else { return nil }
         guard let group = topology.group(of: edge, cameOver: incoming) else { return edge }
-        let hash = group.key == .packet ? generator.next() : flowHash(packet, group.key, at: node)
-        return group.edges[Int(hash.multipliedFullWidth(by: UInt64(group.edges.count)).high)]
+        switch group.choice {
+        case .flow(let key):
+            let hash = key == .packet ? generator.next() : flowHash(packet, key, at: node)
+            return group.edges[Int(hash.multipliedFullWidth(by: UInt64(group.edges.count)).high)]
+        case .time(let schedule):
+            return group.edges[schedule.isSecond(after: now &- (start ?? now)) ? 1 : 0]
+        }
     }
 
     /// The hash of what a router looks at: constant for a flow, and another one at every router.

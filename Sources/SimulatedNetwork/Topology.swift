@@ -29,8 +29,15 @@ struct Topology: Sendable {
         }
     }
 
+    /// Next hops among which a router chooses.
     struct Group: Sendable {
-        var key: BalanceKey
+        enum Choice: Sendable {
+            case flow(BalanceKey)
+            /// Two next hops, the first one at the start.
+            case time(Scenario.Flip.Schedule)
+        }
+
+        var choice: Choice
         var edges: [Int]
     }
 
@@ -109,7 +116,14 @@ struct Topology: Sendable {
             guard let router = numbers[balance.router] else { continue }
             let hops = balance.nextHops.compactMap { numbers[$0] }
             let group = hops.compactMap { hop in edge(from: router, to: hop) }
-            if group.count > 1 { groups[router].append(Group(key: balance.key, edges: group)) }
+            if group.count > 1 { groups[router].append(Group(choice: .flow(balance.key), edges: group)) }
+        }
+        for flip in scenario.flips {
+            guard let router = numbers[flip.router] else { continue }
+            let group = [flip.first, flip.second].compactMap { numbers[$0] }.compactMap { hop in
+                edge(from: router, to: hop)
+            }
+            if group.count == 2 { groups[router].append(Group(choice: .time(flip.schedule), edges: group)) }
         }
         for target in scenario.targets {
             guard let via = numbers[target.via], let first = target.prefixes.first else { continue }
@@ -182,7 +196,7 @@ struct Topology: Sendable {
         return routes[index] == Self.none ? nil : Int(routes[index])
     }
 
-    /// The group of equal next hops to which the edge belongs, without the one back to where the packet came from.
+    /// The group of next hops to which the edge belongs, without the one back to where the packet came from.
     func group(of edge: Int, cameOver incoming: Int?) -> Group? {
         guard var group = groups[edges[edge].from].first(where: { $0.edges.contains(edge) }) else { return nil }
         if let incoming { group.edges.removeAll { edges[$0].to == edges[incoming].from } }

@@ -23,6 +23,7 @@ enum CommandLineTable {
                 "path NAME NAME...: links each to the next; source is the host.",
                 "link NAME NAME [mtu OCTETS] [blackhole] [PROPERTY...]: a link that has something to say.",
                 "balance NAME NAME NAME... by ports | transport | flow-label | destination | packet: equal next hops.",
+                "flip NAME NAME NAME at 2s | every 5s: a next hop that changes, counted from the first packet.",
                 "return NAME hops COUNT [PROPERTY...]: answers that are at this router come back by another way.",
                 "target ADDRESS-OR-PREFIX... via NAME [PROPERTY...]: hosts behind a router.",
                 """

@@ -18,6 +18,8 @@ private let everything = """
     balance r2 r3 r4 by ports
     balance r4 r5 r6 by flow-label
     path r3 r6
+    flip r1 r2 r6 at 2s
+    flip r6 r5 r3 every 1500ms
     return r5 hops 3 delay 2ms loss 1%
     target 10.0.9.9 fd00:9::9 via r6 udp 7 echo udp 100-200 silent udp * unreachable tcp 80 open tcp 81-90 closed tcp * filtered
     target 10.0.8.0/24 fd00:8::/64 via r6 live 12.5% dead host
@@ -54,9 +56,14 @@ private let everything = """
         #expect(scenario.routers[3].answers.limit == RateLimit(10, per: 500 * milli))
         #expect(scenario.routers[3].access.delay == .uniform(milli, milli * 3 / 2))
         #expect(scenario.routers[4].access.delay == .normal(mean: milli, deviation: 50_000))
+        #expect(
+            scenario.flips == [
+                Scenario.Flip("r1", "r2", "r6", .at(2 * second)),
+                Scenario.Flip("r6", "r5", "r3", .every(1_500 * milli)),
+            ])
         let link = try #require(scenario.links.first { $0.mtu == 1_400 })
         #expect(link.isBlackHole && link.near.v6 != nil && link.far.v6 == nil && link.impairment.loss == .percent(2))
-        #expect(scenario.links.count { $0.from == "r1" || $0.to == "r1" } == 2)
+        #expect(scenario.links.count { $0.from == "r1" || $0.to == "r1" } == 3)
         #expect(scenario.targets[1].live == Share(millionths: 125_000) && scenario.targets[1].dead == .host)
         #expect(scenario.targets[5].answers.hostile[1] == HostileReply(.duplicate(3), .percent(10)))
         #expect(
@@ -156,6 +163,9 @@ private let everything = """
         ("router r1\nrouter r2\nrouter r3\nbalance r1 r2 r3 by luck", 4, "luck", "flow-label"),
         ("router r1\nrouter r2\nrouter r3\nbalance r1 r2 r3 by ports now", 4, "now", "nothing comes here"),
         ("router r1\nbalance r1 r2 r3", 2, "", "by ports"),
+        ("router r1\nrouter r2\nflip r1 r2 r2 at 1s", 3, "r2", "two other nodes"),
+        ("router r1\nrouter r2\nrouter r3\nflip r1 r2 r3 after 1s", 4, "after", "at or every"),
+        ("router r1\nrouter r2\nrouter r3\nflip r1 r2 r3 at noon", 4, "noon", "5ms"),
         ("router r1\nreturn r1 3", 2, "3", "hops"),
         ("router r1\nreturn r1 hops 300", 2, "300", "0 to 254"),
         ("router r1\nreturn r1 hops 3\nreturn r1 hops 4", 3, "r1", "one return path"),
