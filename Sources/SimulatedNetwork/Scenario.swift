@@ -41,6 +41,11 @@ public struct Scenario: Hashable, Sendable {
         public var translation: Translation?
         /// Sends what should go on back to where it came from, from where it comes again.
         public var loops = false
+        /// The first rule that holds a packet decides; what no rule holds passes.
+        public var filters: [Filter] = []
+        public var answersFrom = AnswerSource.incoming
+        /// Sends packets on whose hop limit runs out here: the next node gets them with a hop limit of 0.
+        public var forwardsZero = false
 
         public init(_ name: String) { self.name = name }
     }
@@ -55,6 +60,8 @@ public struct Scenario: Hashable, Sendable {
         public var isBlackHole = false
         /// Leaves the MTU out of "fragmentation needed", as before RFC 1191.
         public var hidesMTU = false
+        /// What "fragmentation needed" says instead of the truth.
+        public var claimedMTU: Int?
         public var impairment = Impairment()
         /// Addresses of the interfaces at `from` and at `to`; a router's own address where there is none.
         public var near = Interface()
@@ -252,6 +259,8 @@ public struct Answers: Hashable, Sendable {
     /// Extensions follow 128 octets of quote without a length field, as before RFC 4884.
     public var hasLegacyExtensions = false
     public var echoes = true
+    /// Errors about packets that arrived start with the hop limit that was left in those, as in some old stacks.
+    public var copiesHopLimit = false
     /// Answers ICMP timestamp requests with this clock; nil leaves them unanswered.
     public var clock: HostClock?
     /// The first rule that holds the port decides; where none does, port unreachable.

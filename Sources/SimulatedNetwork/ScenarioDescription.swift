@@ -17,6 +17,8 @@ extension Scenario: CustomStringConvertible {
                 words += ["nat", translation.address.description] + (translation.isCareless ? ["careless"] : [])
             }
             if router.loops { words.append("loop") }
+            words += router.filters.flatMap(\.words) + router.answersFrom.words
+            if router.forwardsZero { words.append("zero-ttl") }
             lines.append(words)
         }
         for link in links {
@@ -26,6 +28,7 @@ extension Scenario: CustomStringConvertible {
             if let mtu = link.mtu { words += ["mtu", "\(mtu)"] }
             if link.isBlackHole { words.append("blackhole") }
             if link.hidesMTU { words.append("no-mtu") }
+            if let mtu = link.claimedMTU { words += ["claim-mtu", "\(mtu)"] }
             lines.append(words + link.impairment.words)
         }
         for balance in balances {
@@ -51,6 +54,26 @@ extension Scenario: CustomStringConvertible {
 
 extension Scenario.Interface {
     fileprivate var words: [String] { [v4?.description, v6?.description].compactMap(\.self) }
+}
+
+extension Filter {
+    fileprivate var words: [String] {
+        let ports = ports == 0...65_535 ? [] : [ports.scenarioText]
+        let rule = [reason == nil ? "drop" : "reject", transport.rawValue] + ports
+        guard let reason, reason != .admin else { return rule }
+        return rule + ["as", reason.scenarioText]
+    }
+}
+
+extension AnswerSource {
+    fileprivate var words: [String] {
+        switch self {
+        case .incoming: []
+        case .outgoing: ["from", "outgoing"]
+        case .own: ["from", "own"]
+        case .address(let interface): ["from"] + interface.words
+        }
+    }
 }
 
 extension Scenario.Flip.Schedule {
@@ -89,6 +112,7 @@ extension Answers {
         if showsInterface { words.append("interface-info") }
         if hasLegacyExtensions { words.append("legacy-extensions") }
         if hopLimit != plain.hopLimit { words += ["ttl", "\(hopLimit)"] }
+        if copiesHopLimit { words.append("copy-ttl") }
         if !echoes { words.append("no-echo") }
         if let clock { words += clock.words }
         for rule in udp { words += ["udp", rule.ports.scenarioText, rule.service.rawValue] }

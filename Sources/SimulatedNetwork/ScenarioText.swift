@@ -20,7 +20,8 @@ extension Scenario {
     /// ```
     /// source [ADDRESS...] [only4 | only6]
     /// router NAME [ADDRESS...] [PROPERTY...]
-    /// link NAME NAME [near ADDRESS...] [far ADDRESS...] [mtu OCTETS] [blackhole] [no-mtu] [IMPAIRMENT...]
+    /// link NAME NAME [near ADDRESS...] [far ADDRESS...] [mtu OCTETS] [blackhole] [no-mtu | claim-mtu OCTETS]
+    ///     [IMPAIRMENT...]
     /// path NAME NAME...
     /// balance NAME NAME NAME... by ports | transport | flow-label | destination | packet
     /// flip NAME NAME NAME at TIME | every TIME
@@ -32,11 +33,12 @@ extension Scenario {
     /// `5ms`, `5ms..8ms` (uniform), `5ms~1ms` (mean and deviation), `5ms+1ms` (a floor and an exponential rest).
     ///
     /// Properties of routers and targets: impairments, `silent`, `limit COUNT/s burst COUNT`, `slow TIME`,
-    /// `quote OCTETS`, `mpls LABEL[/LABEL...]`, `interface-info`, `legacy-extensions`, `ttl HOPS`, `no-echo`,
+    /// `quote OCTETS`, `mpls LABEL[/LABEL...]`, `interface-info`, `legacy-extensions`, `ttl HOPS`, `copy-ttl`, `no-echo`,
     /// `clock OFFSET [skew PPM] [tick TIME] [little-endian | non-standard]` (answers ICMP timestamp requests),
     /// `udp PORTS echo|unreachable|silent`, `tcp PORTS open|closed|filtered`, `unreachable REASON`,
-    /// `hostile KIND [SHARE]`. Of routers: `bleach dscp|ecn|tos`, `nat ADDRESS [careless]`, `loop`. Of targets:
-    /// `live SHARE`, `dead REASON`.
+    /// `hostile KIND [SHARE]`. Of routers: `bleach dscp|ecn|tos`, `nat ADDRESS [careless]`, `loop`,
+    /// `drop icmp|tcp|udp [PORTS]`, `reject icmp|tcp|udp [PORTS] [as REASON]`, `from outgoing|own|ADDRESS...` (whose
+    /// address its errors have; incoming if nothing is said), `zero-ttl`. Of targets: `live SHARE`, `dead REASON`.
     ///
     /// Throws a `ScenarioError` for the first line that is wrong, for a name that no router has, and for a target that
     /// no way leads to.
@@ -148,10 +150,25 @@ private struct ScenarioReader {
                 try take(.v4(address), words)
                 router.translation = Translation(address, isCareless: words.skip("careless"))
             case "loop": router.loops = true
-            default: throw words.unknownProperty(["unreachable", "bleach", "nat", "loop"])
+            case "drop", "reject": router.filters.append(try words.filter(rejects: word == "reject"))
+            case "from": router.answersFrom = try readAnswerSource(&words)
+            case "zero-ttl": router.forwardsZero = true
+            default:
+                throw words.unknownProperty(
+                    ["unreachable", "bleach", "nat", "loop", "drop", "reject", "from", "zero-ttl"])
             }
         }
         scenario.routers.append(router)
+    }
+
+    private mutating func readAnswerSource(_ words: inout Words) throws(ScenarioError) -> AnswerSource {
+        if words.skip("incoming") { return .incoming }
+        if words.skip("outgoing") { return .outgoing }
+        if words.skip("own") { return .own }
+        guard let word = words.peek, IPAddress(word) != nil else {
+            throw words.missing("incoming, outgoing, own or an address")
+        }
+        return .address(try readInterface(&words))
     }
 
     private mutating func readLink(_ words: inout Words) throws(ScenarioError) {
@@ -170,11 +187,13 @@ private struct ScenarioReader {
             case "mtu": link.mtu = try words.number("octets", 68...65_535)
             case "blackhole": link.isBlackHole = true
             case "no-mtu": link.hidesMTU = true
+            case "claim-mtu": link.claimedMTU = try words.number("octets", 0...65_535)
             case "near": link.near = try readInterface(&words)
             case "far": link.far = try readInterface(&words)
             default:
                 throw words.wrong(
-                    "a link has mtu, blackhole, no-mtu, near, far, " + Words.impairments.joined(separator: ", "))
+                    "a link has mtu, blackhole, no-mtu, claim-mtu, near, far, "
+                        + Words.impairments.joined(separator: ", "))
             }
         }
         scenario.links.append(link)

@@ -135,6 +135,7 @@ struct Words {
         case "interface-info": answers.showsInterface = true
         case "legacy-extensions": answers.hasLegacyExtensions = true
         case "ttl": answers.hopLimit = UInt8(try number("hops", 1...255))
+        case "copy-ttl": answers.copiesHopLimit = true
         case "no-echo": answers.echoes = false
         case "clock": answers.clock = try clock()
         case "udp": answers.udp.append(PortRule(try ports(), try choice(UDPService.self)))
@@ -197,12 +198,26 @@ struct Words {
 
     private mutating func ports() throws(ScenarioError) -> ClosedRange<UInt16> {
         let word = try next("a port, a range such as 5000-5010, or *")
+        guard let ports = Self.ports(word) else { throw wrong("not a port; write 7, 5000-5010 or *") }
+        return ports
+    }
+
+    private static func ports(_ word: String) -> ClosedRange<UInt16>? {
         guard word != "*" else { return 0...65_535 }
-        let ends = word.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false).map { Self.digits($0) }
-        guard let first = ends[0], let last = ends[ends.count - 1], first <= last, last <= 65_535 else {
-            throw wrong("not a port; write 7, 5000-5010 or *")
-        }
+        let ends = word.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false).map { digits($0) }
+        guard let first = ends[0], let last = ends[ends.count - 1], first <= last, last <= 65_535 else { return nil }
         return UInt16(first)...UInt16(last)
+    }
+
+    /// Reads what follows drop or reject.
+    mutating func filter(rejects: Bool) throws(ScenarioError) -> Filter {
+        var filter = Filter(try choice(Filter.Transport.self), reason: rejects ? .admin : nil)
+        if filter.transport != .icmp, let word = peek, let ports = Self.ports(word) {
+            _ = next()
+            filter.ports = ports
+        }
+        if rejects, skip("as") { filter.reason = try unreachable() }
+        return filter
     }
 
     private mutating func hostile() throws(ScenarioError) -> HostileReply {
@@ -232,8 +247,8 @@ struct Words {
 
     static let impairments = ["delay", "loss", "duplicate", "reorder", "corrupt"]
     static let properties = [
-        "silent", "limit", "slow", "quote", "mpls", "interface-info", "legacy-extensions", "ttl", "no-echo",
-        "clock", "udp", "tcp", "hostile",
+        "silent", "limit", "slow", "quote", "mpls", "interface-info", "legacy-extensions", "ttl", "copy-ttl",
+        "no-echo", "clock", "udp", "tcp", "hostile",
     ]
     private static let durationHint = "not a time; write 5ms, 200us, 1.5s or 800ns"
 }

@@ -173,6 +173,14 @@ private func diamond(_ key: String) -> String {
         #expect(hole.truth.packets[0].losses == [Truth.Loss(node: "r2", isBackward: false, reason: .tooBig)])
     }
 
+    @Test func liarsClaimAnotherMTU() throws {
+        for (claim, target) in [(1_400, "10.0.9.9"), (68, "10.0.9.9"), (1_280, "fd00:9::9"), (9_000, "fd00:9::9")] {
+            var network = try SimulatedNetwork(narrow("mtu 1300 claim-mtu \(claim)"))
+            let packet = Host.echo(to: target, payload: [UInt8](repeating: 1, count: 1_310), dontFragment: true)
+            #expect(try network.ask(packet)[0].rest == UInt32(claim))
+        }
+    }
+
     @Test(arguments: [1_401, 2_000, 4_000, 65_507])
     func whatMayBeCutIsCutAndPutTogether(_ size: Int) throws {
         var network = try SimulatedNetwork(narrow("mtu 1400"))
