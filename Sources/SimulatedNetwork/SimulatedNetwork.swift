@@ -86,6 +86,17 @@ public struct SimulatedNetwork: Sendable {
         /// The node that answered.
         var responder = 0
         var hostile: HostileReply.Kind?
+
+        /// The first rule that holds the packet.
+        func filter(_ filters: [Filter]) -> Filter? {
+            filters.first { filter in
+                guard filter.transport.holds(layout.proto) else { return false }
+                guard filter.transport != .icmp, filter.ports != 0...65_535 else { return true }
+                // Later fragments have no ports.
+                guard layout.fragmentOffset == 0, layout.transport + 4 <= bytes.count else { return false }
+                return filter.ports.contains(bytes.uint16(at: layout.transport + 2))
+            }
+        }
     }
 
     private struct Event {
@@ -230,11 +241,21 @@ extension SimulatedNetwork {
             push(packet, over: edge)
             return
         }
-        guard packet.bytes.hopLimit > 1 else {
+        guard packet.bytes.hopLimit > 1 || (packet.bytes.hopLimit == 1 && router.forwardsZero) else {
             refuse(packet, at: node, cameOver: incoming, .timeExceeded(packet.layout.version), code: 0)
             return
         }
         if let reason = refusal(packet, at: node, router) {
+            refuse(
+                packet, at: node, cameOver: incoming, .destinationUnreachable(packet.layout.version),
+                code: reason.code(packet.layout.version))
+            return
+        }
+        if let filter = packet.filter(router.filters) {
+            guard let reason = filter.reason else {
+                lose(packet, at: node, .filtered)
+                return
+            }
             refuse(
                 packet, at: node, cameOver: incoming, .destinationUnreachable(packet.layout.version),
                 code: reason.code(packet.layout.version))
@@ -279,8 +300,13 @@ extension SimulatedNetwork {
             let edge = topology.edge(from: node, cameOver: incoming, to: destination)
         else { return nil }
         guard let group = topology.group(of: edge, cameOver: incoming) else { return edge }
-        let hash = group.key == .packet ? generator.next() : flowHash(packet, group.key, at: node)
-        return group.edges[Int(hash.multipliedFullWidth(by: UInt64(group.edges.count)).high)]
+        switch group.choice {
+        case .flow(let key):
+            let hash = key == .packet ? generator.next() : flowHash(packet, key, at: node)
+            return group.edges[Int(hash.multipliedFullWidth(by: UInt64(group.edges.count)).high)]
+        case .time(let schedule):
+            return group.edges[schedule.isSecond(after: now &- (start ?? now)) ? 1 : 0]
+        }
     }
 
     /// The hash of what a router looks at: constant for a flow, and another one at every router.
@@ -331,7 +357,7 @@ extension SimulatedNetwork {
             lose(packet, at: link.to, .tooBig)
             return
         }
-        let mtu = UInt32(clamping: link.hidesMTU ? 0 : link.mtu)
+        let mtu = UInt32(clamping: link.claimedMTU)
         switch packet.layout.version {
         case .v4:
             refuse(packet, at: link.from, cameOver: incoming, .V4.destinationUnreachable, code: 4, rest: mtu & 0xffff)
@@ -537,7 +563,9 @@ extension SimulatedNetwork {
         guard packet.layout.deservesError(packet.bytes), !answers.isSilent,
             let source = isArrival
                 ? packet.layout.destination
-                : topology.address(of: node, packet.layout.version, cameOver: incoming)
+                : topology.address(
+                    of: node, packet.layout.version, cameOver: incoming,
+                    leavesOver: leavingEdge(packet, at: node, cameOver: incoming))
         else {
             silence(packet, at: node)
             return
@@ -547,14 +575,22 @@ extension SimulatedNetwork {
             note(packet.origin, Truth.Loss(node: topology.nodes[node].name, isBackward: true, reason: .rateLimit))
             return
         }
+        var shown = answers
+        if isArrival, answers.copiesHopLimit { shown.hopLimit = max(1, packet.bytes.hopLimit) }
         let interface = Answer.InterfaceObject(
             index: UInt32(truncatingIfNeeded: (incoming ?? 0) + 1), address: source,
             name: incoming.map { "to-" + topology.nodes[topology.edges[$0].from].name } ?? "lo",
             mtu: incoming.map { UInt32(clamping: min(topology.edges[$0].mtu, 1500)) } ?? 1500)
         answer(
             Answer(
-                error: type, code: code, rest: rest, about: packet.bytes, packet.layout, from: source, answers,
+                error: type, code: code, rest: rest, about: packet.bytes, packet.layout, from: source, shown,
                 interface: interface), packet, at: node)
+    }
+
+    /// The edge by which a packet would leave a router whose errors show that.
+    private mutating func leavingEdge(_ packet: Packet, at node: Int, cameOver incoming: Int?) -> Int? {
+        guard topology.nodes[node].router?.answersFrom == .outgoing else { return nil }
+        return nextEdge(packet, at: node, cameOver: incoming)
     }
 
     /// Sends an answer on its way: honest or not, once or more often, now or later.
