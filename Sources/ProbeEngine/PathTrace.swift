@@ -29,6 +29,17 @@ public struct PathTrace: Measurement, Sendable {
         public var dontFragment = false
         /// Counts the destination port up with every probe, as old traceroutes do: each probe is a flow of its own.
         public var changesPort = false
+        /// How long hops are waited for behind which nobody answers, at least: longer where NEAR round trips of the longest
+        /// are, never longer than `maximumWait`; nil is `maximumWait`.
+        public var tailWait: TimeSpan? = .seconds(1)
+        /// Ends the path behind so many silent hops in a row; nil goes on to the last.
+        public var gapLimit: Int?
+        /// Ends the path where the same routers come again and again.
+        public var stopsAtLoops = true
+        /// Asks hops once more, a second later, that were silent while later ones answered: routers limit their errors.
+        public var asksSilentHopsAgain = false
+        /// Decides the order in which neighbouring hops are asked.
+        public var seed: UInt64 = 0
         /// Wait for the kernel's send stamps before a hop is reported.
         public var wantsKernelStamps = true
 
@@ -69,6 +80,8 @@ public struct PathTrace: Measurement, Sendable {
     public private(set) var statistics = PathStatistics()
     /// The hop at which the path ends: the destination's, or that of a router which says that it goes no further.
     public private(set) var lastHop: Int?
+    /// Why it goes no further; nil while it does.
+    public private(set) var ending: PathEnding?
     /// Whether the destination itself has answered.
     public private(set) var isReached = false
 
