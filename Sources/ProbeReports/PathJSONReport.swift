@@ -106,7 +106,7 @@ public struct PathJSONReport: PathReport {
         var line = line("summary", run.time)
         line.add("reached", run.isReached)
         line.add("hops", optional: run.lastHop)
-        if let ending = run.ending { line.add("ending", ending.rawValue) } else { line.addNull("ending") }
+        if let ending = run.ending { line.add("ending", ending.word) } else { line.addNull("ending") }
         line.add("transmitted", statistics.transmitted)
         line.add("received", statistics.received)
         line.add("late", statistics.late)
@@ -123,5 +123,19 @@ public struct PathJSONReport: PathReport {
 
     private func line(_ type: String, _ time: Int64) -> JSONLine {
         JSONLine(type, time: time, target: target, method: method, zones: zones)
+    }
+}
+
+extension PathEnding {
+    /// As it stands in a summary.
+    fileprivate var word: String {
+        switch self {
+        case .reached: "reached"
+        case .unreachable: "unreachable"
+        case .loop: "loop"
+        case .gap: "gap"
+        case .maximumHop: "maximum_hop"
+        case .interrupted: "interrupted"
+        }
     }
 }

@@ -15,13 +15,15 @@ import Testing
             answer("10.77.1.2", 8_000),
         ])
 
-    private func values(_ event: PathEvent, name: (IPAddress) -> SafeText? = { _ in nil }) throws -> [JSONValue] {
-        try lines(written { report.append(event, name: name, time: 7, to: &$0) })
+    private func values(_ event: PathEvent, name: @escaping (IPAddress) -> SafeText? = { _ in nil }) throws
+        -> [JSONValue]
+    {
+        try lines(written { report.append(event, PathFacts(name: name), time: 7, to: &$0) })
             .map { try JSONValue(parsing: $0) }
     }
 
     @Test func writesAnAnswer() {
-        let text = written { report.append(.hop(hop), name: { _ in SafeText("r1") }, time: 7, to: &$0) }
+        let text = written { report.append(.hop(hop), PathFacts(name: { _ in SafeText("r1") }), time: 7, to: &$0) }
         let head =
             "{\"v\":1,\"type\":\"probe\",\"time\":\"1970-01-01T00:00:00.000000007Z\",\"target\":\"example.net\","
             + "\"address\":\"10.77.99.9\",\"family\":\"ipv4\",\"transport\":\"udp\",\"hop\":3,"
@@ -65,16 +67,16 @@ import Testing
                 let report = PathJSONReport(target: target("h", destination), method: method)
                 let configuration = PathTrace.Configuration(destination: address(destination))
                 text += written {
-                    report.appendStart(configuration, packetLength: 60, rung: "raw", time: 0, to: &$0)
-                    report.appendStart(configuration, packetLength: 60, rung: "udp", note: "n", time: 0, to: &$0)
-                    report.append(.hop(hop), name: { _ in nil }, time: 0, to: &$0)
-                    report.append(.hop(hop), name: { _ in SafeText(name: "\"") }, time: 0, to: &$0)
-                    report.append(.hop(PathHop(number: 1, answers: [])), name: { _ in nil }, time: 0, to: &$0)
-                    report.append(.unsent(hop: 1, failure: .retryLater), name: { _ in nil }, time: 0, to: &$0)
-                    report.appendSummary(
-                        PathStatistics(), lastHop: nil, isReached: false, elapsed: .zero, time: 0, to: &$0)
-                    report.appendSummary(
-                        PathStatistics(), lastHop: 3, isReached: true, elapsed: .seconds(1), time: 0, to: &$0)
+                    report.appendStart(PathStart(configuration, packetLength: 60, rung: "raw", time: 0), to: &$0)
+                    report.appendStart(
+                        PathStart(
+                            configuration, packetLength: 60, rung: "udp", note: "n", source: address(destination),
+                            time: 0), to: &$0)
+                    report.append(.hop(hop), PathFacts(), time: 0, to: &$0)
+                    report.append(.hop(hop), PathFacts(name: { _ in SafeText(name: "\"") }), time: 0, to: &$0)
+                    report.append(.hop(PathHop(number: 1, answers: [])), PathFacts(), time: 0, to: &$0)
+                    report.append(.unsent(hop: 1, failure: .retryLater), PathFacts(), time: 0, to: &$0)
+                    report.appendSummary(run(of: configuration), PathFacts(), to: &$0)
                 }
                 for responder in ["10.77.8.2", "fd77::8"] {
                     let kinds =
@@ -86,7 +88,7 @@ import Testing
                         }
                     let answers = kinds.map { answer(responder, 0, $0, flags: TCPHeader.Flags(rawValue: 0xff)) }
                     text += written {
-                        report.append(.hop(PathHop(number: 9, answers: answers)), name: { _ in nil }, time: 0, to: &$0)
+                        report.append(.hop(PathHop(number: 9, answers: answers)), PathFacts(), time: 0, to: &$0)
                     }
                 }
             }
@@ -102,38 +104,17 @@ import Testing
         configuration.maximumHop = 2
         configuration.queries = 2
         configuration.wantsKernelStamps = false
-        var trace = PathTrace(configuration)
-        var now = Timestamp(nanoseconds: 1_000)
-        while trace.schedule != .finished {
-            while let transmit = trace.nextTransmit(at: now) {
-                trace.didSend(transmit.id, at: Stamp(nanoseconds: now.nanoseconds, clock: .user))
-                let isFar = transmit.probe.hopLimit > 1
-                now = now + .milliseconds(1)
-                trace.receive(
-                    Response(
-                        probe: transmit.id,
-                        kind: .icmpError(
-                            type: isFar ? ICMPType.V4.destinationUnreachable : ICMPType.V4.timeExceeded,
-                            code: isFar ? 3 : 0, info: 0),
-                        responder: address(isFar ? "10.77.99.9" : "10.77.1.2"),
-                        quotedDestination: address("10.77.99.9"), hopLimit: 63,
-                        stamp: Stamp(nanoseconds: now.nanoseconds, clock: .user), arrival: now))
-            }
-            now = now + .milliseconds(1)
-            trace.advance(to: now)
-        }
+        let run = run(of: configuration)
         var buffer = ReportBuffer()
         var rows = ReportBuffer()
         var text = PathTextReport(target: report.target)
         text.showsNames = false
-        report.appendStart(configuration, packetLength: 60, rung: "raw", time: 0, to: &buffer)
-        while let event = trace.nextEvent() {
-            report.append(event, name: { _ in nil }, time: 0, to: &buffer)
-            text.append(event, name: { _ in nil }, to: &rows)
+        report.appendStart(PathStart(configuration, packetLength: 60, rung: "raw", time: 0), to: &buffer)
+        for hop in run.hops {
+            report.append(.hop(hop), PathFacts(), time: 0, to: &buffer)
+            text.append(.hop(hop), PathFacts(), to: &rows)
         }
-        report.appendSummary(
-            trace.statistics, lastHop: trace.lastHop, isReached: trace.isReached, elapsed: .milliseconds(5), time: 0,
-            to: &buffer)
+        report.appendSummary(run, PathFacts(), to: &buffer)
         let json = String(decoding: buffer.bytes, as: UTF8.self)
         #expect(try problems(json, by: JSONSchema("swtrace")) == [])
         let last = try JSONValue(parsing: try #require(lines(json).last))

@@ -14,10 +14,11 @@ import Testing
 
     private func row(
         _ number: Int, _ answers: [PathAnswer?], _ report: PathTextReport? = nil,
-        name: (IPAddress) -> SafeText? = { _ in nil }
+        name: @escaping (IPAddress) -> SafeText? = { _ in nil }, forcedSize: Int? = nil
     ) -> String {
-        written {
-            (report ?? self.report()).append(.hop(PathHop(number: number, answers: answers)), name: name, to: &$0)
+        let facts = PathFacts(name: name, forcedSize: { $0 == number ? forcedSize : nil })
+        return written {
+            (report ?? self.report()).append(.hop(PathHop(number: number, answers: answers)), facts, to: &$0)
         }
     }
 
@@ -28,7 +29,9 @@ import Testing
     ])
     func saysWhatIsAsked(name: String, address: String, length: Int, expected: String) {
         let report = PathTextReport(target: target(name, address))
-        #expect(written { report.appendHeader(maximumHop: 30, packetLength: length, to: &$0) } == expected)
+        let start = PathStart(
+            PathTrace.Configuration(destination: report.target.address), packetLength: length, rung: "raw", time: 0)
+        #expect(written { report.appendStart(start, to: &$0) } == expected)
     }
 
     @Test func writesRows() {
@@ -112,11 +115,30 @@ import Testing
         #expect(row(4, [open], report { $0.showsFlags = true }) == " 4  10.77.99.9 <syn,ack>  0.030 ms\n")
     }
 
+    /// Of 62 hops left two were used up on the way back, and one more is the answer's own.
+    @Test func showsTheWayBackWhereItDiffers() {
+        let back = report { $0.showsWayBack = true }
+        let near = answer("10.77.3.2", 30_000)
+        #expect(row(3, [near], back) == " 3  10.77.3.2  0.030 ms\n")
+        var far = near
+        far.hopLimit = 55
+        #expect(row(3, [near, far], back) == " 3  10.77.3.2  0.030 ms 10.77.3.2 '-10'  0.030 ms\n")
+        #expect(row(3, [far]) == " 3  10.77.3.2  0.030 ms\n")
+        far.hopLimit = nil
+        #expect(row(3, [far], back) == " 3  10.77.3.2  0.030 ms\n")
+    }
+
+    @Test func marksTheHopWherePacketsHadToShrinkOnce() {
+        let answers = [30_000, 18_000, 17_000].map { answer("10.77.9.2", $0) }
+        #expect(row(9, answers, forcedSize: 1400) == " 9  10.77.9.2  0.030 ms F=1400  0.018 ms  0.017 ms\n")
+        #expect(row(9, [nil, answers[0]], forcedSize: 1400) == " 9  * 10.77.9.2  0.030 ms F=1400\n")
+    }
+
     @Test func tellsWhatWasNotSent() {
         #expect(
             written {
                 report().append(
-                    .unsent(hop: 3, failure: .failed(code: 1, name: "EPERM")), name: { _ in nil }, to: &$0)
+                    .unsent(hop: 3, failure: .failed(code: 1, name: "EPERM")), PathFacts(), to: &$0)
             } == "not sent: hop 3 (EPERM: Operation not permitted)\n")
     }
 }
