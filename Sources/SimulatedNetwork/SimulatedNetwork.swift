@@ -86,6 +86,8 @@ public struct SimulatedNetwork: Sendable {
         /// The node that answered.
         var responder = 0
         var hostile: HostileReply.Kind?
+        /// What routers changed in a packet on its way, and will take back in the answer; the latest one last.
+        var changes: [Change] = []
 
         /// The first rule that holds the packet.
         func filter(_ filters: [Filter]) -> Filter? {
@@ -97,6 +99,17 @@ public struct SimulatedNetwork: Sendable {
                 return filter.ports.contains(bytes.uint16(at: layout.transport + 2))
             }
         }
+    }
+
+    private struct Change: Sendable {
+        enum Kind: Sendable {
+            case source(Translation, original: IPAddress)
+            case destination(Redirection, original: IPAddress)
+            case sequence(UInt32)
+        }
+
+        var node: Int
+        var kind: Kind
     }
 
     private struct Event {
@@ -245,6 +258,10 @@ extension SimulatedNetwork {
             refuse(packet, at: node, cameOver: incoming, .timeExceeded(packet.layout.version), code: 0)
             return
         }
+        if let redirection = router.redirection, redirect(&packet, redirection, at: node) {
+            arrive(packet, at: node, cameOver: incoming)
+            return
+        }
         if let reason = refusal(packet, at: node, router) {
             refuse(
                 packet, at: node, cameOver: incoming, .destinationUnreachable(packet.layout.version),
@@ -269,16 +286,48 @@ extension SimulatedNetwork {
         }
         packet.bytes.decrementHopLimit()
         if let bleach = router.bleaches { packet.bytes.trafficClass &= bleach.mask }
-        if packet.layout.version == .v4 {
-            if packet.layout.transport > 20, let address = topology.edges[edge].near.v4 ?? router.v4 {
-                packet.bytes.recordRoute(address, headerLength: packet.layout.transport)
+        if packet.layout.version == .v4, packet.layout.transport > 20,
+            let address = topology.edges[edge].near.v4 ?? router.v4
+        {
+            packet.bytes.recordRoute(address, headerLength: packet.layout.transport)
+        }
+        change(&packet, router, at: node)
+        push(packet, over: edge, cameOver: incoming)
+    }
+
+    /// Gives a packet another destination. Returns whether that is the router itself.
+    private mutating func redirect(_ packet: inout Packet, _ redirection: Redirection, at node: Int) -> Bool {
+        let header = TranslatedHeader(packet.layout)
+        guard let address = redirection.address(header.version), packet.layout.destination != address else {
+            return false
+        }
+        packet.changes.append(
+            Change(node: node, kind: .destination(redirection, original: packet.layout.destination)))
+        packet.bytes.translate(header, isSource: false, to: address)
+        packet.layout.destination = address
+        packet.destination = topology.owner(of: address)
+        return packet.destination == node
+    }
+
+    /// What a router changes in a packet that leaves it.
+    private func change(_ packet: inout Packet, _ router: Scenario.Router, at node: Int) {
+        if !router.rewriting.isNothing {
+            packet.bytes.apply(router.rewriting, packet.layout)
+            if packet.layout.version == .v4, let number = router.rewriting.identification {
+                packet.layout.identification = UInt32(number)
             }
-            if let translation = router.translation {
-                packet.bytes.translate(field: 12, to: translation.address, transport: true)
-                packet.layout.source = .v4(translation.address)
+            if router.rewriting.sequenceShift != 0 {
+                packet.changes.append(Change(node: node, kind: .sequence(router.rewriting.sequenceShift)))
             }
         }
-        push(packet, over: edge, cameOver: incoming)
+        let header = TranslatedHeader(packet.layout)
+        guard let translation = router.translation, let address = translation.address(header.version),
+            packet.layout.source != address
+        else { return }
+        packet.changes.append(Change(node: node, kind: .source(translation, original: packet.layout.source)))
+        packet.bytes.translate(header, isSource: true, to: address)
+        packet.bytes.shiftPort(header, isSource: true, by: translation.portShift)
+        packet.layout.source = address
     }
 
     /// Why a router does not forward a packet although its hop limit would allow it.
@@ -612,9 +661,10 @@ extension SimulatedNetwork {
         identification &+= 1
         var bytes = answer.packet(identification: identification)
         guard let layout = PacketLayout(&bytes) else { return }
-        let reply = Packet(
+        var reply = Packet(
             bytes: bytes, layout: layout, origin: packet.origin, destination: 0, isBackward: true, responder: node,
-            hostile: hostile)
+            hostile: hostile, changes: packet.changes)
+        takeBack(&reply, at: node)
         for _ in 0...copies {
             if delay > 0 { plan(reply, .node(node), at: now &+ delay) } else { backward(reply, from: node) }
         }
@@ -687,22 +737,30 @@ extension SimulatedNetwork {
             return
         }
         packet.bytes.decrementHopLimit()
-        if packet.layout.version == .v4 {
-            if packet.layout.transport > 20, let address = router.v4 {
-                packet.bytes.recordRoute(address, headerLength: packet.layout.transport)
-            }
-            translateBack(&packet, router)
+        if packet.layout.version == .v4, packet.layout.transport > 20, let address = router.v4 {
+            packet.bytes.recordRoute(address, headerLength: packet.layout.transport)
         }
+        takeBack(&packet, at: node)
         backward(packet, from: node)
     }
 
-    private func translateBack(_ packet: inout Packet, _ router: Scenario.Router) {
-        guard let translation = router.translation, let source = topology.nodes[0].v4,
-            packet.layout.destination == .v4(translation.address)
-        else { return }
-        packet.bytes.translateBack(
-            from: translation.address, to: source, isCareless: translation.isCareless, packet.layout)
-        packet.layout.destination = .v4(source)
+    /// Takes back what this router, or any router, changed in the packet that is answered.
+    private func takeBack(_ packet: inout Packet, at node: Int?) {
+        while let change = packet.changes.last, node == nil || change.node == node {
+            packet.changes.removeLast()
+            switch change.kind {
+            case .source(let translation, let original):
+                packet.bytes.restoreSource(original, translation, packet.layout)
+                packet.layout.destination = original
+            case .destination(let redirection, let original):
+                packet.bytes.restoreDestination(original, redirection, packet.layout)
+                if packet.layout.source == redirection.address(packet.layout.version) {
+                    packet.layout.source = original
+                }
+            case .sequence(let shift):
+                packet.bytes.restoreAcknowledgment(shift, packet.layout)
+            }
+        }
     }
 
     /// The way of its own on which the answers at a router reach the source.
@@ -714,11 +772,7 @@ extension SimulatedNetwork {
         }
         for _ in 0..<max(0, path.hops) { packet.bytes.decrementHopLimit() }
         // Wherever the answer comes out, the source must know it: translators share what they know.
-        if packet.layout.version == .v4 {
-            for other in topology.nodes where other.router?.translation != nil {
-                if let router = other.router { translateBack(&packet, router) }
-            }
-        }
+        takeBack(&packet, at: nil)
         cross(packet, [path.impairment], toward: 0, arrival: topology.edges.count + node, .source)
     }
 

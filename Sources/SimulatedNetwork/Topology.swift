@@ -270,6 +270,7 @@ extension Scenario {
         for router in routers {
             take(router.v4, router.v6)
             if case .address(let interface) = router.answersFrom { take(interface.v4, interface.v6) }
+            take(router.translation?.v4, router.translation?.v6)
         }
         for link in links {
             take(link.near.v4, link.near.v6)
