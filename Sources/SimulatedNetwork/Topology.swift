@@ -10,7 +10,8 @@ struct Topology: Sendable {
         let to: Int
         let mtu: Int
         let isBlackHole: Bool
-        let hidesMTU: Bool
+        /// What an error about a packet that is too big says.
+        let claimedMTU: Int
         /// Of the link itself.
         let impairment: Impairment?
         /// Addresses of the interfaces at both ends.
@@ -22,15 +23,22 @@ struct Topology: Sendable {
             self.to = to
             mtu = link.mtu ?? Int.max
             isBlackHole = link.isBlackHole
-            hidesMTU = link.hidesMTU
+            claimedMTU = link.hidesMTU ? 0 : link.claimedMTU ?? mtu
             impairment = link.impairment.isNothing ? nil : link.impairment
             self.near = near
             self.far = far
         }
     }
 
+    /// Next hops among which a router chooses.
     struct Group: Sendable {
-        var key: BalanceKey
+        enum Choice: Sendable {
+            case flow(BalanceKey)
+            /// Two next hops, the first one at the start.
+            case time(Scenario.Flip.Schedule)
+        }
+
+        var choice: Choice
         var edges: [Int]
     }
 
@@ -109,7 +117,14 @@ struct Topology: Sendable {
             guard let router = numbers[balance.router] else { continue }
             let hops = balance.nextHops.compactMap { numbers[$0] }
             let group = hops.compactMap { hop in edge(from: router, to: hop) }
-            if group.count > 1 { groups[router].append(Group(key: balance.key, edges: group)) }
+            if group.count > 1 { groups[router].append(Group(choice: .flow(balance.key), edges: group)) }
+        }
+        for flip in scenario.flips {
+            guard let router = numbers[flip.router] else { continue }
+            let group = [flip.first, flip.second].compactMap { numbers[$0] }.compactMap { hop in
+                edge(from: router, to: hop)
+            }
+            if group.count == 2 { groups[router].append(Group(choice: .time(flip.schedule), edges: group)) }
         }
         for target in scenario.targets {
             guard let via = numbers[target.via], let first = target.prefixes.first else { continue }
@@ -152,9 +167,16 @@ struct Topology: Sendable {
         return Scenario.lives(address, live)
     }
 
-    /// The address of a node as the source of an error about a packet that came over `edge`.
-    func address(of node: Int, _ version: IPVersion, cameOver edge: Int?) -> IPAddress? {
-        let interface = edge.map { edges[$0].far }
+    /// The address of a node as the source of an error about a packet that came over `incoming` and was to leave over
+    /// `outgoing`.
+    func address(of node: Int, _ version: IPVersion, cameOver incoming: Int?, leavesOver outgoing: Int?) -> IPAddress? {
+        let interface: Scenario.Interface? =
+            switch nodes[node].router?.answersFrom ?? .incoming {
+            case .incoming: incoming.map { edges[$0].far }
+            case .outgoing: outgoing.map { edges[$0].near }
+            case .own: nil
+            case .address(let interface): interface
+            }
         switch version {
         case .v4: return (interface?.v4 ?? nodes[node].v4).map { .v4($0) }
         case .v6: return (interface?.v6 ?? nodes[node].v6).map { .v6($0) }
@@ -182,7 +204,7 @@ struct Topology: Sendable {
         return routes[index] == Self.none ? nil : Int(routes[index])
     }
 
-    /// The group of equal next hops to which the edge belongs, without the one back to where the packet came from.
+    /// The group of next hops to which the edge belongs, without the one back to where the packet came from.
     func group(of edge: Int, cameOver incoming: Int?) -> Group? {
         guard var group = groups[edges[edge].from].first(where: { $0.edges.contains(edge) }) else { return nil }
         if let incoming { group.edges.removeAll { edges[$0].to == edges[incoming].from } }
@@ -245,7 +267,11 @@ extension Scenario {
             if let v6 { taken.insert(.v6(v6)) }
         }
         take(source.v4, source.v6)
-        for router in routers { take(router.v4, router.v6) }
+        for router in routers {
+            take(router.v4, router.v6)
+            if case .address(let interface) = router.answersFrom { take(interface.v4, interface.v6) }
+            take(router.translation?.v4, router.translation?.v6)
+        }
         for link in links {
             take(link.near.v4, link.near.v6)
             take(link.far.v4, link.far.v6)
