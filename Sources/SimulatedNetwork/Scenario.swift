@@ -9,6 +9,7 @@ public struct Scenario: Hashable, Sendable {
     public var links: [Link] = []
     public var balances: [Balance] = []
     public var flips: [Flip] = []
+    public var tunnels: [Tunnel] = []
     public var returns: [ReturnPath] = []
     public var targets: [Target] = []
 

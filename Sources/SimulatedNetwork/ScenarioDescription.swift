@@ -37,6 +37,10 @@ extension Scenario: CustomStringConvertible {
         for flip in flips {
             lines.append(["flip", flip.router, flip.first, flip.second] + flip.schedule.words)
         }
+        for tunnel in tunnels {
+            let label = tunnel.label == Tunnel([], .explicit).label ? [] : ["label", "\(tunnel.label)"]
+            lines.append(["tunnel"] + tunnel.routers + [tunnel.kind.rawValue] + label)
+        }
         for path in returns {
             lines.append(["return", path.router, "hops", "\(path.hops)"] + path.impairment.words)
         }

@@ -25,6 +25,7 @@ extension Scenario {
     /// path NAME NAME...
     /// balance NAME NAME NAME... by ports | transport | flow-label | destination | packet
     /// flip NAME NAME NAME at TIME | every TIME
+    /// tunnel NAME NAME NAME... explicit | implicit | invisible | opaque [label NUMBER]
     /// return NAME hops COUNT [IMPAIRMENT...]
     /// target ADDRESS-OR-PREFIX... via NAME [PROPERTY...]
     /// ```
@@ -78,9 +79,11 @@ private struct ScenarioReader {
         case "path": try readPath(&words)
         case "balance": try readBalance(&words)
         case "flip": try readFlip(&words)
+        case "tunnel": try readTunnel(&words)
         case "return": try readReturn(&words)
         case "target": try readTarget(&words)
-        default: throw words.wrong("a line starts with source, router, link, path, balance, flip, return or target")
+        default:
+            throw words.wrong("a line starts with source, router, link, path, balance, flip, tunnel, return or target")
         }
     }
 
@@ -271,6 +274,27 @@ private struct ScenarioReader {
         try words.end()
         for hop in hops where !scenario.isLinked(router, hop) { scenario.links.append(Scenario.Link(router, hop)) }
         scenario.flips.append(Scenario.Flip(router, hops[0], hops[1], schedule))
+    }
+
+    private mutating func readTunnel(_ words: inout Words) throws(ScenarioError) {
+        var routers: [String] = []
+        while words.peek.flatMap({ TunnelKind(rawValue: $0) }) == nil {
+            let name = try readReference(&words, "routers and then: explicit")
+            guard name != Scenario.sourceName, !routers.contains(name), routers.count < 250 else {
+                throw words.wrong("a tunnel leads through up to 250 different routers")
+            }
+            routers.append(name)
+        }
+        let kind = try words.choice(TunnelKind.self)
+        guard routers.count > 2 else { throw words.wrong("before it come three routers at least") }
+        guard scenario.tunnels.count < 512 else { throw words.wrong("a scenario has at most 512 tunnels") }
+        var tunnel = Scenario.Tunnel(routers, kind)
+        if words.skip("label") { tunnel.label = UInt32(try words.number("label", 16...0xf_ff00)) }
+        try words.end()
+        for (from, to) in zip(routers, routers.dropFirst()) where !scenario.isLinked(from, to) {
+            scenario.links.append(Scenario.Link(from, to))
+        }
+        scenario.tunnels.append(tunnel)
     }
 
     private mutating func readReturn(_ words: inout Words) throws(ScenarioError) {

@@ -24,6 +24,10 @@ enum CommandLineTable {
                 "link NAME NAME [mtu OCTETS] [blackhole] [PROPERTY...]: a link that has something to say.",
                 "balance NAME NAME NAME... by ports | transport | flow-label | destination | packet: equal next hops.",
                 "flip NAME NAME NAME at 2s | every 5s: a next hop that changes, counted from the first packet.",
+                """
+                tunnel NAME NAME NAME... explicit | implicit | invisible | opaque [label NUMBER]: an MPLS tunnel from the \
+                first router to the last.
+                """,
                 "return NAME hops COUNT [PROPERTY...]: answers that are at this router come back by another way.",
                 "target ADDRESS-OR-PREFIX... via NAME [PROPERTY...]: hosts behind a router.",
                 """

@@ -22,6 +22,8 @@ private let everything = """
     balance r2 r3 r4 by ports
     balance r4 r5 r6 by flow-label
     path r3 r6
+    tunnel r2 r3 r4 r5 explicit label 16004
+    tunnel r4 r5 r6 opaque
     flip r1 r2 r6 at 2s
     flip r6 r5 r3 every 1500ms
     return r5 hops 3 delay 2ms loss 1%
@@ -87,6 +89,12 @@ private let everything = """
         rewriting.flowLabel = 0xf_ffff
         #expect(scenario.routers[8].rewriting == rewriting)
         #expect(scenario.links.contains { $0.claimedMTU == 1_400 && $0.mtu == 1_300 })
+        #expect(
+            scenario.tunnels
+                == [
+                    Scenario.Tunnel(["r2", "r3", "r4", "r5"], .explicit, label: 16_004),
+                    Scenario.Tunnel(["r4", "r5", "r6"], .opaque),
+                ])
         #expect(
             scenario.flips == [
                 Scenario.Flip("r1", "r2", "r6", .at(2 * second)),
@@ -208,6 +216,11 @@ private let everything = """
         ("router r1\nrouter r2\nflip r1 r2 r2 at 1s", 3, "r2", "two other nodes"),
         ("router r1\nrouter r2\nrouter r3\nflip r1 r2 r3 after 1s", 4, "after", "at or every"),
         ("router r1\nrouter r2\nrouter r3\nflip r1 r2 r3 at noon", 4, "noon", "5ms"),
+        ("router r1\nrouter r2\ntunnel r1 r2 explicit", 3, "explicit", "three routers"),
+        ("router r1\nrouter r2\ntunnel r1 r2 r1 explicit", 3, "r1", "different routers"),
+        ("router r1\nrouter r2\ntunnel source r1 r2 explicit", 3, "source", "different routers"),
+        ("router r1\ntunnel r1 r2 r3", 2, "", "then: explicit"),
+        ("router r1\ntunnel r1 r2 r3 opaque label 3", 2, "3", "from 16"),
         ("router r1\nreturn r1 3", 2, "3", "hops"),
         ("router r1\nreturn r1 hops 300", 2, "300", "0 to 254"),
         ("router r1\nreturn r1 hops 3\nreturn r1 hops 4", 3, "r1", "one return path"),
