@@ -13,73 +13,74 @@ public struct PathFinding: Hashable, Sendable {
 
     public enum Kind: Hashable, Sendable {
         /// The answers of these hops came back over another number of hops than the probes went.
-        case returnPath(ReturnPath)
-        /// A longer way back at this hop alone: perhaps a tunnel in front of it that hides so many routers (FRPLA;
-        /// Vanaubel et al., IMC 2017).
-        case hiddenHops(count: Int, ReturnPath)
-        /// This responder's time exceeded came over a longer way than its echo reply, which started with fewer hops:
-        /// perhaps a tunnel on the way back that hides so many routers (RTLA, ibid.).
+        case returnPath([ReturnLength])
+        /// The way back is longer at the last of these hops than at the first and shrinks again behind it: perhaps an MPLS
+        /// tunnel between the two that hides so many routers (FRPLA; Vanaubel et al., IMC 2017).
+        case hiddenHops(count: Int, [ReturnLength])
+        /// The way back of this responder's time exceeded is longer than that of its echo reply: perhaps a tunnel on the way
+        /// back that hides so many routers (RTLA, ibid.).
         case hiddenReturnHops(count: Int, responder: IPAddress)
-        /// A field of the probe arrived with another value behind the first of `hops` than up to it: the first is the
-        /// last hop that quoted the old value, 0 for this host, the last is the first that quoted the new one.
+        /// A field of the probe was changed on the way. The first of the hops is the last one that quoted the old value, 0
+        /// is this host; the last is the first one that quoted the new value.
         case changed(QuotedField, from: QuotedValue, to: QuotedValue)
-        /// One hop alone quotes a value that neither those before nor those behind it do: its quote is odd, or only
-        /// probes to it take another way.
+        /// One hop alone quotes a value that neither those before nor those behind it do: its quote is odd.
         case quotedAlone(QuotedField, usual: QuotedValue, quoted: QuotedValue)
-        /// Some of a hop's answers quote another value than the rest: paths of different flows differ.
+        /// Some of a hop's answers quote another value than the rest: not all probes go the same way.
         case quotedBySome(QuotedField, usual: QuotedValue, quoted: QuotedValue, count: Int, of: Int)
-        /// Quoted hop limits that routers with nothing to hide would not quote.
+        /// Quoted hop limits that a plain path does not show.
         case hopLimits(HopLimitAnomaly)
         /// What the router says of its interfaces (RFC 5837), each once.
         case interfaces([InterfaceInformation], responder: IPAddress)
-        /// The hop leaves errors out, but forwards: of its probes fewer were answered than of those behind it.
+        /// The hop forwards, but leaves out errors of its own.
         case limited(Losses)
-        /// Fewer answers from here on to the end of the path.
-        case loss(Losses)
-        /// The same responders in the same order, again and again from the first of `hops` to the last.
+        /// Probes or answers get lost, from the first of the hops on or, where that can't be told, on the way to the last.
+        case loss(Losses, isLocated: Bool)
+        /// The same responders in the same order, again and again.
         case loop([IPAddress])
         /// Several responders at one hop for probes of one flow: a balancer that goes by packets, or a path that changed.
         case severalResponders([IPAddress])
-        /// Who said that it goes no further, and why.
+        /// Who says that it goes no further, and why.
         case refused(type: ICMPType, code: UInt8, info: UInt32, responder: IPAddress)
-        /// Nothing answered from the first of `hops` to the last, the end of what was asked.
+        /// Nothing answered from the first of the hops to the last that was asked.
         case silentEnd
     }
 
-    /// Lengths of the way back in hops, as `ReturnPath.length(ofHopLimit:)` guesses them.
-    public struct ReturnPath: Hashable, Sendable {
-        /// At the first and at the last of the hops.
+    /// The way back from a hop, as the hop limit of its answer tells.
+    public struct ReturnLength: Hashable, Sendable, BitwiseCopyable {
+        public var hop: Int
+        /// In hops, 1 for a neighbour: what is left of 32, 64, 128 or 255, whichever is the first that is not below.
         public var length: Int
-        public var lastLength: Int
-        /// What the hop limits of the first answer probably started with, and what was left.
-        public var initialHopLimit: UInt8
+        /// As the answer arrived.
         public var hopLimit: UInt8
-        /// By how many hops the way back is longer than the way there: the same for all of these hops.
-        public var excess: Int
-        /// The excess of the hop before; nil where none answered.
-        public var excessBefore: Int?
 
-        /// The length that traceroute prints for `--back` for a hop limit that was left.
-        static func traceroutes(_ hopLimit: UInt8) -> Int {
-            switch hopLimit {
-            case ...64: 65 - Int(hopLimit)
-            case ...128: 129 - Int(hopLimit)
-            default: 256 - Int(hopLimit)
-            }
+        init(hop: Int, hopLimit: UInt8) {
+            self.hop = hop
+            self.hopLimit = hopLimit
+            length = Int(Self.initialHopLimit(of: hopLimit)) - Int(hopLimit) + 1
         }
+
+        /// What the answer probably started with.
+        public var initialHopLimit: UInt8 { Self.initialHopLimit(of: hopLimit) }
+
+        private static func initialHopLimit(of hopLimit: UInt8) -> UInt8 {
+            [32, 64, 128].first { $0 >= hopLimit } ?? 255
+        }
+
+        /// By how many hops the way back is longer than the way there.
+        public var excess: Int { length - hop }
     }
 
-    /// What a `limited` or a `loss` rests on.
+    /// What `limited` or `loss` rests on.
     public struct Losses: Hashable, Sendable {
-        /// Answers and probes of each of the hops, in order.
+        /// Of these hops in order, without those that never answer.
         public var hops: [Count]
-        /// Answers and probes of the hops behind them, all together, and how many hops those are.
+        /// Of the hops behind, all together: of those that never leave answers out for reasons of their own.
         public var later: Count
+        /// How many hops that are.
         public var laterHops: Int
-        /// The queries that were answered are the first of the burst: a bucket of tokens that was emptied.
-        public var startsAnswered: Bool
 
         public struct Count: Hashable, Sendable, BitwiseCopyable {
+            /// The first one of several.
             public var hop: Int
             public var answered: Int
             public var asked: Int
@@ -87,14 +88,17 @@ public struct PathFinding: Hashable, Sendable {
     }
 
     public enum HopLimitAnomaly: Hashable, Sendable {
-        /// 0: the hop before passed on a packet whose hop limit had run out.
+        /// The same responder at both hops, with 0 and then 1 quoted: the hop before passes on packets whose hop limit has
+        /// run out.
         case zeroForwarded(responder: IPAddress)
-        /// Larger than 1 at this hop: somebody before it does not count.
-        case notDecremented(quoted: UInt8, responder: IPAddress)
-        /// 2, 3 … on successive hops, starting at the second of them: routers of an MPLS tunnel that answer though the
-        /// tunnel's own hop limit ran out (RFC 3443; Donnet et al., CCR 2012).
+        /// The same responder at two hops, without quotes that tell why.
+        case sameResponder(IPAddress)
+        /// One more at each of these hops: routers of an MPLS tunnel, in which only the tunnel's own hop limit counts down
+        /// (RFC 3443; Donnet et al., CCR 2012).
         case implicitTunnel(quoted: [UInt8])
-        /// The destination was reached with so many hops to spare and quotes another number.
+        /// Where 1 was due.
+        case unexpected(quoted: UInt8, responder: IPAddress)
+        /// The destination got the probe with another hop limit than its place on the path leaves.
         case destination(expected: Int, quoted: UInt8, responder: IPAddress)
     }
 }
@@ -107,10 +111,8 @@ public enum QuotedField: Hashable, Sendable, CaseIterable {
     case totalLength
     case identification
     case dontFragment
-    case proto
     case sourcePort, destinationPort
     case udpChecksum
-    case icmpIdentifier, icmpSequenceNumber
     case tcpSequenceNumber
     case tcpFlags
     case maximumSegmentSize
@@ -123,8 +125,8 @@ public enum QuotedValue: Hashable, Sendable {
     case address(IPAddress)
     case flag(Bool)
     case tcpFlags(TCPHeader.Flags)
-    /// Option kinds of TCP in their order.
-    case options([UInt8])
-    /// Not there, such as an option that was taken out.
-    case none
+    /// The kinds of TCP options in their order, without those that do nothing.
+    case tcpOptions([UInt8])
+    /// Not there.
+    case missing
 }

@@ -4,25 +4,213 @@ import PacketFormats
 ///
 /// A pure function of the rows: it knows no clock, and hostile answers can make it neither long nor slow.
 public struct PathFindings: Sendable {
-    /// In the order of the path.
+    /// In the order of the path, at most `maximumCount`.
     public let all: [PathFinding]
 
-    /// Finds what there is to find. O(answers + hops²).
+    /// Finds what there is to find. O(answers × fields + hops²).
     ///
     /// - Parameters:
     ///   - hops: the rows of the trace in order.
-    ///   - unsentHops: rows with probes that did not leave this host: their silence means nothing.
-    ///   - sent: a probe as a router that changed nothing would quote it (`ProbeCodec.unchanged`), nil where the bytes
-    ///     are the kernel's. What is not known is compared from hop to hop only.
-    public init(
-        of hops: [PathHop], unsentHops: Set<Int> = [], sent: (PathAnswer) -> QuotedPacket? = { _ in nil }
-    ) {
-        all = []
+    ///   - sent: a probe as a router quotes it that changed nothing (`ProbeCodec.unchanged`), nil where the bytes are the
+    ///     kernel's. What is not known is compared from hop to hop only.
+    public init(of hops: [PathHop], sent: (PathAnswer) -> QuotedPacket? = { _ in nil }) {
+        let rows = hops.prefix(Int(UInt8.max)).map { PathRow($0) }
+        let loop = PathLoop.find(in: rows)
+        var found = QuoteComparison(rows, sent: sent).findings
+        found += HopLimitFindings.all(in: rows, loop: loop)
+        found += ReturnFindings.all(in: rows)
+        found += rows.compactMap(\.interfaces)
+        found += LossFindings.all(in: rows)
+        if let loop { found.append(loop) }
+        found += rows.flatMap(\.severalResponders)
+        found += PathEnd.findings(of: rows, loop: loop)
+        // Stable: at one hop they stay in the order of above.
+        let order = found.indices.sorted {
+            (found[$0].hops.upperBound, $0) < (found[$1].hops.upperBound, $1)
+        }
+        all = order.prefix(Self.maximumCount).map { found[$0] }
     }
+
+    public static let maximumCount = 256
+}
+
+/// A row in the form that findings are made from.
+struct PathRow {
+    let number: Int
+    let answers: [PathAnswer]
+    /// What was sent and is known to be answered or not, in the order of sending.
+    let probes: [(sentAt: Timestamp, isAnswered: Bool)]
+    /// Whether a query of the printed row has no answer.
+    let hasGaps: Bool
+
+    init(_ hop: PathHop) {
+        number = hop.number
+        hasGaps = hop.answers.contains { $0 == nil }
+        guard !hop.queries.isEmpty else {
+            // Where only answers are known, silence stands in their order.
+            var time = Timestamp(nanoseconds: 0)
+            probes = hop.answers.map { answer in
+                time = answer?.sentAt ?? time
+                return (time, answer != nil)
+            }
+            answers = hop.answers.compactMap(\.self)
+            return
+        }
+        var probes: [(sentAt: Timestamp, isAnswered: Bool)] = []
+        var answers: [PathAnswer] = []
+        for query in hop.queries {
+            switch query.outcome {
+            case .answered(let answer):
+                probes.append((query.sentAt, true))
+                answers.append(answer)
+            case .lost: probes.append((query.sentAt, false))
+            case .unsent, .underWay: continue
+            }
+        }
+        self.probes = probes
+        self.answers = answers
+    }
+
+    /// Whether the path ends here.
+    var isEnd: Bool { answers.contains { $0.kind != .timeExceeded } }
+
+    /// Each once, in the order of their answers.
+    var responders: [IPAddress] {
+        var found: [IPAddress] = []
+        for answer in answers where found.count < Self.maximumResponders && !found.contains(answer.responder) {
+            found.append(answer.responder)
+        }
+        return found
+    }
+
+    /// The only responder of all answers, which all say that the hop limit ran out.
+    var router: IPAddress? {
+        guard !isEnd, responders.count == 1 else { return nil }
+        return responders.first
+    }
+
+    /// What most answers quote as the hop limit; nil where nothing is quoted.
+    var quotedHopLimit: UInt8? { mostCommon(answers.compactMap { $0.detail?.quoted?.hopLimit }) }
+
+    var hasLabels: Bool {
+        answers.contains { answer in
+            answer.detail?.extensions?.objects.contains { if case .mpls = $0 { true } else { false } } ?? false
+        }
+    }
+
+    var interfaces: PathFinding? {
+        var found: [InterfaceInformation] = []
+        for answer in answers {
+            for case .interface(let information) in answer.detail?.extensions?.objects ?? []
+            where found.count < Self.maximumInterfaces && !found.contains(information) {
+                found.append(information)
+            }
+        }
+        guard !found.isEmpty, let responder = answers.first?.responder else { return nil }
+        return PathFinding(hops: number...number, kind: .interfaces(found, responder: responder))
+    }
+
+    var severalResponders: [PathFinding] {
+        var flows: [(flow: Probe, responders: [IPAddress])] = []
+        for answer in answers {
+            var flow = answer.probe
+            // What may differ from probe to probe of one flow.
+            flow.hopLimit = 0
+            flow.payloadLength = 0
+            flow.originate = InternetTimestamp(rawValue: 0)
+            guard let index = flows.firstIndex(where: { $0.flow == flow }) else {
+                if flows.count < Self.maximumFlows { flows.append((flow, [answer.responder])) }
+                continue
+            }
+            guard !flows[index].responders.contains(answer.responder),
+                flows[index].responders.count < Self.maximumResponders
+            else { continue }
+            flows[index].responders.append(answer.responder)
+        }
+        guard let flow = flows.first(where: { $0.responders.count > 1 }) else { return [] }
+        return [PathFinding(hops: number...number, kind: .severalResponders(flow.responders))]
+    }
+
+    private static let maximumResponders = 8
+    private static let maximumInterfaces = 4
+    private static let maximumFlows = 64
+}
+
+/// The first of the most common elements, nil of none. O(n²) for n different ones, of which 64 are looked at.
+func mostCommon<Element: Equatable>(_ elements: [Element]) -> Element? {
+    var counts: [(element: Element, count: Int)] = []
+    for element in elements {
+        if let index = counts.firstIndex(where: { $0.element == element }) {
+            counts[index].count += 1
+        } else if counts.count < 64 {
+            counts.append((element, 1))
+        }
+    }
+    guard let most = counts.map(\.count).max() else { return nil }
+    return counts.first { $0.count == most }?.element
+}
+
+/// Routers that come again and again.
+enum PathLoop {
+    /// The first loop of the path: each of its routers, or all but the silent ones, at least twice in the same order.
+    static func find(in rows: [PathRow]) -> PathFinding? {
+        guard rows.count > 2 else { return nil }
+        for start in 0..<(rows.count - 2) where !rows[start].answers.isEmpty && !rows[start].isEnd {
+            for period in 1..<max(2, min(maximumPeriod, rows.count - start)) {
+                guard let end = end(of: period, from: start, in: rows) else { continue }
+                let responders = (start..<start + period).compactMap { rows[$0].responders.first }
+                let hops = rows[start].number...rows[end].number
+                return PathFinding(hops: hops, kind: .loop(responders))
+            }
+        }
+        return nil
+    }
+
+    /// The last row that is as the one a period before, nil where that is no loop.
+    private static func end(of period: Int, from start: Int, in rows: [PathRow]) -> Int? {
+        var matches = 0
+        var end: Int?
+        for index in (start + period)..<max(start + period, rows.count) {
+            let (old, new) = (rows[index - period].responders, rows[index].responders)
+            if rows[index].isEnd { break }
+            if old.isEmpty || new.isEmpty { continue }
+            guard old.contains(where: { new.contains($0) }) else { break }
+            matches += 1
+            end = index
+        }
+        // Once is a router with two interfaces at two places, or a path that grew meanwhile.
+        guard let end, matches >= 2, end - start + 1 >= 2 * period || matches >= period else { return nil }
+        return end
+    }
+
+    private static let maximumPeriod = 32
+}
+
+/// Why the path ends where it does.
+enum PathEnd {
+    static func findings(of rows: [PathRow], loop: PathFinding?) -> [PathFinding] {
+        var found: [PathFinding] = []
+        for row in rows {
+            var kinds: [PathFinding.Kind] = []
+            for answer in row.answers {
+                guard case .error(let type, let code, let info) = answer.kind else { continue }
+                let kind = PathFinding.Kind.refused(type: type, code: code, info: info, responder: answer.responder)
+                if kinds.count < maximumErrors, !kinds.contains(kind) { kinds.append(kind) }
+            }
+            found += kinds.map { PathFinding(hops: row.number...row.number, kind: $0) }
+        }
+        if let last = rows.last, last.answers.isEmpty, !last.probes.isEmpty, loop == nil {
+            let silent = rows.lastIndex { !$0.answers.isEmpty }.map { rows[$0 + 1].number } ?? rows[0].number
+            found.append(PathFinding(hops: silent...last.number, kind: .silentEnd))
+        }
+        return found
+    }
+
+    private static let maximumErrors = 4
 }
 
 extension ProbeCodec {
-    /// The packet as a router quotes it that changed nothing; nil where it cannot be written.
+    /// The packet as a router quotes it that changed nothing; nil where it cannot be written. O(payload).
     public func unchanged(_ transmit: Transmit, source: IPAddress) -> QuotedPacket? {
         let length = IPv6Header.length + IPv4Header.maximumOptionsLength + Self.transportLength(of: transmit.probe)
         let packet = try? [UInt8](capacity: length) { (output) throws(PacketError) in
@@ -34,11 +222,14 @@ extension ProbeCodec {
 }
 
 extension PathAnswer {
-    /// The guessed length of the way back in hops, 1 for a neighbour, as traceroute counts it for `--back`: the answer
-    /// started with 64, 128 or 255 hops, whichever is the first that is not below what was left. Nil where the hop limit
-    /// is not known.
+    /// The guessed length of the way back in hops, 1 for a neighbour, as traceroute counts it for `--back`: what is left
+    /// of 64, 128 or 255, whichever is the first that is not below. Nil where the hop limit is not known.
     public var hopsBack: Int? {
-        guard let hopLimit, hopLimit > 0 else { return nil }
-        return PathFinding.ReturnPath.traceroutes(hopLimit)
+        switch hopLimit {
+        case nil, 0: nil
+        case .some(let left) where left <= 64: 65 - Int(left)
+        case .some(let left) where left <= 128: 129 - Int(left)
+        case .some(let left): 256 - Int(left)
+        }
     }
 }

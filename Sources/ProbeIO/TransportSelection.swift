@@ -20,6 +20,13 @@ public struct TransportRequest: Sendable {
     /// Ask the kernel when each probe left. It tells in a packet of its own, which is to be read.
     public var wantsKernelStamps = true
 
+    /// The first port to send from; nil leaves the choice to the kernel.
+    public var sourcePort: UInt16?
+    /// How many successive ports are to be held for flows of UDP or TCP probes, 1 to `maximumFlows`.
+    public var flows = 1
+    /// Each port costs a socket.
+    public static let maximumFlows = 64
+
     /// What needs its rung, such as `option --icmp-timestamp: needs raw sockets`: stands in front of a refusal.
     public var purpose: String?
 
@@ -99,7 +106,7 @@ public struct TransportSelection: ~Copyable {
             case .icmpEcho: request.fallback == nil ? [.raw, .ping] : [.raw, .ping, .udp]
             case .udp: [.raw, .udp]
             // Ping sockets send nothing but echo requests.
-            case .tcpSYN, .icmpTimestamp: [.raw]
+            case .tcpSYN, .icmpTimestamp, .ip: [.raw]
             }
         return rungs.filter { $0 >= request.highestRung }
     }
@@ -153,7 +160,7 @@ public struct TransportSelection: ~Copyable {
         // The ICMP socket comes first: whether it is allowed decides about the rung.
         let receiver = try socket(version, .raw, version == .v4 ? .icmp : .icmpv6, request, &refused)
         switch method {
-        case .icmpEcho, .icmpTimestamp: break
+        case .icmpEcho, .icmpTimestamp, .ip: break
         case .udp:
             // Reserves the port, and receives what the service there answers.
             let datagramSocket = try bound(socket(version, .datagram, .automatic, request, &refused), version, source)

@@ -72,11 +72,7 @@ extension JSONLine {
                 }
             case .interface(let information):
                 line.add("class", "interface")
-                line.add("role", information.role.word)
-                if let index = information.index { line.add("index", index) }
-                if let address = information.address { line.add("address", address.text(zones)) }
-                if let name = information.name { line.add("name", SafeText(name)) }
-                if let mtu = information.mtu { line.add("mtu", mtu) }
+                line.add(information, zones)
             case .unknown(let classNumber, let cType, let payload):
                 line.add("class", "unknown")
                 line.add("class_number", classNumber)
@@ -84,6 +80,15 @@ extension JSONLine {
                 line.add("payload", hexadecimal(payload))
             }
         }
+    }
+
+    /// Adds what a router says of an interface of its own (RFC 5837).
+    mutating func add(_ information: InterfaceInformation, _ zones: [UInt32: SafeText]) {
+        add("role", information.role.word)
+        if let index = information.index { add("index", index) }
+        if let address = information.address { add("address", address.text(zones)) }
+        if let name = information.name { add("name", SafeText(name)) }
+        if let mtu = information.mtu { add("mtu", mtu) }
     }
 
     /// Adds what routers wrote into the options of a reply's header, nothing where it has none.
@@ -142,13 +147,14 @@ extension ProbeMethod {
         case .icmpEcho, .icmpTimestamp: "icmp"
         case .udp: "udp"
         case .tcpSYN: "tcp"
+        case .ip: "ip"
         }
     }
 
     /// Nil where the protocol has no ports.
     var port: UInt16? {
         switch self {
-        case .icmpEcho, .icmpTimestamp: nil
+        case .icmpEcho, .icmpTimestamp, .ip: nil
         case .udp(let port), .tcpSYN(let port): port
         }
     }

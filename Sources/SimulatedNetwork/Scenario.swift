@@ -9,6 +9,7 @@ public struct Scenario: Hashable, Sendable {
     public var links: [Link] = []
     public var balances: [Balance] = []
     public var flips: [Flip] = []
+    public var tunnels: [Tunnel] = []
     public var returns: [ReturnPath] = []
     public var targets: [Target] = []
 
@@ -39,6 +40,8 @@ public struct Scenario: Hashable, Sendable {
         public var refuses: Unreachable?
         public var bleaches: Bleach?
         public var translation: Translation?
+        public var redirection: Redirection?
+        public var rewriting = Rewriting()
         /// Sends what should go on back to where it came from, from where it comes again.
         public var loops = false
         /// The first rule that holds a packet decides; what no rule holds passes.
@@ -320,18 +323,6 @@ public enum Bleach: String, Hashable, Sendable, CaseIterable {
         case .ecn: 0xfc
         case .tos: 0
         }
-    }
-}
-
-/// Network address translation of IPv4: what goes on has this source.
-public struct Translation: Hashable, Sendable {
-    public var address: IPv4Address
-    /// Restores the addresses in a quoted packet but not the transport checksum.
-    public var isCareless: Bool
-
-    public init(_ address: IPv4Address, isCareless: Bool = false) {
-        self.address = address
-        self.isCareless = isCareless
     }
 }
 

@@ -13,9 +13,9 @@ extension Scenario: CustomStringConvertible {
             words += router.access.words + router.answers.words(defaultHopLimit: 255)
             if let reason = router.refuses { words += ["unreachable", reason.scenarioText] }
             if let bleach = router.bleaches { words += ["bleach", bleach.rawValue] }
-            if let translation = router.translation {
-                words += ["nat", translation.address.description] + (translation.isCareless ? ["careless"] : [])
-            }
+            words += router.translation?.words ?? []
+            words += router.redirection?.words ?? []
+            words += router.rewriting.words
             if router.loops { words.append("loop") }
             words += router.filters.flatMap(\.words) + router.answersFrom.words
             if router.forwardsZero { words.append("zero-ttl") }
@@ -36,6 +36,10 @@ extension Scenario: CustomStringConvertible {
         }
         for flip in flips {
             lines.append(["flip", flip.router, flip.first, flip.second] + flip.schedule.words)
+        }
+        for tunnel in tunnels {
+            let label = tunnel.label == Tunnel([], .explicit).label ? [] : ["label", "\(tunnel.label)"]
+            lines.append(["tunnel"] + tunnel.routers + [tunnel.kind.rawValue] + label)
         }
         for path in returns {
             lines.append(["return", path.router, "hops", "\(path.hops)"] + path.impairment.words)
@@ -62,6 +66,36 @@ extension Filter {
         let rule = [reason == nil ? "drop" : "reject", transport.rawValue] + ports
         guard let reason, reason != .admin else { return rule }
         return rule + ["as", reason.scenarioText]
+    }
+}
+
+extension Translation {
+    fileprivate var words: [String] {
+        ["nat"] + Scenario.Interface(v4: v4, v6: v6).words + (portShift == 0 ? [] : ["shift-ports", "\(portShift)"])
+            + quotes.words
+    }
+}
+
+extension Redirection {
+    fileprivate var words: [String] { ["dnat"] + Scenario.Interface(v4: v4, v6: v6).words + quotes.words }
+}
+
+extension QuoteRestoring {
+    fileprivate var words: [String] { self == .whole ? [] : [rawValue] }
+}
+
+extension Rewriting {
+    fileprivate var words: [String] {
+        var words: [String] = []
+        if let maximumSegment { words += ["clamp-mss", "\(maximumSegment)"] }
+        if !strippedOptions.isEmpty {
+            words += ["strip-options", strippedOptions.map(\.rawValue).joined(separator: "/")]
+        }
+        if sequenceShift != 0 { words += ["shift-sequence", "\(sequenceShift)"] }
+        if clearsDontFragment { words.append("clear-df") }
+        if let identification { words += ["set-id", "\(identification)"] }
+        if let flowLabel { words += ["set-flow-label", "\(flowLabel)"] }
+        return words
     }
 }
 

@@ -25,6 +25,7 @@ extension Scenario {
     /// path NAME NAME...
     /// balance NAME NAME NAME... by ports | transport | flow-label | destination | packet
     /// flip NAME NAME NAME at TIME | every TIME
+    /// tunnel NAME NAME NAME... explicit | implicit | invisible | opaque [label NUMBER]
     /// return NAME hops COUNT [IMPAIRMENT...]
     /// target ADDRESS-OR-PREFIX... via NAME [PROPERTY...]
     /// ```
@@ -36,9 +37,13 @@ extension Scenario {
     /// `quote OCTETS`, `mpls LABEL[/LABEL...]`, `interface-info`, `legacy-extensions`, `ttl HOPS`, `copy-ttl`, `no-echo`,
     /// `clock OFFSET [skew PPM] [tick TIME] [little-endian | non-standard]` (answers ICMP timestamp requests),
     /// `udp PORTS echo|unreachable|silent`, `tcp PORTS open|closed|filtered`, `unreachable REASON`,
-    /// `hostile KIND [SHARE]`. Of routers: `bleach dscp|ecn|tos`, `nat ADDRESS [careless]`, `loop`,
+    /// `hostile KIND [SHARE]`. Of routers: `bleach dscp|ecn|tos`, `loop`,
     /// `drop icmp|tcp|udp [PORTS]`, `reject icmp|tcp|udp [PORTS] [as REASON]`, `from outgoing|own|ADDRESS...` (whose
-    /// address its errors have; incoming if nothing is said), `zero-ttl`. Of targets: `live SHARE`, `dead REASON`.
+    /// address its errors have; incoming if nothing is said), `zero-ttl`,
+    /// `nat ADDRESS... [shift-ports NUMBER] [careless | forgetful]`, `dnat ADDRESS... [careless | forgetful]` (careless:
+    /// only addresses are restored in quotes; forgetful: nothing is), `clamp-mss OCTETS`,
+    /// `strip-options mss|wscale|sack|timestamps|all[/...]`, `shift-sequence NUMBER`, `clear-df`, `set-id NUMBER`,
+    /// `set-flow-label NUMBER`. Of targets: `live SHARE`, `dead REASON`.
     ///
     /// Throws a `ScenarioError` for the first line that is wrong, for a name that no router has, and for a target that
     /// no way leads to.
@@ -74,9 +79,11 @@ private struct ScenarioReader {
         case "path": try readPath(&words)
         case "balance": try readBalance(&words)
         case "flip": try readFlip(&words)
+        case "tunnel": try readTunnel(&words)
         case "return": try readReturn(&words)
         case "target": try readTarget(&words)
-        default: throw words.wrong("a line starts with source, router, link, path, balance, flip, return or target")
+        default:
+            throw words.wrong("a line starts with source, router, link, path, balance, flip, tunnel, return or target")
         }
     }
 
@@ -144,21 +151,36 @@ private struct ScenarioReader {
             case "unreachable": router.refuses = try words.unreachable()
             case "bleach": router.bleaches = try words.choice(Bleach.self)
             case "nat":
-                guard let address = IPv4Address(try words.next("an IPv4 address")) else {
-                    throw words.wrong("not an IPv4 address")
+                let interface = try readTranslated(&words)
+                router.translation = Translation(v4: interface.v4, v6: interface.v6)
+                if words.skip("shift-ports") {
+                    router.translation?.portShift = UInt16(try words.number("ports", 0...65_535))
                 }
-                try take(.v4(address), words)
-                router.translation = Translation(address, isCareless: words.skip("careless"))
+                router.translation?.quotes = words.restoring()
+            case "dnat":
+                let interface = try readAddresses(&words)
+                router.redirection = Redirection(v4: interface.v4, v6: interface.v6, quotes: words.restoring())
             case "loop": router.loops = true
             case "drop", "reject": router.filters.append(try words.filter(rejects: word == "reject"))
             case "from": router.answersFrom = try readAnswerSource(&words)
             case "zero-ttl": router.forwardsZero = true
             default:
-                throw words.unknownProperty(
-                    ["unreachable", "bleach", "nat", "loop", "drop", "reject", "from", "zero-ttl"])
+                guard try words.read(word, &router.rewriting) else {
+                    throw words.unknownProperty(Self.routerProperties + Words.rewritings)
+                }
             }
         }
         scenario.routers.append(router)
+    }
+
+    private static let routerProperties = [
+        "unreachable", "bleach", "nat", "dnat", "loop", "drop", "reject", "from", "zero-ttl",
+    ]
+
+    /// One address at least, which nobody else has.
+    private mutating func readTranslated(_ words: inout Words) throws(ScenarioError) -> Scenario.Interface {
+        guard let word = words.peek, IPAddress(word) != nil else { throw words.missing("an address") }
+        return try readInterface(&words)
     }
 
     private mutating func readAnswerSource(_ words: inout Words) throws(ScenarioError) -> AnswerSource {
@@ -254,6 +276,27 @@ private struct ScenarioReader {
         scenario.flips.append(Scenario.Flip(router, hops[0], hops[1], schedule))
     }
 
+    private mutating func readTunnel(_ words: inout Words) throws(ScenarioError) {
+        var routers: [String] = []
+        while words.peek.flatMap({ TunnelKind(rawValue: $0) }) == nil {
+            let name = try readReference(&words, "routers and then: explicit")
+            guard name != Scenario.sourceName, !routers.contains(name), routers.count < 250 else {
+                throw words.wrong("a tunnel leads through up to 250 different routers")
+            }
+            routers.append(name)
+        }
+        let kind = try words.choice(TunnelKind.self)
+        guard routers.count > 2 else { throw words.wrong("before it come three routers at least") }
+        guard scenario.tunnels.count < 512 else { throw words.wrong("a scenario has at most 512 tunnels") }
+        var tunnel = Scenario.Tunnel(routers, kind)
+        if words.skip("label") { tunnel.label = UInt32(try words.number("label", 16...0xf_ff00)) }
+        try words.end()
+        for (from, to) in zip(routers, routers.dropFirst()) where !scenario.isLinked(from, to) {
+            scenario.links.append(Scenario.Link(from, to))
+        }
+        scenario.tunnels.append(tunnel)
+    }
+
     private mutating func readReturn(_ words: inout Words) throws(ScenarioError) {
         let router = try readReference(&words, "the name of a router")
         guard router != Scenario.sourceName, !scenario.returns.contains(where: { $0.router == router }) else {
@@ -302,9 +345,20 @@ private struct ScenarioReader {
         return name
     }
 
-    /// At most one address of each family.
+    /// At most one address of each family, which nobody else has.
     private mutating func readInterface(_ words: inout Words) throws(ScenarioError) -> Scenario.Interface {
+        let interface = try readAddresses(&words, isOptional: true)
+        if let address = interface.v4 { try take(.v4(address), words) }
+        if let address = interface.v6 { try take(.v6(address), words) }
+        return interface
+    }
+
+    /// At most one address of each family.
+    private func readAddresses(
+        _ words: inout Words, isOptional: Bool = false
+    ) throws(ScenarioError) -> Scenario.Interface {
         var interface = Scenario.Interface()
+        if !isOptional, words.peek.flatMap({ IPAddress($0) }) == nil { throw words.missing("an address") }
         while let word = words.peek, let address = IPAddress(word) {
             _ = words.next()
             switch address {
@@ -315,7 +369,6 @@ private struct ScenarioReader {
             guard !address.isMulticast, !address.isUnspecified, !address.isLoopback else {
                 throw words.wrong("not an address that a host can have")
             }
-            try take(address, words)
         }
         return interface
     }

@@ -146,6 +146,40 @@ struct Words {
         return true
     }
 
+    /// Reads what a router changes that starts with this word; false: it is something else.
+    mutating func read(_ word: String, _ rewriting: inout Rewriting) throws(ScenarioError) -> Bool {
+        switch word {
+        case "clamp-mss": rewriting.maximumSegment = UInt16(try number("octets", 0...65_535))
+        case "strip-options": rewriting.strippedOptions = try strippedOptions()
+        case "shift-sequence": rewriting.sequenceShift = UInt32(try number("octets", 0...Int(UInt32.max)))
+        case "clear-df": rewriting.clearsDontFragment = true
+        case "set-id": rewriting.identification = UInt16(try number("identification", 0...65_535))
+        case "set-flow-label": rewriting.flowLabel = UInt32(try number("flow label", 0...0xf_ffff))
+        default: return false
+        }
+        return true
+    }
+
+    /// How a translator treats quotes, if the next word says so.
+    mutating func restoring() -> QuoteRestoring {
+        guard let restoring = peek.flatMap({ QuoteRestoring(rawValue: $0) }) else { return .whole }
+        _ = next()
+        return restoring
+    }
+
+    private mutating func strippedOptions() throws(ScenarioError) -> [StrippedOption] {
+        let all = StrippedOption.allCases.map(\.rawValue).joined(separator: ", ")
+        let word = try next("one or more of \(all)")
+        var options: [StrippedOption] = []
+        for part in word.split(separator: "/", omittingEmptySubsequences: false) {
+            guard let option = StrippedOption(rawValue: String(part)), !options.contains(option) else {
+                throw wrong("not options; write sack/timestamps, each once, of \(all)")
+            }
+            options.append(option)
+        }
+        return options
+    }
+
     private mutating func limit() throws(ScenarioError) -> RateLimit {
         let word = try next("a rate such as 10/s")
         guard let rate = RateLimit(scenario: word) else { throw wrong("not a rate; write 10/s or 1/500ms") }
@@ -249,6 +283,9 @@ struct Words {
     static let properties = [
         "silent", "limit", "slow", "quote", "mpls", "interface-info", "legacy-extensions", "ttl", "copy-ttl",
         "no-echo", "clock", "udp", "tcp", "hostile",
+    ]
+    static let rewritings = [
+        "clamp-mss", "strip-options", "shift-sequence", "clear-df", "set-id", "set-flow-label",
     ]
     private static let durationHint = "not a time; write 5ms, 200us, 1.5s or 800ns"
 }

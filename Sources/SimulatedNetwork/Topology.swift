@@ -42,6 +42,23 @@ struct Topology: Sendable {
         var edges: [Int]
     }
 
+    final class Tunnel: Sendable {
+        let nodes: [Int]
+        /// From each node to the next one.
+        let edges: [Int]
+        let kind: TunnelKind
+        let label: UInt32
+
+        init(nodes: [Int], edges: [Int], _ tunnel: Scenario.Tunnel) {
+            self.nodes = nodes
+            self.edges = edges
+            kind = tunnel.kind
+            label = tunnel.label
+        }
+
+        var last: Int { nodes.count - 1 }
+    }
+
     final class Node: Sendable {
         let name: String
         let v4: IPv4Address?
@@ -86,6 +103,7 @@ struct Topology: Sendable {
     private(set) var edges: [Edge] = []
     /// The edges that leave each node, in the order of the scenario.
     private(set) var leaving: [[Int]] = []
+    private(set) var tunnels: [Tunnel] = []
     private var groups: [[Group]] = []
     private var owners: [IPAddress: Int] = [:]
     private var prefixes: [(prefix: IPPrefix, node: Int)] = []
@@ -126,6 +144,13 @@ struct Topology: Sendable {
             }
             if group.count == 2 { groups[router].append(Group(choice: .time(flip.schedule), edges: group)) }
         }
+        for tunnel in scenario.tunnels {
+            let nodes = tunnel.routers.compactMap { numbers[$0] }
+            let edges = zip(nodes, nodes.dropFirst()).compactMap { edge(from: $0, to: $1) }
+            guard (3...250).contains(nodes.count), nodes.count == tunnel.routers.count, edges.count == nodes.count - 1
+            else { continue }
+            tunnels.append(Tunnel(nodes: nodes, edges: edges, tunnel))
+        }
         for target in scenario.targets {
             guard let via = numbers[target.via], let first = target.prefixes.first else { continue }
             let number = nodes.count
@@ -155,6 +180,22 @@ struct Topology: Sendable {
 
     /// The edge that joins two nodes directly.
     func edge(from node: Int, to neighbour: Int) -> Int? { leaving[node].first { edges[$0].to == neighbour } }
+
+    /// The tunnel that starts with the edge, for a packet that goes to nobody inside of it. O(tunnels).
+    func tunnel(startingWith edge: Int, to destination: Int?) -> Int? {
+        tunnels.firstIndex { tunnel in
+            guard tunnel.edges[0] == edge, let destination else { return false }
+            return !tunnel.nodes[1..<tunnel.last].contains(nodes[destination].attachment)
+        }
+    }
+
+    /// The tunnel without copied hop limits that ends where the edge starts and comes over its way back. O(tunnels).
+    func hiddenTunnel(endingWith edge: Int) -> Int? {
+        tunnels.firstIndex { tunnel in
+            !tunnel.kind.copiesHopLimit && edges[edge].from == tunnel.nodes[tunnel.last]
+                && edges[edge].to == tunnel.nodes[tunnel.last - 1]
+        }
+    }
 
     /// Who has this address: a router or a target. O(prefixes).
     func owner(of address: IPAddress) -> Int? {
@@ -270,6 +311,7 @@ extension Scenario {
         for router in routers {
             take(router.v4, router.v6)
             if case .address(let interface) = router.answersFrom { take(interface.v4, interface.v6) }
+            take(router.translation?.v4, router.translation?.v6)
         }
         for link in links {
             take(link.near.v4, link.near.v6)

@@ -1,0 +1,192 @@
+/// Tells hops that limit their own errors from links that lose packets.
+///
+/// Who is to be believed: the answer of a hop behind shows that the probes pass, so a hop that leaves out more than all
+/// those behind it does so by itself. What is left out must look like an emptied bucket, the first probes of a burst
+/// answered and then none until time has passed: lost packets are scattered. Both are weighed as probabilities of chance,
+/// at the loss rate that makes chance most likely; below the thresholds nothing is said.
+enum LossFindings {
+    private typealias Count = PathFinding.Losses.Count
+
+    static func all(in rows: [PathRow]) -> [PathFinding] {
+        // Who never answers is silent and no witness.
+        let asked = rows.filter { row in row.probes.contains { $0.isAnswered } }
+        guard !asked.isEmpty else { return [] }
+        let samples = asked.map { Sample($0) }
+        let limited = limitedSamples(samples)
+        var found: [PathFinding] = []
+        for index in samples.indices where limited[index] && !samples[index].isEnd {
+            let later = samples.indices.filter { $0 > index && isWitness($0, samples, limited) }
+            let losses = PathFinding.Losses(
+                hops: [samples[index].count], later: sum(later.map { samples[$0].count }), laterHops: later.count)
+            found.append(
+                PathFinding(hops: samples[index].count.hop...samples[index].count.hop, kind: .limited(losses)))
+        }
+        let witnesses = samples.indices.filter { isWitness($0, samples, limited) }.map { samples[$0] }
+        if let loss = loss(in: witnesses) { found.append(loss) }
+        return found
+    }
+
+    private static func isWitness(_ index: Int, _ samples: [Sample], _ limited: [Bool]) -> Bool {
+        !limited[index] && !(samples[index].isEnd && samples[index].isBucket && samples[index].chance <= 0.05)
+    }
+
+    private static func sum(_ counts: [Count]) -> Count {
+        counts.reduce(into: Count(hop: counts.first?.hop ?? 0, answered: 0, asked: 0)) { sum, count in
+            sum.answered += count.answered
+            sum.asked += count.asked
+        }
+    }
+
+    private static func limitedSamples(_ samples: [Sample]) -> [Bool] {
+        var limited = [Bool](repeating: false, count: samples.count)
+        let candidates = samples.indices.filter { samples[$0].isBucket && !samples[$0].isEnd }
+        guard !candidates.isEmpty else { return limited }
+        // From the end on, so that who is found out is no witness any more.
+        for index in candidates.reversed() {
+            let later = samples.indices.filter { $0 > index && isWitness($0, samples, limited) }
+            let witnesses = sum(later.map { samples[$0].count })
+            let chance = chance(of: samples[index], witnesses)
+            // Each candidate is one more occasion for chance.
+            if chance * Double(candidates.count) <= threshold { limited[index] = true }
+        }
+        // Where all hops limit there are no witnesses, but so many buckets are no accident.
+        let partial = samples.filter { $0.missing > 0 && !$0.isEnd }
+        if Probability.atLeast(candidates.count, of: partial.map(\.chance)) <= threshold / 2 {
+            for index in candidates { limited[index] = true }
+        }
+        return limited
+    }
+
+    /// The probability that a link in front of the hop, and so of the witnesses, loses what the hop left out in that
+    /// order, but no more of theirs, at the loss rate that makes it largest.
+    private static func chance(of sample: Sample, _ witnesses: Count) -> Double {
+        let steps = 64
+        return (1..<steps).map { step in
+            let rate = Double(step) / Double(steps)
+            return Probability.atLeast(sample.missing, of: sample.count.asked, rate)
+                * Probability.atMost(witnesses.asked - witnesses.answered, of: witnesses.asked, rate)
+        }.reduce(0, max) * sample.chance
+    }
+
+    /// Answers that lack at several hops to the end of the path, in no order.
+    private static func loss(in samples: [Sample]) -> PathFinding? {
+        let lossy = samples.indices.filter { samples[$0].missing > 0 }
+        guard let first = lossy.first, let last = lossy.last, lossy.count > 1,
+            lossy.contains(where: { !samples[$0].isBucket })
+        else { return nil }
+        let behind = sum(samples[first...].map(\.count))
+        let before = sum(samples[..<first].map(\.count))
+        let tail = sum(samples[(last + 1)...].map(\.count))
+        let rate = Double(behind.asked - behind.answered) / Double(behind.asked)
+        // Where the rest of the path loses nothing, no link did.
+        guard Probability.atMost(0, of: tail.asked, rate) >= 0.05 else { return nil }
+        let isLocated = before.asked > 0 && Probability.atMost(0, of: before.asked, rate) <= 0.05
+        let losses = PathFinding.Losses(
+            hops: samples[first...].map(\.count), later: Count(hop: 0, answered: 0, asked: 0), laterHops: 0)
+        return PathFinding(
+            hops: samples[first].count.hop...samples[samples.count - 1].count.hop,
+            kind: .loss(losses, isLocated: isLocated))
+    }
+
+    /// A false `limited` is to be rarer than this.
+    private static let threshold = 0.01
+}
+
+/// What a hop answered of what it was asked.
+private struct Sample {
+    let count: PathFinding.Losses.Count
+    /// Whether the path ends here.
+    let isEnd: Bool
+    /// Whether what is missing is missing as from an emptied bucket.
+    let isBucket: Bool
+    /// The share of the orders of as many answers that look like a bucket.
+    let chance: Double
+
+    var missing: Int { count.asked - count.answered }
+
+    init(_ row: PathRow) {
+        let probes = row.probes.sorted { $0.sentAt < $1.sentAt }
+        let answered = probes.count { $0.isAnswered }
+        count = PathFinding.Losses.Count(hop: row.number, answered: answered, asked: probes.count)
+        isEnd = row.isEnd
+        guard answered > 0, answered < probes.count else {
+            (isBucket, chance) = (false, 1)
+            return
+        }
+        let times = probes.map(\.sentAt)
+        isBucket = Self.isBucket(times, probes.map(\.isAnswered))
+        chance = Self.share(times, answered)
+    }
+
+    /// Whether the first are answered, and of the rest only those that came after much longer than any that was not.
+    private static func isBucket(_ times: [Timestamp], _ answered: [Bool]) -> Bool {
+        guard var last = times.first, answered.first == true else { return false }
+        var isEmptied = false
+        var longestRefused = TimeSpan.zero
+        var shortestFilled: TimeSpan?
+        for (time, isAnswered) in zip(times, answered) {
+            if isAnswered {
+                if isEmptied { shortestFilled = min(shortestFilled ?? time - last, time - last) }
+                last = time
+            } else {
+                isEmptied = true
+                longestRefused = max(longestRefused, time - last)
+            }
+        }
+        guard let shortestFilled else { return true }
+        return shortestFilled > longestRefused * 2 + TimeSpan.milliseconds(1)
+    }
+
+    /// How many of the orders of so many answers look like a bucket: counted for few probes, else only one does.
+    private static func share(_ times: [Timestamp], _ answered: Int) -> Double {
+        let count = times.count
+        guard count <= 10 else {
+            let orders = (0..<min(answered, count - answered)).reduce(1.0) { product, index in
+                product * Double(count - index) / Double(index + 1)
+            }
+            return 1 / orders
+        }
+        var orders = 0
+        var buckets = 0
+        for mask in 0..<(1 << count) where mask.nonzeroBitCount == answered {
+            orders += 1
+            if isBucket(times, (0..<count).map { mask >> $0 & 1 == 1 }) { buckets += 1 }
+        }
+        return Double(max(1, buckets)) / Double(orders)
+    }
+}
+
+/// Sums of binomial and Poisson binomial distributions.
+enum Probability {
+    /// Of at most `limit` events in `count` trials of this probability, which is below 1. O(limit).
+    static func atMost(_ limit: Int, of count: Int, _ probability: Double) -> Double {
+        guard limit < count else { return 1 }
+        var term = 1.0
+        for _ in 0..<count { term *= 1 - probability }
+        var sum = 0.0
+        for events in 0...max(0, limit) {
+            sum += term
+            term *= Double(count - events) / Double(events + 1) * probability / (1 - probability)
+        }
+        return min(1, sum)
+    }
+
+    /// Of at least `least` events.
+    static func atLeast(_ least: Int, of count: Int, _ probability: Double) -> Double {
+        least <= 0 ? 1 : 1 - atMost(least - 1, of: count, probability)
+    }
+
+    /// Of at least `least` events in trials of these probabilities. O(n²).
+    static func atLeast(_ least: Int, of probabilities: [Double]) -> Double {
+        // By number of events.
+        var shares = [1.0]
+        for probability in probabilities {
+            shares.append(0)
+            for events in shares.indices.reversed() {
+                shares[events] =
+                    shares[events] * (1 - probability) + (events > 0 ? shares[events - 1] * probability : 0)
+            }
+        }
+        return shares.dropFirst(least).reduce(0, +)
+    }
+}
