@@ -99,10 +99,9 @@ struct Trace {
         #expect(trace.picture == ["1 1 1", "2 2 2", "3 3 3", "4 4 4", "9! 9! 9!"])
         #expect(trace.isReached && trace.lastHop == 5 && trace.unsent == 0)
         #expect(trace.statistics.duplicates == 0 && trace.statistics.unidentified == 0)
-        // 30 first queries and two more of each router; the target's row is filled by those with hops to spare.
-        #expect(trace.statistics.transmitted == 38)
-        // Two round trips to the target, and the millisecond for stamps that did not come is not needed.
-        #expect(trace.duration < 21)
+        #expect(trace.statistics.transmitted == 90)
+        // One round trip to the target of ten milliseconds and what the further queries wait.
+        #expect(trace.duration <= 15)
     }
 
     @Test("Round trips are those of the hops")
@@ -155,14 +154,14 @@ struct Trace {
         #expect(trace.duration < 11_000)
     }
 
-    @Test("A silent target costs the longest wait twice, and every row is told")
+    @Test("A silent target costs a second, and every row is told")
     func silentTarget() throws {
         var trace = try Trace(Trace.chain(["", ""], target: "silent")) { $0.maximumHop = 12 }
         try trace.run()
         trace.expectOrder()
         #expect(trace.picture == ["1 1 1", "2 2 2"] + Array(repeating: "* * *", count: 10))
         #expect(!trace.isReached && trace.lastHop == nil && trace.statistics.transmitted == 36)
-        #expect(trace.duration >= 5_000 && trace.duration <= 6_100)
+        #expect(trace.duration >= 1_000 && trace.duration <= 1_010)
     }
 
     @Test(
