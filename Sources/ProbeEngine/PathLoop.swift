@@ -28,7 +28,8 @@ struct PathLoop: Sendable {
     mutating func reconsider(after hop: Int, _ rows: [PathRow], _ destination: IPAddress) {
         guard let hops, hop >= hops.lowerBound else { return }
         let router = rows[hop - 1].router(destination)
-        let fits = hop > hops.upperBound
+        let fits =
+            hop > hops.upperBound
             ? hops.contains { rows[$0 - 1].router(destination) == router }
             : router != .mixed
         if !fits { self.hops = nil }
@@ -36,7 +37,9 @@ struct PathLoop: Sendable {
 
     private func loop(endingAt last: Int, _ rows: [PathRow], _ destination: IPAddress) -> ClosedRange<Int>? {
         let router = rows[last - 1].router(destination)
-        guard let before = (first..<last).last(where: { rows[$0 - 1].router(destination) == router }) else { return nil }
+        guard let before = (first..<last).last(where: { rows[$0 - 1].router(destination) == router }) else {
+            return nil
+        }
         let length = last - before
         var matches = 0
         var hop = last

@@ -34,6 +34,9 @@ public struct PathTrace: Measurement, Sendable {
         /// How long hops are waited for behind which nobody answers, at least: longer where NEAR round trips of the longest
         /// are, never longer than `maximumWait`; nil is `maximumWait`.
         public var tailWait: TimeSpan? = .seconds(1)
+        /// How much longer than a round trip an answer is waited for at most, however many round trips HERE and NEAR make of
+        /// it: what takes a router long is the error and not the way. nil sets no limit.
+        public var maximumDelay: TimeSpan? = .milliseconds(500)
         /// Ends the path behind so many silent hops in a row; nil goes on to the last.
         public var gapLimit: Int?
         /// Ends the path where the same routers come again and again.
@@ -105,7 +108,8 @@ public struct PathTrace: Measurement, Sendable {
         loop = PathLoop(from: firstHop)
         waits = PathWaits(
             maximum: configuration.maximumWait, hereFactor: configuration.hereFactor,
-            nearFactor: configuration.nearFactor, tail: configuration.tailWait)
+            nearFactor: configuration.nearFactor, maximumDelay: configuration.maximumDelay, tail: configuration.tailWait
+        )
         guard firstHop <= count, queries > 0 else {
             ending = .maximumHop
             return
@@ -338,8 +342,7 @@ public struct PathTrace: Measurement, Sendable {
     public mutating func advance(to now: Timestamp) {
         guard ending == nil else { return }
         sentInThisTurn = 0
-        let allowed = currentWaits
-        if let due = nextExpiry(allowed) {
+        if let due = nextExpiry(currentWaits) {
             // What an answer made overdue was not due before that answer.
             waits.wokeUp(late: now - max(due, lastArrival))
         }
@@ -347,6 +350,7 @@ public struct PathTrace: Measurement, Sendable {
         expireStamps(now)
         if let due = nextStagger, due <= now { askForTheRest(now) }
         if inFlightCount > 0 {
+            let allowed = currentWaits
             for hop in nextRow..<rows.count + 1 where rows[hop - 1].inFlight > 0 { expire(hop, allowed[hop - 1], now) }
         }
         lookForLoop()
@@ -583,8 +587,8 @@ public struct PathTrace: Measurement, Sendable {
 
     /// Neighbours of so many are asked in a random order.
     private static let shuffleWindow = 4
-    /// Probes that are sent before answers are looked for.
-    private static let burst = 1_000_000
+    /// Probes that are sent before answers are looked for: on a short path the destination's may be here already.
+    private static let burst = 16
     /// The least that silence is waited for: schedulers and interrupt coalescing delay answers by milliseconds.
     private static let floor = TimeSpan.milliseconds(5)
     /// With one probe under way a stray answer would be another's.

@@ -3,6 +3,8 @@ struct PathWaits: Sendable {
     var maximum: TimeSpan
     var hereFactor: Double
     var nearFactor: Double
+    /// How much longer than the round trip an answer is waited for, at most.
+    var maximumDelay: TimeSpan?
     /// Where nobody behind has answered, at least; nil is the maximum.
     var tail: TimeSpan?
     /// The most that this process has woken up late: answers may have been as late, and so may routers that share its
@@ -43,7 +45,8 @@ struct PathWaits: Sendable {
     }
 
     private func wait(_ factor: Double, _ roundTrip: TimeSpan, _ floor: TimeSpan) -> TimeSpan {
-        let factored = factor * Double(roundTrip.nanoseconds)
+        var factored = factor * Double(roundTrip.nanoseconds)
+        if let maximumDelay { factored = min(factored, Double((roundTrip + maximumDelay).nanoseconds)) }
         guard factored < Double(maximum.nanoseconds) else { return maximum }
         return min(maximum, max(floor, TimeSpan(nanoseconds: Int64(factored))) + lateness * 2)
     }

@@ -25,6 +25,8 @@ struct Options: Sendable {
     var nearFactor = 10.0
     /// nil where the user says how long to wait.
     var tailWait: TimeSpan? = .seconds(1)
+    /// The same.
+    var maximumDelay: TimeSpan? = .milliseconds(500)
     var maximumInFlight = 2_550
     var gapLimit: Int?
     var pause: Int64 = 0

@@ -40,6 +40,7 @@ final class TraceSession {
         configuration.hereFactor = options.hereFactor
         configuration.nearFactor = options.nearFactor
         configuration.tailWait = options.tailWait
+        configuration.maximumDelay = options.maximumDelay
         configuration.gapLimit = options.gapLimit
         configuration.maximumInFlight = options.maximumInFlight
         configuration.pause = TimeSpan(nanoseconds: options.pause)

@@ -13,6 +13,7 @@ struct Trace {
     var statistics = PathStatistics()
     var isReached = false
     var lastHop: Int?
+    var ending: PathEnding?
 
     init(
         _ text: String, to destination: String = "10.0.9.9", seed: UInt64 = 1,
@@ -37,6 +38,7 @@ struct Trace {
         statistics = trace.statistics
         isReached = trace.isReached
         lastHop = trace.lastHop
+        ending = trace.ending
     }
 
     /// When it ended, in milliseconds.
