@@ -17,6 +17,9 @@ extension Options {
         configuration.maximumWait = TimeSpan(nanoseconds: maximumWait)
         configuration.hereFactor = hereFactor
         configuration.nearFactor = nearFactor
+        configuration.tailWait = tailWait
+        configuration.maximumDelay = maximumDelay
+        configuration.gapLimit = gapLimit
         configuration.maximumInFlight = maximumInFlight
         configuration.pause = TimeSpan(nanoseconds: pause)
         configuration.trafficClass = trafficClass
