@@ -61,7 +61,8 @@ let package = Package(
         tool("swecho", ["CommandLineOptions", "ProbeReports", "ProbeIO", "LinuxSockets", "PacketFormats"]),
         tool("swlab", ["CommandLineOptions", "SimulatedNetwork", "LinuxSockets", "CLinuxSockets", "PacketFormats"]),
         .target(
-            name: "TestSupport", dependencies: ["LinuxSockets", "PacketFormats"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["ProbeReports", "LinuxSockets", "PacketFormats"],
+            path: "Tests/TestSupport",
             swiftSettings: settings + optimisedInDebug),
         tests("PacketFormatsTests", ["PacketFormats"]),
         tests("LinuxSocketsTests", ["LinuxSockets", "PacketFormats", "TestSupport"]),
@@ -70,6 +71,6 @@ let package = Package(
         tests("ProbeEngineTests", ["ProbeEngine", "SimulatedNetwork", "PacketFormats"]),
         tests("ProbeReportsTests", ["ProbeReports", "ProbeEngine", "PacketFormats", "TestSupport"]),
         tests("ProbeIOTests", ["ProbeIO", "ProbeEngine", "LinuxSockets", "PacketFormats", "TestSupport"]),
-        tests("ToolTests", ["SimulatedNetwork", "PacketFormats", "LinuxSockets", "TestSupport"]),
+        tests("ToolTests", ["SimulatedNetwork", "ProbeReports", "PacketFormats", "LinuxSockets", "TestSupport"]),
     ]
 )

@@ -18,6 +18,8 @@ public struct Errno: RawRepresentable, Error, Hashable, Sendable, BitwiseCopyabl
     public static let busy = Errno(rawValue: EBUSY)
     public static let fileExists = Errno(rawValue: EEXIST)
     public static let noDevice = Errno(rawValue: ENODEV)
+    public static let isDirectory = Errno(rawValue: EISDIR)
+    public static let illegalSeek = Errno(rawValue: ESPIPE)
     public static let invalidArgument = Errno(rawValue: EINVAL)
     public static let tooManyOpenFiles = Errno(rawValue: EMFILE)
     public static let tooManyOpenFilesInSystem = Errno(rawValue: ENFILE)

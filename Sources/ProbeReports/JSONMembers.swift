@@ -127,7 +127,7 @@ extension JSONLine {
     }
 
     /// Of the schema: a number that changes only when a consumer must change.
-    private static let version = 1
+    static let version = 1
 }
 
 extension IPVersion {

@@ -3,33 +3,35 @@ import ProbeEngine
 
 /// What assertions about a path judge.
 public struct PathEvidence {
+    /// What the comparison with a baseline said.
+    public enum Comparison: Hashable, Sendable {
+        /// There is no baseline.
+        case none
+        /// The baseline has no path to this host.
+        case unknownHost
+        case changes([PathChange])
+    }
+
     /// The rows in order.
     public var hops: [PathHop]
-    /// Where the path ended, nil where it did not.
+    /// At which hop the destination itself answered, nil where it did not.
     public var lastHop: Int?
-    public var isReached: Bool
     /// What the discovery of the path's MTU found; nil where it found nothing.
     public var mtu: Int?
-    /// Differences from the baseline; nil where none was given, or where it has no path to this host.
-    public var changes: [PathChange]?
-    /// Whether there is a baseline to differ from.
-    public var hasBaseline: Bool
-    /// Who announces an address; nil where that is not known.
-    public var origins: (IPAddress) -> ASOrigins?
+    public var comparison: Comparison
     /// The names of interfaces by index, for link-local addresses.
     public var zones: [UInt32: SafeText]
+    /// Who announces an address; nil where that is not known.
+    public var origins: (IPAddress) -> ASOrigins?
 
     public init(
-        hops: [PathHop], lastHop: Int?, isReached: Bool, mtu: Int? = nil, changes: [PathChange]? = nil,
-        hasBaseline: Bool = false, zones: [UInt32: SafeText] = [:],
-        origins: @escaping (IPAddress) -> ASOrigins? = { _ in nil }
+        hops: [PathHop], lastHop: Int?, mtu: Int? = nil, comparison: Comparison = .none,
+        zones: [UInt32: SafeText] = [:], origins: @escaping (IPAddress) -> ASOrigins? = { _ in nil }
     ) {
         self.hops = hops
         self.lastHop = lastHop
-        self.isReached = isReached
         self.mtu = mtu
-        self.changes = changes
-        self.hasBaseline = hasBaseline
+        self.comparison = comparison
         self.zones = zones
         self.origins = origins
     }
@@ -37,9 +39,11 @@ public struct PathEvidence {
 
 /// A condition under which a trace counts as failed, such as `hops>12`, `via!=AS64500` or `path-changed`.
 ///
-/// `hops`, `loss`, `rtt`, `mtu` and `back` are compared as in `EchoAssertion` and are the destination's. `via!=X` fails a
-/// path that does not pass X, an address, a prefix or an autonomous system, `via=X` one that does. Where there is no such
-/// value, or a silent hop may be what is asked for, the run counts as failed too.
+/// The quantities of `EchoAssertion`'s kind are the destination's: `hops` its distance, `loss` of the probes that went
+/// far enough, `rtt` the shortest, `back` the longest way back in hops, `mtu` that of the path. `via!=X` fails a path that
+/// does not pass X, an address, a prefix or an autonomous system, `via=X` one that does; `path-changed` one on which a
+/// flow met more than one responder at a hop, or that is not the baseline's. Where there is no such value, or silence may
+/// hide what is asked for, the run counts as failed too: what was not seen can't be vouched for.
 public struct PathAssertion: Hashable, Sendable {
     /// What has to be found out for it beside the path.
     public enum Need: Hashable, Sendable {
@@ -48,17 +52,179 @@ public struct PathAssertion: Hashable, Sendable {
         case origins
     }
 
+    private enum Condition: Hashable, Sendable {
+        case quantity(Quantity, AssertionLimit)
+        case via(Place, isWanted: Bool)
+        case changed
+    }
+
+    private enum Place: Hashable, Sendable {
+        case prefix(IPPrefix)
+        case system(ASNumber)
+    }
+
     /// As it was written, without spaces.
     public let text: String
 
+    private let condition: Condition
+
     /// Throws what would have been right.
     public init(parsing text: String) throws(AssertionError) {
-        self.text = text
+        let plain = String(decoding: text.utf8.filter { $0 != UInt8(ascii: " ") }, as: UTF8.self)
+        self.text = plain
+        if plain == Self.changed {
+            condition = .changed
+        } else if let sign = ["via!=", "via="].first(where: plain.hasPrefix) {
+            guard let place = Self.place(String(plain.dropFirst(sign.count))) else {
+                throw AssertionError(
+                    expected: "a condition: \(sign) wants an address, a prefix or an AS number, such as AS64500")
+            }
+            condition = .via(place, isWanted: sign == "via!=")
+        } else {
+            guard let syntax = AssertionSyntax(parsing: text) else {
+                throw AssertionError(
+                    expected: "a condition, such as 'hops>12', 'via!=AS64500', 'via=192.0.2.0/24' or '\(Self.changed)'")
+            }
+            guard let quantity = Quantity(rawValue: syntax.quantity) else {
+                throw AssertionError(expected: "a condition on one of: " + Self.quantities.joined(separator: ", "))
+            }
+            guard let limit = AssertionLimit(syntax, quantity.unit) else {
+                throw AssertionError(expected: "a condition: \(quantity.rawValue) wants \(quantity.unit.description)")
+            }
+            condition = .quantity(quantity, limit)
+        }
+    }
+
+    private static func place(_ text: String) -> Place? {
+        if let system = ASNumber(text) { return .system(system) }
+        let prefix = IPAddress(text).flatMap { IPPrefix($0, length: $0.bitWidth) } ?? IPPrefix(text)
+        return prefix.map(Place.prefix)
     }
 
     /// Nil where the path alone is enough.
-    public var need: Need? { nil }
+    public var need: Need? {
+        switch condition {
+        case .quantity(.mtu, _): .mtu
+        case .via(.system, _): .origins
+        default: nil
+        }
+    }
 
     /// Why a trace fails by this, such as `hops 13 > 12`; nil where it does not. O(answers).
-    public func failure(of evidence: PathEvidence) -> String? { nil }
+    public func failure(of evidence: PathEvidence) -> String? {
+        switch condition {
+        case .quantity(let quantity, let limit):
+            limit.failure(of: quantity.measure(evidence)).map { "\(quantity.rawValue) \($0)" }
+        case .via(let place, let isWanted): viaFailure(place, isWanted, evidence)
+        case .changed: Self.changeFailure(evidence)
+        }
+    }
+
+    // MARK: Via
+
+    private func viaFailure(_ place: Place, _ isWanted: Bool, _ evidence: PathEvidence) -> String? {
+        var unknown: [IPAddress] = []
+        for hop in evidence.hops {
+            for responder in hop.responders {
+                switch Self.is(responder, in: place, evidence) {
+                case true?: return isWanted ? nil : "\(text): hop \(hop.number) is \(responder.text(evidence.zones))"
+                case false?: break
+                case nil: unknown.append(responder)
+                }
+            }
+        }
+        var hidden: [String] = []
+        if let first = evidence.hops.first?.number, first > 1 { hidden.append("hops before \(first) were not asked") }
+        let silent = evidence.hops.filter { $0.responders.isEmpty }.map { String($0.number) }
+        if silent.count == 1 { hidden.append("hop \(silent[0]) is silent") }
+        if silent.count > 1 { hidden.append("hops \(silent.joined(separator: ", ")) are silent") }
+        if evidence.lastHop == nil { hidden.append(Self.noAnswer) }
+        if let first = unknown.first {
+            let more = unknown.count > 1 ? " and \(unknown.count - 1) more" : ""
+            hidden.append("the AS of \(first.text(evidence.zones))\(more) is not known")
+        }
+        guard hidden.isEmpty else {
+            return "\(text) unknown: no hop that answered is, but \(hidden.joined(separator: ", "))"
+        }
+        return isWanted ? "\(text): no hop is" : nil
+    }
+
+    /// Nil where that is not known.
+    private static func `is`(_ responder: IPAddress, in place: Place, _ evidence: PathEvidence) -> Bool? {
+        switch place {
+        case .prefix(let prefix): prefix.contains(responder)
+        case .system(let number): evidence.origins(responder)?.contains(number)
+        }
+    }
+
+    // MARK: Changes
+
+    private static func changeFailure(_ evidence: PathEvidence) -> String? {
+        guard evidence.hops.contains(where: { !$0.responders.isEmpty }) else {
+            return "\(changed) unknown: no hop answered"
+        }
+        var changes = PathChange.within(evidence.hops)
+        switch evidence.comparison {
+        case .none: break
+        case .unknownHost:
+            if changes.isEmpty { return "\(changed) unknown: the baseline has no path to this host" }
+        case .changes(let others): changes += others
+        }
+        guard let first = changes.first else { return nil }
+        let more = changes.count > 1 ? ", and \(changes.count - 1) more" : ""
+        return "\(changed): \(first.text(evidence.zones))\(more)"
+    }
+
+    /// What conditions can be about, for a manual.
+    public static var quantities: [String] { Quantity.allCases.map(\.rawValue) + ["via", changed] }
+
+    private static let changed = "path-changed"
+    fileprivate static let noAnswer = "the host did not answer"
+}
+
+private enum Quantity: String, CaseIterable, Hashable {
+    case hops, loss, rtt, mtu, back
+
+    var unit: AssertionUnit {
+        switch self {
+        case .loss: .percent
+        case .rtt: .time
+        case .hops, .mtu, .back: .count
+        }
+    }
+
+    func measure(_ evidence: PathEvidence) -> AssertionValue {
+        if self == .mtu {
+            guard let mtu = evidence.mtu else { return .nothing("it was not found") }
+            return .count(UInt64(clamping: mtu))
+        }
+        guard let lastHop = evidence.lastHop else { return .nothing(PathAssertion.noAnswer) }
+        let answers = evidence.hops.flatMap(\.answers).compactMap(\.self).filter { $0.kind == .reached }
+        switch self {
+        case .hops, .mtu: return .count(UInt64(clamping: lastHop))
+        case .loss:
+            // A router that answers in the host's row was met by a probe of a longer path: that one is not lost.
+            let row =
+                evidence.hops.first { $0.number == lastHop }?.answers.filter { $0?.kind ?? .reached == .reached } ?? []
+            guard !row.isEmpty else { return .nothing("no probe went so far") }
+            return .share(UInt64(row.count { $0 == nil }), of: UInt64(row.count))
+        case .rtt:
+            guard let shortest = answers.map(\.roundTrip).min() else { return .nothing(PathAssertion.noAnswer) }
+            return .time(shortest)
+        case .back:
+            guard let longest = answers.compactMap(\.lengthBack).max() else {
+                return .nothing("no hop limit of an answer is known")
+            }
+            return .count(UInt64(longest))
+        }
+    }
+}
+
+extension PathAnswer {
+    /// Hops of the way back as traceroute's `--back` guesses them: the answer started with 64, 128 or 255.
+    fileprivate var lengthBack: Int? {
+        guard let hopLimit, hopLimit > 0 else { return nil }
+        let start = hopLimit <= 64 ? 65 : hopLimit <= 128 ? 129 : 256
+        return start - Int(hopLimit)
+    }
 }

@@ -3,7 +3,7 @@ import ProbeEngine
 
 /// A difference of a path from what it was before: in another run, or a moment ago in the same one.
 public enum PathChange: Hashable, Sendable {
-    /// Responders of a hop that are none of the baseline's at that hop; both lists have at least one.
+    /// Some responder of a hop is none of the baseline's at that hop; both lists have at least one.
     case responders(hop: Int, was: [IPAddress], now: [IPAddress])
     /// The destination answers, as before, but at another hop.
     case length(was: [Int], now: Int)
@@ -12,21 +12,63 @@ public enum PathChange: Hashable, Sendable {
 
     /// `hop 5 was 10.0.5.2, is 10.0.6.2`.
     public func text(_ zones: [UInt32: SafeText]) -> String {
-        func list(_ addresses: [IPAddress], _ word: String) -> String {
-            addresses.map { $0.text(zones) }.joined(separator: word)
-        }
         switch self {
         case .responders(let hop, let was, let now):
-            return "hop \(hop) was \(list(was, " or ")), is \(list(now, " and "))"
-        case .length(let was, let now):
-            return "the host was hop \(was.map(String.init).joined(separator: " or ")), is hop \(now)"
-        case .severalResponders(let hop, let addresses):
-            return "hop \(hop) is \(list(addresses, " and ")) for one flow"
+            "hop \(hop) was \(Self.list(was.map { $0.text(zones) }, " or ")), is "
+                + Self.list(now.map { $0.text(zones) }, " and ")
+        case .length(let was, let now): "the host was hop \(Self.list(was.map(String.init), " or ")), is hop \(now)"
+        case .severalResponders(let hop, let responders):
+            "hop \(hop) is \(Self.list(responders.map { $0.text(zones) }, " and ")) for one flow"
         }
     }
 
-    /// The hops that answered one flow from more than one address. O(answers).
+    /// The hops that answered probes of one flow from more than one address, in order. O(answers).
     public static func within(_ hops: [PathHop]) -> [PathChange] {
-        []
+        hops.compactMap { hop in
+            var flows: [Flow: [IPAddress]] = [:]
+            for case .some(let answer) in hop.answers {
+                let flow = Flow(answer.probe)
+                if flows[flow]?.contains(answer.responder) != true {
+                    flows[flow, default: []].append(answer.responder)
+                }
+            }
+            // Of several flows with such an answer the one with the lowest address stands for all, so that the order of
+            // a dictionary does not show.
+            let several = flows.values.filter { $0.count > 1 }.map { $0.sorted() }
+            return several.min { $0.lexicographicallyPrecedes($1) }.map { .severalResponders(hop: hop.number, $0) }
+        }
+    }
+
+    /// A file can name any number of them.
+    private static func list(_ words: [String], _ word: String) -> String {
+        let shown = words.prefix(maximumShown)
+        let rest = words.count - shown.count
+        return shown.joined(separator: word) + (rest > 0 ? "\(word)\(rest) more" : "")
+    }
+
+    private static let maximumShown = 8
+}
+
+/// What balancers look at.
+private struct Flow: Hashable {
+    var method: ProbeMethod
+    var number: UInt16
+    var trafficClass: UInt8
+
+    init(_ probe: Probe) {
+        method = probe.method
+        number = probe.flow
+        trafficClass = probe.trafficClass
+    }
+}
+
+extension PathHop {
+    /// Who answered, each once, in the order of the answers.
+    var responders: [IPAddress] {
+        var responders: [IPAddress] = []
+        for case .some(let answer) in answers where !responders.contains(answer.responder) {
+            responders.append(answer.responder)
+        }
+        return responders
     }
 }

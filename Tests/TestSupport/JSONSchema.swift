@@ -1,25 +1,26 @@
 import Foundation
+import ProbeReports
 
 /// The part of JSON Schema 2020-12 that our schemas use; another keyword in them is a failure.
-public struct JSONSchema {
+package struct JSONSchema {
     private let root: JSONValue
 
     /// Reads a schema that lies beside the report.
-    public init(_ name: String, from file: String = #filePath) throws {
+    package init(_ name: String, from file: String = #filePath) throws {
         let package = file.split(separator: "/").dropLast(3).joined(separator: "/")
         let path = "/\(package)/Sources/ProbeReports/Schemas/\(name).schema.json"
         root = try JSONValue(parsing: String(contentsOfFile: path, encoding: .utf8))
     }
 
     /// What is wrong with a value, members that the schema does not name included.
-    public func problems(of value: JSONValue) -> [String] {
+    package func problems(of value: JSONValue) -> [String] {
         var known: Set<String> = []
         let problems = problems(of: value, by: root, at: "", &known)
         return problems + unknownMembers(of: value, known, at: "")
     }
 
     /// The words that a string member may have anywhere in the schema, by member name.
-    public var types: Set<String> {
+    package var types: Set<String> {
         guard case .object(let definitions) = root["$defs"] else { return [] }
         var types: Set<String> = []
         for definition in definitions.values {

@@ -1,4 +1,5 @@
 import LinuxSockets
+import ProbeReports
 import TestSupport
 import Testing
 

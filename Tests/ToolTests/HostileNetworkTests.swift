@@ -1,5 +1,6 @@
 import LinuxSockets
 import PacketFormats
+import ProbeReports
 import TestSupport
 import Testing
 

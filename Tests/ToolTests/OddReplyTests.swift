@@ -1,3 +1,4 @@
+import ProbeReports
 import TestSupport
 import Testing
 
