@@ -299,6 +299,8 @@ public struct PathTrace: Measurement, Sendable {
         for query in 1..<configuration.queries { ready.append(Place(hop: hop, query: query)) }
     }
 
+    public func awaits(_ id: ProbeID) -> Bool { !isOver && table[id]?.state == .outstanding }
+
     // MARK: Time
 
     public mutating func advance(to now: Timestamp) {

@@ -17,12 +17,13 @@ public struct PathJSONReport: Sendable {
     ///
     /// - Parameters:
     ///   - packetLength: octets of a whole probe with its IP header.
-    ///   - rung: the means, `raw`, `ping` or `udp`.
+    ///   - rung: the means, `raw`, `ping`, `udp` or `tcp`.
+    ///   - hasConstantFlow: false where the means makes each probe a flow of its own.
     ///   - note: how to get a better one, in words of our own.
     ///   - time: nanoseconds since 1970.
     public func appendStart(
-        _ configuration: PathTrace.Configuration, packetLength: Int, rung: String, note: String? = nil, time: Int64,
-        to buffer: inout ReportBuffer
+        _ configuration: PathTrace.Configuration, packetLength: Int, rung: String, hasConstantFlow: Bool = true,
+        note: String? = nil, time: Int64, to buffer: inout ReportBuffer
     ) {
         var line = line("start", time)
         line.add("first_hop", configuration.firstHop)
@@ -32,7 +33,7 @@ public struct PathJSONReport: Sendable {
         line.add("packet_length", packetLength)
         line.add("traffic_class", configuration.trafficClass)
         if let port = method.port { line.add("port", port) }
-        line.add("constant_flow", !configuration.changesPort)
+        line.add("constant_flow", hasConstantFlow && !configuration.changesPort)
         line.add("rung", rung)
         if let note { line.add("note", note) }
         line.finish()

@@ -41,8 +41,13 @@ struct Tool {
             reportLine("using \(rung) sockets", from: name)
         }
 
+        if rung == .tcp, options.trafficClass & 3 != 0 {
+            throw ToolFailure("option -t: connecting TCP sockets leave the last two bits, ECN, to the kernel")
+        }
+
         let host = try resolve(operands[0], options, versions)
-        let session = try TraceSession(host: host.name, host.address, size: size, options, rung: rung, note: notice)
+        let session = try TraceSession(
+            host: host.name, host.address, size: size, options, over: selection.transport, note: notice)
         return try session.run(over: selection.take(), &output)
     }
 

@@ -12,6 +12,9 @@ final class TraceSession {
     private let options: Options
     private let configuration: PathTrace.Configuration
     private let rung: Rung
+    private let hasConstantFlow: Bool
+    /// Octets of a probe behind its IP header where the kernel decides about them.
+    private let transportLength: Int?
     private let note: String?
     private let text: PathTextReport
     private let json: PathJSONReport
@@ -26,20 +29,24 @@ final class TraceSession {
 
     /// Throws when the kernel refuses a descriptor.
     init(
-        host: String, _ address: IPAddress, size: Int?, _ options: Options, rung: Rung, note: String?
+        host: String, _ address: IPAddress, size: Int?, _ options: Options,
+        over transport: borrowing ProbeTransport, note: String?
     ) throws(ToolFailure) {
         self.options = options
-        self.rung = rung
+        rung = transport.rung
+        let limits = transport.limits
+        hasConstantFlow = limits.hasConstantFlow
+        transportLength = transport.transportLength
         self.note = note
         var configuration = PathTrace.Configuration(destination: address)
         configuration.method = options.method
         configuration.firstHop = options.firstHop
         configuration.maximumHop = options.maximumHop
         configuration.queries = options.queries
-        configuration.maximumWait = TimeSpan(nanoseconds: options.maximumWait)
+        configuration.maximumWait = min(TimeSpan(nanoseconds: options.maximumWait), limits.wait ?? .seconds(3_600))
         configuration.hereFactor = options.hereFactor
         configuration.nearFactor = options.nearFactor
-        configuration.maximumInFlight = options.maximumInFlight
+        configuration.maximumInFlight = min(options.maximumInFlight, limits.inFlight ?? .max)
         configuration.pause = TimeSpan(nanoseconds: options.pause)
         configuration.trafficClass = options.trafficClass
         configuration.dontFragment = options.dontFragment
@@ -81,8 +88,8 @@ final class TraceSession {
         let signals = try SignalDescriptor([.interrupt, .terminate])
         if options.isJSON {
             json.appendStart(
-                configuration, packetLength: packetLength, rung: rung.rawValue, note: note,
-                time: SystemClock.realtime.now, to: &buffer)
+                configuration, packetLength: packetLength, rung: rung.rawValue,
+                hasConstantFlow: hasConstantFlow, note: note, time: SystemClock.realtime.now, to: &buffer)
         } else {
             text.appendHeader(maximumHop: configuration.maximumHop, packetLength: packetLength, to: &buffer)
         }
@@ -185,7 +192,8 @@ final class TraceSession {
         let probe = Probe(
             destination: configuration.destination, method: configuration.method,
             payloadLength: configuration.payloadLength)
-        return Self.headerLength(configuration.destination.version) + ProbeCodec.transportLength(of: probe)
+        return Self.headerLength(configuration.destination.version)
+            + (transportLength ?? ProbeCodec.transportLength(of: probe))
     }
 
     private static func headerLength(_ version: IPVersion) -> Int {
