@@ -78,7 +78,8 @@ public struct Socket: ~Copyable, DescriptorOwner, Sendable {
         }
     }
 
-    /// Forgets the peer of a datagram socket: a connect to AF_UNSPEC (connect(2)).
+    /// Forgets the peer of a datagram socket, and of a stream socket, which may connect again then: a connect to AF_UNSPEC
+    /// (connect(2)). An open connection is reset.
     public func disconnect() throws(Errno) {
         let none = SocketAddress.unspecified
         try check(unsafe none.withSockaddr { unsafe Glibc.connect(rawDescriptor, $0, $1) })

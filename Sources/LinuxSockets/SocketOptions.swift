@@ -22,6 +22,9 @@ public struct SocketOption<Value: SocketOptionValue>: Sendable {
     }
 }
 
+/// `IPPROTO_TCP` as an option level (tcp(7)).
+private let tcpLevel: Int32 = 6
+
 struct OptionName: Sendable {
     var level: Int32
     var name: Int32
@@ -91,6 +94,9 @@ extension SocketOption where Value == Bool {
     public static var onlyV6: Self { Self(v4: nil, v6: NP_IPV6_V6ONLY) }
     /// The kernel chooses a flow label per flow: IPV6_AUTOFLOWLABEL.
     public static var automaticFlowLabel: Self { Self(v4: nil, v6: NP_IPV6_AUTOFLOWLABEL) }
+    /// An ACK goes at once; false lets it wait for a while, until a connection is reset before one was sent. The kernel
+    /// sets it back as it likes: TCP_QUICKACK (tcp(7)).
+    public static var quickAcknowledgment: Self { Self(level: tcpLevel, TCP_QUICKACK) }
     /// The flow label of the destination address is sent: IPV6_FLOWINFO_SEND.
     public static var flowInformation: Self { Self(v4: nil, v6: NP_IPV6_FLOWINFO_SEND) }
     /// Nobody, this process included, can change the filter any more: SO_LOCK_FILTER (socket(7)).
@@ -113,6 +119,11 @@ extension SocketOption where Value == Int {
     /// The offset of the checksum that the kernel writes and verifies on a raw IPv6 socket, -1 for none; ICMPv6 always
     /// has one: IPV6_CHECKSUM (RFC 3542 section 3.1).
     public static var checksumOffset: Self { Self(v4: nil, v6: NP_IPV6_CHECKSUM) }
+    /// How many more SYN segments go when none is answered, 1 to 127: TCP_SYNCNT (tcp(7)). Those of
+    /// `net.ipv4.tcp_syn_linear_timeouts` may come on top.
+    public static var synRetransmissions: Self { Self(level: tcpLevel, TCP_SYNCNT) }
+    /// The maximum segment size that a SYN offers, 88 to 32767, no more than the route's: TCP_MAXSEG (tcp(7)).
+    public static var maximumSegmentSize: Self { Self(level: tcpLevel, TCP_MAXSEG) }
     /// The priority of the queueing discipline; over 6 needs CAP_NET_ADMIN: SO_PRIORITY (socket(7)).
     public static var priority: Self { Self(socket: NP_SO_PRIORITY) }
 }
@@ -256,6 +267,22 @@ extension Socket {
         // The kernel cuts a longer name silently.
         guard bytes.count < Interface.maximumNameLength else { throw .noDevice }
         try set(level: SOL_SOCKET, name: NP_SO_BINDTODEVICE, to: bytes + [0])
+    }
+
+    /// Closing a connection resets it, so that no TIME_WAIT stays behind: SO_LINGER of 0 seconds (socket(7)).
+    public func resetOnClose() throws(Errno) { try set(level: SOL_SOCKET, name: SO_LINGER, to: Self.words(1, 0)) }
+
+    /// How many segments the kernel sent again since the socket began to connect: TCP_INFO, `tcpi_total_retrans` of
+    /// linux/tcp.h.
+    public func retransmissionCount() throws(Errno) -> UInt32 {
+        var information = [UInt32](repeating: 0, count: 26)
+        var size = socklen_t(information.count * MemoryLayout<UInt32>.size)
+        let result = unsafe information.withUnsafeMutableBytes {
+            // The kernel writes at most `size` bytes, which the array has.
+            unsafe getsockopt(rawDescriptor, tcpLevel, TCP_INFO, $0.baseAddress, &size)
+        }
+        try check(result)
+        return information[25]
     }
 
     /// Sends multicast through the interface with this index, 0 for the route's: IP_MULTICAST_IF, IPV6_MULTICAST_IF.

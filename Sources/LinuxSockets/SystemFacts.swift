@@ -30,6 +30,9 @@ public enum SystemFacts {
     /// Whether `/proc` shows this process.
     public static var hasProc: Bool { unsafe access("/proc/self/status", R_OK) == 0 }
 
+    /// How many descriptors this process may have open (getrlimit(2), RLIMIT_NOFILE).
+    public static var openFileLimit: Int { sysconf(Int32(_SC_OPEN_MAX)) }
+
     /// The groups of this process besides its own. Throws what the kernel refuses. The corresponding C function is
     /// `getgroups`.
     public static func supplementaryGroups() throws(Errno) -> [UInt32] {

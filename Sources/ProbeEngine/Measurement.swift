@@ -40,6 +40,9 @@ public protocol Measurement: ~Copyable {
     /// All events in order, into a buffer that is empty; its storage may be exchanged. Events that only taking these
     /// brings forth come with the next call.
     mutating func takeEvents(into buffer: inout [Event])
+    /// Whether an answer to a probe that was sent is still waited for: a transport that has few sockets gives up the others
+    /// first.
+    func awaits(_ id: ProbeID) -> Bool
     /// When to come back; valid until the next verb.
     var schedule: Schedule { get }
 }
@@ -50,6 +53,8 @@ extension Measurement where Self: ~Copyable, Command == Never {
 
 extension Measurement where Self: ~Copyable {
     public mutating func awoke(at now: Timestamp) {}
+
+    public func awaits(_ id: ProbeID) -> Bool { true }
 
     public mutating func takeEvents(into buffer: inout [Event]) {
         while let event = nextEvent() { buffer.append(event) }

@@ -337,6 +337,8 @@ public struct PathTrace: Measurement, Sendable {
         return nil
     }
 
+    public func awaits(_ id: ProbeID) -> Bool { !isOver && table[id]?.state == .outstanding }
+
     // MARK: Time
 
     public mutating func advance(to now: Timestamp) {

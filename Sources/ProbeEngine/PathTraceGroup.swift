@@ -115,6 +115,12 @@ public struct PathTraceGroup: Measurement, Sendable {
         return owners[Int(id.rawValue) - 1]
     }
 
+    public func awaits(_ id: ProbeID) -> Bool {
+        guard let owner = owner(of: id) else { return false }
+        let member = members[owner.member]
+        return owner.isMTU ? member.mtu?.awaits(owner.id) ?? false : member.trace.awaits(owner.id)
+    }
+
     // MARK: Receiving
 
     public mutating func receive(_ response: Response) {

@@ -1,6 +1,7 @@
 /// How long a probe and its answer took.
 enum RoundTrip {
-    /// The kernel's round trip where it has stamped both ends; else this process' own.
+    /// The kernel's round trip where it has stamped both ends; else this process' own, by its stamps around the system calls
+    /// where both are its own.
     ///
     /// The kernel's must lie within what this process saw with a clock that is never set, so that neither a step of the
     /// wall clock nor a stamp that belongs to another packet can pass.
@@ -11,10 +12,8 @@ enum RoundTrip {
         sentAt: Timestamp, _ sent: Stamp, _ response: Response, wantsKernelStamps: Bool = true
     ) -> (TimeSpan, Stamp.Clock) {
         let seen = TimeSpan(nanoseconds: max(0, (response.arrival - sentAt).nanoseconds))
-        let clock: Stamp.Clock = wantsKernelStamps ? .kernel : .mixed
-        guard sent.clock == .kernel || clock == .mixed, response.stamp.clock == .kernel,
-            sent.epoch == response.stamp.epoch
-        else {
+        let clock: Stamp.Clock = response.stamp.clock == .user ? .user : wantsKernelStamps ? .kernel : .mixed
+        guard sent.clock == clock || clock == .mixed, sent.epoch == response.stamp.epoch else {
             return (seen, .user)
         }
         let stamped = response.stamp.nanoseconds &- sent.nanoseconds

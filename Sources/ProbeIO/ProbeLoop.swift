@@ -31,6 +31,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
             // Error queues are always reported; a socket that only sends needs no more than that.
             try poller.add(channel.socket, token: Token.socket, interest: channel.receives ? .readable : [])
         }
+        if let connections = transport.connections { try poller.add(connections, token: Token.socket) }
     }
 
     /// Nobody waits for the sockets, so that the kernel need not wake anybody for each packet.
@@ -38,6 +39,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
         guard isWatching else { return }
         isWatching = false
         for channel in transport.channels where channel.isWaitedFor { try poller.remove(channel.socket) }
+        if let connections = transport.connections { try poller.remove(connections) }
     }
 
     /// The clock that schedules and timeouts run on.

@@ -13,6 +13,8 @@ public struct ProbeTransport: ~Copyable {
         public var foreign: UInt64 = 0
         /// Packets that the kernel dropped because this process was too slow to read them.
         public var droppedHere: UInt64 = 0
+        /// TCP SYN segments that the kernel sent a second time, because this process was not there to prevent it.
+        public var resent: UInt64 = 0
     }
 
     public let rung: Rung
@@ -20,7 +22,8 @@ public struct ProbeTransport: ~Copyable {
     public internal(set) var counters = Counters()
     /// The versions that probes can be sent over.
     public var versions: [IPVersion] {
-        [.v4, .v6].filter { version in channels.contains { $0.version == version && $0.encapsulation != nil } }
+        if let connections { return connections.versions }
+        return [.v4, .v6].filter { version in channels.contains { $0.version == version && $0.encapsulation != nil } }
     }
     /// What marks the probes over this version as ours, nil where none can be sent over it.
     public func identity(_ version: IPVersion) -> ProbeIdentity? { codec(version)?.identity }
@@ -29,19 +32,21 @@ public struct ProbeTransport: ~Copyable {
         channels.first { $0.version == version && $0.encapsulation != nil }?.codec
     }
     /// The number of the probe that was sent last; answers can't carry a higher one.
-    private var latest = ProbeID(rawValue: 0)
+    var latest = ProbeID(rawValue: 0)
 
     let channels: [Channel]
+    /// Of the rung `tcp`, which has no channels.
+    let connections: ConnectSockets?
     /// Probes that wait for the next flush, all for the same channel.
     private var outgoing: SendBatch
     private var outgoingProbes: [Transmit] = []
     private var outgoingChannel: Channel?
     private var incoming: ReceiveBatch
     private var routes: Routes
-    private var responses: [Response] = []
-    private var epoch = ClockEpoch()
+    var responses: [Response] = []
+    var epoch = ClockEpoch()
     private let pathMTUDiscovery: PathMTUDiscovery
-    private let settings: SocketSettings
+    let settings: SocketSettings
     private let wantsIPv4Options: Bool
     private let wantsKernelStamps: Bool
     /// Probes of the last call of `send`.
@@ -56,7 +61,10 @@ public struct ProbeTransport: ~Copyable {
     /// Sees every packet, nil for nobody.
     var tap: (any PacketTap)?
 
-    init(_ channels: [Channel], rung: Rung, method: ProbeMethod, _ request: TransportRequest) {
+    init(
+        _ channels: [Channel], connections: ConnectSockets? = nil, rung: Rung, method: ProbeMethod,
+        _ request: TransportRequest
+    ) {
         source = request.source?.withoutZone
         settings = request.settings
         pathMTUDiscovery = request.pathMTUDiscovery
@@ -64,6 +72,7 @@ public struct ProbeTransport: ~Copyable {
         wantsKernelStamps = request.wantsKernelStamps
         routes = Routes(request.settings, request.versions)
         self.channels = channels
+        self.connections = connections
         self.rung = rung
         self.method = method
         let size = request.payloadLength + Self.headerRoom
@@ -127,6 +136,10 @@ public struct ProbeTransport: ~Copyable {
     ) -> Bool {
         // A step within a rush shows in a round trip that is longer than what the process saw, or negative.
         if now - lastSend >= Self.rush || wantsKernelStamps { lookAtClocks(for: &measurement) }
+        if let connections {
+            connect(over: connections, for: &measurement, at: now)
+            return false
+        }
         var budget = Self.sendBudget
         while budget > 0, let transmit = measurement.nextTransmit(at: now) {
             budget -= 1
@@ -354,7 +367,7 @@ public struct ProbeTransport: ~Copyable {
     }
 
     /// Asks for the MTU of the route that the probes themselves take: through their device, by their mark.
-    private mutating func failure(_ errno: Errno, of probe: Probe) -> SendFailure {
+    mutating func failure(_ errno: Errno, of probe: Probe) -> SendFailure {
         let mtu = errno == .messageTooLong ? try? routes.route(to: probe.destination).mtu : nil
         return .failed(code: errno.rawValue, name: errno.name, mtu: mtu)
     }
@@ -405,6 +418,7 @@ public struct ProbeTransport: ~Copyable {
     /// the answers.
     mutating func receive<Subject: Measurement & ~Copyable>(for measurement: inout Subject) {
         lookAtClocks(for: &measurement)
+        if let connections { receive(from: connections) }
         for channel in channels { receiveAnswers(on: channel) }
         for channel in channels where channel.encapsulation != nil {
             receiveErrors(on: channel, for: &measurement)
@@ -541,10 +555,8 @@ public struct ProbeTransport: ~Copyable {
         guard error.origin == .icmp || error.origin == .icmpv6, let offender = error.offender,
             let destination = incoming.ipAddress(at: index)
         else { return }
-        // Of a pointer the kernel hands out the value, not the octets that it stands in (icmp_unreach in net/ipv4/icmp.c).
-        let isPointer = error.origin == .icmp && error.type == ICMPType.V4.parameterProblem
         let queued = QueuedError(
-            type: error.type, code: error.code, info: isPointer ? error.info << 24 : error.info,
+            type: error.type, code: error.code, info: error.icmpInformation,
             destination: destination,
             extensionOffset: error.extensionIsInvalid ? nil : error.extensionOffset)
         let arrival = Arrival(
@@ -571,7 +583,7 @@ public struct ProbeTransport: ~Copyable {
 
     /// The kernel's stamp where there is one, else this moment.
     @inline(__always)
-    private func stamp(_ kernel: Int64?) -> Stamp {
+    func stamp(_ kernel: Int64?) -> Stamp {
         Stamp(
             nanoseconds: kernel ?? SystemClock.realtime.now, clock: kernel == nil ? .user : .kernel,
             epoch: epoch.number)

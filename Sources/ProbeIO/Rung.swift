@@ -6,9 +6,21 @@ public enum Rung: String, Hashable, Sendable, CaseIterable, Comparable {
     case ping
     /// A UDP socket and its error queue: nothing.
     case udp
+    /// A TCP socket for each probe, which connects, and its error queue: nothing.
+    case tcp
+
+    /// Those that carry echo requests, or the UDP probes that stand in for them.
+    public static let echoing: [Rung] = [.raw, .ping, .udp]
 
     /// Whether `left` is the better one.
-    public static func < (left: Rung, right: Rung) -> Bool {
-        left != right && (left == .raw || right == .udp)
+    public static func < (left: Rung, right: Rung) -> Bool { left.place < right.place }
+
+    private var place: Int {
+        switch self {
+        case .raw: 0
+        case .ping: 1
+        case .udp: 2
+        case .tcp: 3
+        }
     }
 }

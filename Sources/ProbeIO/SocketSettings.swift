@@ -12,6 +12,10 @@ public struct SocketSettings: Sendable {
     public var device: String?
     /// For policy routing and packet filters.
     public var mark: UInt32?
+    /// The port that TCP connections come from; they go one after the other then. Nil for one of its own for each.
+    public var sourcePort: UInt16?
+    /// The maximum segment size that a TCP connection offers, 88 to 32767; nil for that of its route.
+    public var maximumSegmentSize: UInt16?
     /// Whether probes may be fragmented; nil leaves it to the request's `dontFragment`.
     public var pathMTUDiscovery: PathMTUDiscovery?
     /// Bytes; the kernel doubles them.

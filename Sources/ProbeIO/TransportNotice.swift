@@ -11,6 +11,11 @@ extension TransportSelection {
         switch transport.rung {
         case .raw: return nil
         case .ping: return "using ICMP datagram sockets (\(why)); for raw ones \(raw)"
+        case .tcp:
+            let flow =
+                transport.limits.hasConstantFlow
+                ? "one after the other" : "each a flow of its own, so that balanced paths may mix"
+            return "using TCP connections, \(flow) (\(why)); for raw sockets \(raw)"
         case .udp:
             let port = transport.method.destinationPort
             guard refusals.contains(where: { $0.rung == .ping }) else {

@@ -60,7 +60,8 @@ public struct TransportSelection: ~Copyable {
     /// Gives the transport away.
     public consuming func take() -> ProbeTransport { transport }
 
-    /// Opens the best transport that the process is allowed: raw, then ping socket, then UDP.
+    /// Opens the best transport that the process is allowed: raw, then ping socket, then UDP; of TCP probes raw, then
+    /// sockets that connect.
     ///
     /// Only `socket` tells the truth about privilege, so each rung is tried. CAP_NET_RAW is raised around the calls that
     /// need it, where it is permitted. Nothing is received before the filters are in place.
@@ -73,6 +74,7 @@ public struct TransportSelection: ~Copyable {
             var channels: [Channel] = []
             var refusal: Errno?
             var refusedSettings: [SocketSettings.Refusal] = []
+            if rung == .tcp { return try connecting(request, refusals) }
             for version in request.versions {
                 do throws(Errno) {
                     channels += try open(rung, method, version, request, identity, &refusedSettings)
@@ -106,7 +108,8 @@ public struct TransportSelection: ~Copyable {
             case .icmpEcho: request.fallback == nil ? [.raw, .ping] : [.raw, .ping, .udp]
             case .udp: [.raw, .udp]
             // Ping sockets send nothing but echo requests.
-            case .tcpSYN, .icmpTimestamp, .ip: [.raw]
+            case .icmpTimestamp, .ip: [.raw]
+            case .tcpSYN: [.raw, .tcp]
             }
         return rungs.filter { $0 >= request.highestRung }
     }
@@ -128,6 +131,7 @@ public struct TransportSelection: ~Copyable {
             }
         case .ping: channels = [try openPing(version, request, identity, &refused)]
         case .udp: channels = [try openUDP(version, request, identity, &refused)]
+        case .tcp: channels = []
         }
         for channel in channels { try configure(channel, request, &refused) }
         return channels
@@ -269,6 +273,23 @@ public struct TransportSelection: ~Copyable {
         return Channel(
             socket, version, incoming: .datagrams, encapsulation: .payload, readsErrors: true,
             codec: codec(identity, request))
+    }
+
+    private static func connecting(
+        _ request: TransportRequest, _ refusals: [(rung: Rung, failure: Errno)]
+    ) throws(TransportError) -> TransportSelection {
+        let connections: ConnectSockets
+        do throws(Errno) {
+            connections = try ConnectSockets(request, port: request.method.destinationPort)
+        } catch .addressFamilyNotSupported {
+            throw .noSuchVersion(request.versions)
+        } catch {
+            if error == .addressNotAvailable, let source = request.source { throw .noSuchSource(source) }
+            throw .refused(what: "\(Rung.tcp) socket", error)
+        }
+        return TransportSelection(
+            transport: ProbeTransport([], connections: connections, rung: .tcp, method: request.method, request),
+            refusals: refusals, refusedSettings: connections.refusals)
     }
 
     // MARK: Options

@@ -28,8 +28,8 @@ extension Options {
             Option(
                 nil, "rung", .required("RUNG"), "use nothing better than raw, ping or udp",
                 detail: "For trying what users with fewer rights see.",
-                completion: .words(Rung.allCases.map(\.rawValue))
-            ) { $0.highestRung = try $1.choice(Rung.allCases.map { ($0.rawValue, $0) }) },
+                completion: .words(Rung.echoing.map(\.rawValue))
+            ) { $0.highestRung = try $1.choice(Rung.echoing.map { ($0.rawValue, $0) }) },
             Option(
                 nil, "dual", "ask each name over IPv4 and over IPv6, side by side",
                 detail: "The summary compares the two. A name with addresses of one version is asked over that."

@@ -60,6 +60,7 @@ enum OptionRefusals {
         case .raw: "raw"
         case .ping: "ping"
         case .udp: "UDP"
+        case .tcp: "TCP"
         }
     }
 }

@@ -7,20 +7,24 @@ import ProbeReports
 extension Options {
     /// The trace of one host.
     ///
-    /// - Parameter size: octets of a probe with its headers, nil for the usual ones.
-    func configuration(for address: IPAddress, size: Int?) -> PathTrace.Configuration {
+    /// - Parameters:
+    ///   - size: octets of a probe with its headers, nil for the usual ones.
+    ///   - limits: what the transport can't do more of.
+    func configuration(
+        for address: IPAddress, size: Int?, _ limits: ProbeTransport.Limits
+    ) -> PathTrace.Configuration {
         var configuration = PathTrace.Configuration(destination: address)
         configuration.method = method
         configuration.firstHop = firstHop
         configuration.maximumHop = maximumHop
         configuration.queries = queries
-        configuration.maximumWait = TimeSpan(nanoseconds: maximumWait)
+        configuration.maximumWait = min(TimeSpan(nanoseconds: maximumWait), limits.wait ?? .seconds(3_600))
         configuration.hereFactor = hereFactor
         configuration.nearFactor = nearFactor
         configuration.tailWait = tailWait
         configuration.maximumDelay = maximumDelay
         configuration.gapLimit = gapLimit
-        configuration.maximumInFlight = maximumInFlight
+        configuration.maximumInFlight = min(maximumInFlight, limits.inFlight ?? .max)
         configuration.pause = TimeSpan(nanoseconds: pause)
         configuration.trafficClass = trafficClass
         configuration.dontFragment = dontFragment
@@ -63,11 +67,13 @@ extension Options {
     }
 
     /// Octets of a probe with its IP header.
-    static func packetLength(of configuration: PathTrace.Configuration) -> Int {
+    ///
+    /// - Parameter transportLength: of what follows that header, where the kernel decides about it.
+    static func packetLength(of configuration: PathTrace.Configuration, _ transportLength: Int?) -> Int {
         let probe = Probe(
             destination: configuration.destination, method: configuration.method,
             payloadLength: configuration.payloadLength)
-        return headerLength(configuration.destination.version) + ProbeCodec.transportLength(of: probe)
+        return headerLength(configuration.destination.version) + (transportLength ?? ProbeCodec.transportLength(of: probe))
     }
 
     private static func headerLength(_ version: IPVersion) -> Int {

@@ -74,7 +74,8 @@ struct Options: Sendable {
                 "All probes are of one flow, so that routers which balance load show one path and not a mixture. "
                     + "A silent router is waited for only as long as the answers of others make sensible.",
                 "Without root's rights or CAP_NET_RAW it sends from UDP sockets and reads their error queues, or with "
-                    + "-I from ICMP datagram sockets, and finds the same.",
+                    + "-I from ICMP datagram sockets, and finds the same. With -T it connects a TCP socket for each probe: "
+                    + "each is a flow of its own then, and answers are waited for no longer than a second.",
             ],
             exitStatuses: [
                 Meaning("0", "Every host answered."),

@@ -5,7 +5,7 @@ extension Options {
         "Probes",
         [
             Option("I", "icmp", "send ICMP echo requests") { options, _ in options.proto = .icmp },
-            Option("T", "tcp", "send TCP SYN segments; needs raw sockets") { options, _ in
+            Option("T", "tcp", "send TCP SYN segments") { options, _ in
                 options.proto = .tcp
             },
             Option("U", "udp", "send UDP datagrams to port 53 instead of 33434") { options, _ in

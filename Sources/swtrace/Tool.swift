@@ -45,9 +45,13 @@ struct Tool {
             reportLine("using \(rung) sockets", from: name)
         }
 
+        if rung == .tcp, options.trafficClass & 3 != 0 {
+            throw ToolFailure("option -t: connecting TCP sockets leave the last two bits, ECN, to the kernel")
+        }
+
         let (targets, failed) = try resolve(hosts, options, versions)
         guard !targets.isEmpty else { return 2 }
-        let session = try TraceSession(targets: targets, size: size, options, rung: rung, note: notice)
+        let session = try TraceSession(targets: targets, size: size, options, over: selection.transport, note: notice)
         let status = try session.run(over: selection.take(), capturing: capture, &output)
         return failed || capture?.isIntact == false ? 2 : status
     }

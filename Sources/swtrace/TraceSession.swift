@@ -8,6 +8,9 @@ import ProbeReports
 final class TraceSession {
     private let options: Options
     private let rung: Rung
+    private let hasConstantFlow: Bool
+    /// Octets of a probe behind its IP header where the kernel decides about them.
+    private let transportLength: Int?
     private let note: String?
     private var traces: [HostTrace]
     /// How many have had their start told.
@@ -29,14 +32,18 @@ final class TraceSession {
 
     /// Throws when the kernel refuses a descriptor.
     init(
-        targets: [(name: String, address: IPAddress)], size: Int?, _ options: Options, rung: Rung, note: String?
+        targets: [(name: String, address: IPAddress)], size: Int?, _ options: Options,
+        over transport: borrowing ProbeTransport, note: String?
     ) throws(ToolFailure) {
         self.options = options
-        self.rung = rung
+        rung = transport.rung
+        let limits = transport.limits
+        hasConstantFlow = limits.hasConstantFlow
+        transportLength = transport.transportLength
         self.note = note
         let zones = Resolver.zoneNames(of: targets.map(\.address)).mapValues { SafeText(name: $0) }
         traces = targets.enumerated().map { index, target in
-            let configuration = options.configuration(for: target.address, size: size)
+            let configuration = options.configuration(for: target.address, size: size, limits)
             let named = ReportTarget(name: SafeText(target.name), address: target.address)
             let report = options.report(for: named, configuration.method, zones, isFirst: index == 0)
             return HostTrace(configuration, named, report, holdsRows: options.findsMTU)
@@ -110,9 +117,10 @@ final class TraceSession {
     private func start(_ begun: Int) {
         while started < begun {
             let configuration = traces[started].configuration
-            let start = PathStart(
-                configuration, packetLength: Options.packetLength(of: configuration), rung: rung.rawValue, note: note,
-                source: sources[traces[started].target.address], time: SystemClock.realtime.now)
+            var start = PathStart(
+                configuration, packetLength: Options.packetLength(of: configuration, transportLength),
+                rung: rung.rawValue, note: note, source: sources[traces[started].target.address], time: SystemClock.realtime.now)
+            start.hasConstantFlow = hasConstantFlow
             traces[started].start(start, at: Self.now)
             started += 1
         }

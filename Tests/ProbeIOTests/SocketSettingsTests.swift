@@ -11,7 +11,7 @@ import Testing
 struct SocketSettingsTests {
     private static let addresses = ["10.0.2.2", "fd00:2::2"]
 
-    @Test(arguments: Rung.allCases, addresses)
+    @Test(arguments: Rung.echoing, addresses)
     func trafficClassAndPatternAreOnTheWire(rung: Rung, address: String) throws {
         let lab = try Self.chain()
         let seen = try run(lab, address, rung) { request, configuration in
@@ -23,7 +23,7 @@ struct SocketSettingsTests {
         #expect(seen.sweep.statistics[0].received == 1 && seen.sweep.statistics[0].corrupted == 0)
     }
 
-    @Test(arguments: Rung.allCases, [0x12345, 0xabcde] as [UInt32])
+    @Test(arguments: Rung.echoing, [0x12345, 0xabcde] as [UInt32])
     func theFlowLabelIsOnTheWire(rung: Rung, label: UInt32) throws {
         let lab = try Self.chain()
         for payload in [56, 1_300] {
@@ -60,7 +60,7 @@ struct SocketSettingsTests {
 
     /// Beyond an MTU of 1,280 somewhere on the way, which nobody has learnt yet: only its router can say so.
     @Test(
-        arguments: Rung.allCases, [PathMTUDiscovery.always, .wanted, .never, .probe])
+        arguments: Rung.echoing, [PathMTUDiscovery.always, .wanted, .never, .probe])
     func fragmentsAreAllowedOrNot(rung: Rung, discovery: PathMTUDiscovery) throws {
         let lab = try Self.chain()
         let short = try run(lab, "10.0.2.2", rung) { request, _ in
@@ -82,7 +82,7 @@ struct SocketSettingsTests {
     }
 
     /// do and want believe what a router has said; probe does not.
-    @Test(arguments: Rung.allCases)
+    @Test(arguments: Rung.echoing)
     func whatTheKernelHasLearntCounts(rung: Rung) throws {
         let lab = try NamespaceLab("a", "r", "b")
         try lab.link("a", "r", "10.0.1", "fd00:1")
@@ -105,7 +105,7 @@ struct SocketSettingsTests {
 
     // MARK: Ways out
 
-    @Test(arguments: Rung.allCases, addresses)
+    @Test(arguments: Rung.echoing, addresses)
     func aMarkChoosesTheRoute(rung: Rung, address: String) throws {
         let lab = try Self.chain()
         let version = address.contains(":") ? "-6" : "-4"
@@ -137,7 +137,7 @@ struct SocketSettingsTests {
     }
 
     /// The default route leads to r, and only the device or the source to s.
-    @Test(arguments: Rung.allCases, addresses)
+    @Test(arguments: Rung.echoing, addresses)
     func aDeviceIsTheOnlyWayOut(rung: Rung, address: String) throws {
         let lab = try Self.chain()
         try lab.addNode("s")
@@ -160,7 +160,7 @@ struct SocketSettingsTests {
 
     @Test func aDeviceThatIsGoneIsRefused() throws {
         let lab = try Self.chain()
-        for rung in Rung.allCases {
+        for rung in Rung.echoing {
             let refused = try lab["a"].run {
                 let request = Self.request("10.0.2.2", rung) { $0.settings.device = "gone" }
                 return try TransportSelection.open(request, identity: try .random()).refusedSettings
@@ -169,7 +169,7 @@ struct SocketSettingsTests {
         }
     }
 
-    @Test(arguments: Rung.allCases)
+    @Test(arguments: Rung.echoing)
     func hostsBehindRoutersAreNotOnTheLink(rung: Rung) throws {
         let lab = try Self.chain()
         for (address, isNear) in [("10.0.1.2", true), ("10.0.2.2", false)] {
@@ -182,7 +182,7 @@ struct SocketSettingsTests {
     }
 
     /// While it runs, the routing table comes to prefer another of the host's addresses.
-    @Test(arguments: Rung.allCases, addresses)
+    @Test(arguments: Rung.echoing, addresses)
     func aSourceThatSticksStays(rung: Rung, address: String) throws {
         let lab = try Self.chain()
         let isV6 = address.contains(":")
@@ -216,7 +216,7 @@ struct SocketSettingsTests {
 
     // MARK: Who is heard
 
-    @Test(arguments: Rung.allCases, addresses)
+    @Test(arguments: Rung.echoing, addresses)
     func aConnectedTransportHearsItsHostAndRouters(rung: Rung, address: String) throws {
         let lab = try Self.chain()
         for hopLimit in [64, 1] as [UInt8] {
@@ -262,7 +262,7 @@ struct SocketSettingsTests {
 
     // MARK: IPv4 options
 
-    @Test(arguments: Rung.allCases)
+    @Test(arguments: Rung.echoing)
     func theRouteIsRecorded(rung: Rung) throws {
         let lab = try Self.chain()
         let options = try replyOptions(lab, rung, .recordRoute(IPv4Route(recording: 9)))
@@ -275,7 +275,7 @@ struct SocketSettingsTests {
             route.passed.map(\.description) == ["10.0.1.1", "10.0.2.1", "10.0.2.2", "10.0.2.2", "10.0.1.2", "10.0.1.1"])
     }
 
-    @Test(arguments: Rung.allCases)
+    @Test(arguments: Rung.echoing)
     func timesAreRecorded(rung: Rung) throws {
         let lab = try Self.chain()
         for form in [IPv4TimestampOption.Form.timestamps, .addresses, .prespecified] {
