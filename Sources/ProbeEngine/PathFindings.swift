@@ -14,8 +14,8 @@ public struct PathFindings: Sendable {
     ///   - sent: a probe as a router quotes it that changed nothing (`ProbeCodec.unchanged`), nil where the bytes are the
     ///     kernel's. What is not known is compared from hop to hop only.
     public init(of hops: [PathHop], sent: (PathAnswer) -> QuotedPacket? = { _ in nil }) {
-        let rows = hops.prefix(Int(UInt8.max)).map { PathRow($0) }
-        let loop = PathLoop.find(in: rows)
+        let rows = hops.prefix(Int(UInt8.max)).map { FoundRow($0) }
+        let loop = LoopFinder.find(in: rows)
         var found = QuoteComparison(rows, sent: sent).findings
         found += HopLimitFindings.all(in: rows, loop: loop)
         found += ReturnFindings.all(in: rows)
@@ -23,7 +23,7 @@ public struct PathFindings: Sendable {
         found += LossFindings.all(in: rows)
         if let loop { found.append(loop) }
         found += rows.flatMap(\.severalResponders)
-        found += PathEnd.findings(of: rows, loop: loop)
+        found += EndFinder.findings(of: rows, loop: loop)
         // Stable: at one hop they stay in the order of above.
         let order = found.indices.sorted {
             (found[$0].hops.upperBound, $0) < (found[$1].hops.upperBound, $1)
@@ -35,7 +35,7 @@ public struct PathFindings: Sendable {
 }
 
 /// A row in the form that findings are made from.
-struct PathRow {
+struct FoundRow {
     let number: Int
     let answers: [PathAnswer]
     /// What was sent and is known to be answered or not, in the order of sending.
@@ -151,9 +151,9 @@ func mostCommon<Element: Equatable>(_ elements: [Element]) -> Element? {
 }
 
 /// Routers that come again and again.
-enum PathLoop {
+enum LoopFinder {
     /// The first loop of the path: each of its routers, or all but the silent ones, at least twice in the same order.
-    static func find(in rows: [PathRow]) -> PathFinding? {
+    static func find(in rows: [FoundRow]) -> PathFinding? {
         guard rows.count > 2 else { return nil }
         for start in 0..<(rows.count - 2) where !rows[start].answers.isEmpty && !rows[start].isEnd {
             for period in 1..<max(2, min(maximumPeriod, rows.count - start)) {
@@ -167,7 +167,7 @@ enum PathLoop {
     }
 
     /// The last row that is as the one a period before, nil where that is no loop.
-    private static func end(of period: Int, from start: Int, in rows: [PathRow]) -> Int? {
+    private static func end(of period: Int, from start: Int, in rows: [FoundRow]) -> Int? {
         var matches = 0
         var end: Int?
         for index in (start + period)..<max(start + period, rows.count) {
@@ -187,8 +187,8 @@ enum PathLoop {
 }
 
 /// Why the path ends where it does.
-enum PathEnd {
-    static func findings(of rows: [PathRow], loop: PathFinding?) -> [PathFinding] {
+enum EndFinder {
+    static func findings(of rows: [FoundRow], loop: PathFinding?) -> [PathFinding] {
         var found: [PathFinding] = []
         for row in rows {
             var kinds: [PathFinding.Kind] = []

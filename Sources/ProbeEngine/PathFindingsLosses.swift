@@ -7,7 +7,7 @@
 enum LossFindings {
     private typealias Count = PathFinding.Losses.Count
 
-    static func all(in rows: [PathRow]) -> [PathFinding] {
+    static func all(in rows: [FoundRow]) -> [PathFinding] {
         // Who never answers is silent and no witness.
         let asked = rows.filter { row in row.probes.contains { $0.isAnswered } }
         guard !asked.isEmpty else { return [] }
@@ -104,7 +104,7 @@ private struct Sample {
 
     var missing: Int { count.asked - count.answered }
 
-    init(_ row: PathRow) {
+    init(_ row: FoundRow) {
         let probes = row.probes.sorted { $0.sentAt < $1.sentAt }
         let answered = probes.count { $0.isAnswered }
         count = PathFinding.Losses.Count(hop: row.number, answered: answered, asked: probes.count)

@@ -337,7 +337,7 @@ public struct PathTrace: Measurement, Sendable {
         return nil
     }
 
-    public func awaits(_ id: ProbeID) -> Bool { !isOver && table[id]?.state == .outstanding }
+    public func awaits(_ id: ProbeID) -> Bool { ending == nil && table[id]?.state == .outstanding }
 
     // MARK: Time
 

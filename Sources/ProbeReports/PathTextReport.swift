@@ -51,6 +51,7 @@ public struct PathTextReport: PathReport {
     public func appendSummary(_ run: PathRun, _ facts: PathFacts, to buffer: inout ReportBuffer) {
         guard tellsFindings else { return }
         if let mtu = run.mtu { append(mtu, to: &buffer) }
+        for finding in run.findings { append(finding, to: &buffer) }
     }
 
     private func append(_ hop: PathHop, _ facts: PathFacts, to buffer: inout ReportBuffer) {
@@ -98,7 +99,7 @@ public struct PathTextReport: PathReport {
     /// What stands in angle brackets behind the address, with a space in front; empty where nothing is to be shown.
     private func annex(of answer: PathAnswer, hop: Int) -> String {
         var annex = ""
-        if showsWayBack, let back = answer.hopsBack, back != Int(answer.probe.hopLimit) { annex += " '-\(back)'" }
+        if showsWayBack, let back = answer.back(at: hop) { annex += " \(back)" }
         if showsFlags, let flags = answer.flags { annex += " <\(flags.names.joined(separator: ","))>" }
         if showsExtensions, let objects = answer.detail?.extensions?.objects, !objects.isEmpty {
             annex += " <\(objects.map { $0.text(zones) }.joined(separator: "/"))>"

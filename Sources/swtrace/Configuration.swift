@@ -11,7 +11,7 @@ extension Options {
     ///   - size: octets of a probe with its headers, nil for the usual ones.
     ///   - limits: what the transport can't do more of.
     func configuration(
-        for address: IPAddress, size: Int?, _ limits: ProbeTransport.Limits
+        for address: IPAddress, size: Int?, _ limits: ProbeLimits
     ) -> PathTrace.Configuration {
         var configuration = PathTrace.Configuration(destination: address)
         configuration.method = method
@@ -73,7 +73,8 @@ extension Options {
         let probe = Probe(
             destination: configuration.destination, method: configuration.method,
             payloadLength: configuration.payloadLength)
-        return headerLength(configuration.destination.version) + (transportLength ?? ProbeCodec.transportLength(of: probe))
+        return headerLength(configuration.destination.version)
+            + (transportLength ?? ProbeCodec.transportLength(of: probe))
     }
 
     private static func headerLength(_ version: IPVersion) -> Int {

@@ -119,7 +119,8 @@ final class TraceSession {
             let configuration = traces[started].configuration
             var start = PathStart(
                 configuration, packetLength: Options.packetLength(of: configuration, transportLength),
-                rung: rung.rawValue, note: note, source: sources[traces[started].target.address], time: SystemClock.realtime.now)
+                rung: rung.rawValue, note: note, source: sources[traces[started].target.address],
+                time: SystemClock.realtime.now)
             start.hasConstantFlow = hasConstantFlow
             traces[started].start(start, at: Self.now)
             started += 1
