@@ -84,6 +84,7 @@ public struct PathTrace: Measurement, Sendable {
     private var fullSince: Timestamp?
     private var nextSend = Timestamp(nanoseconds: .min)
     private var sentInThisTurn = 0
+    private var firstsInThisTurn = 0
     private var sentCount: UInt16 = 0
     /// When the last probe was taken from here.
     private var lastSentAt = Timestamp(nanoseconds: .min)
@@ -121,7 +122,9 @@ public struct PathTrace: Measurement, Sendable {
     // MARK: Sending
 
     public mutating func nextTransmit(at now: Timestamp) -> Transmit? {
-        guard ending == nil, now >= nextSend, inFlightCount < window, sentInThisTurn < Self.burst else { return nil }
+        guard ending == nil, now >= nextSend, inFlightCount < window, sentInThisTurn < Self.burst,
+            firstsInThisTurn < Self.firstBurst
+        else { return nil }
         while let place = line.next() {
             guard isWanted(place) else { continue }
             let id = table.insert(
@@ -130,6 +133,7 @@ public struct PathTrace: Measurement, Sendable {
             rows[place.hop - 1].send(place.query, id, probe, at: now)
             inFlightCount += 1
             sentInThisTurn += 1
+            if place.query == 0 { firstsInThisTurn += 1 }
             latest = id
             lastSentAt = now
             if configuration.pause > .zero { nextSend = now + configuration.pause }
@@ -344,6 +348,7 @@ public struct PathTrace: Measurement, Sendable {
     public mutating func advance(to now: Timestamp) {
         guard ending == nil else { return }
         sentInThisTurn = 0
+        firstsInThisTurn = 0
         if let due = nextExpiry(currentWaits) {
             // What an answer made overdue was not due before that answer.
             waits.wokeUp(late: now - max(due, lastArrival))
@@ -425,7 +430,7 @@ public struct PathTrace: Measurement, Sendable {
 
     /// After so long without a probe no answer is on its way any more, as far as the answers so far tell.
     private var quietTime: TimeSpan {
-        max(Self.aloneFloor, (rows.lazy.compactMap(\.longest).max() ?? .zero) * 3)
+        max(Self.aloneFloor, (PathWaits.longest(rows, from: 1) ?? .zero) * 3)
     }
 
     // MARK: Rows
@@ -589,8 +594,11 @@ public struct PathTrace: Measurement, Sendable {
 
     /// Neighbours of so many are asked in a random order.
     private static let shuffleWindow = 4
-    /// Probes that are sent before answers are looked for: on a short path the destination's may be here already.
-    private static let burst = 16
+    /// New hops that are asked before answers are looked for: on a short path the destination's may be here already, which
+    /// saves probes to hops behind it, and its limit of errors.
+    private static let firstBurst = 12
+    /// Probes that are sent before answers are looked for, so that they find room in the sockets.
+    private static let burst = 64
     /// The least that silence is waited for: schedulers and interrupt coalescing delay answers by milliseconds.
     private static let floor = TimeSpan.milliseconds(5)
     /// With one probe under way a stray answer would be another's.

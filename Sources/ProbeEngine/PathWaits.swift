@@ -25,9 +25,8 @@ struct PathWaits: Sendable {
     /// O(rows).
     func waits(_ rows: [PathRow], end: Int?, floor: TimeSpan, ceiling: TimeSpan) -> [TimeSpan] {
         var waits = Array(repeating: TimeSpan.zero, count: rows.count)
-        let longest = rows.lazy.compactMap(\.longest).max()
-        let atEnd = end.flatMap { rows[($0 - 1)...].lazy.compactMap(\.longest).max() }
-        let silentTail = tail(longest)
+        let atEnd = end.flatMap { Self.longest(rows, from: $0) }
+        let silentTail = tail(Self.longest(rows, from: 1))
         var near: TimeSpan?
         for index in rows.indices.reversed() {
             let here = index + 1 >= end ?? .max ? atEnd : rows[index].longest
@@ -42,6 +41,17 @@ struct PathWaits: Sendable {
             near = rows[index].longest ?? near
         }
         return waits
+    }
+
+    /// The longest round trip of the hops from this one on. O(rows).
+    static func longest(_ rows: [PathRow], from hop: Int) -> TimeSpan? {
+        // A chain of lazy sequences would do, but its types cost a start of 2.5 ms a fiftieth.
+        var longest: TimeSpan?
+        for index in (hop - 1)..<rows.count {
+            guard let roundTrip = rows[index].longest else { continue }
+            longest = max(longest ?? roundTrip, roundTrip)
+        }
+        return longest
     }
 
     private func wait(_ factor: Double, _ roundTrip: TimeSpan, _ floor: TimeSpan) -> TimeSpan {
