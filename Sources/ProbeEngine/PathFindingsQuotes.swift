@@ -33,7 +33,7 @@ struct QuoteComparison {
 
     private(set) var findings: [PathFinding] = []
 
-    init(_ rows: [PathRow], sent: (PathAnswer) -> QuotedPacket?) {
+    init(_ rows: [FoundRow], sent: (PathAnswer) -> QuotedPacket?) {
         var quotes: [(hop: Int, answer: PathAnswer, quoted: QuotedPacket, sent: QuotedPacket?)] = []
         for row in rows {
             for answer in row.answers {

@@ -4,9 +4,14 @@ import PacketFormats
 enum ReturnFindings {
     typealias Length = PathFinding.ReturnLength
 
-    static func all(in rows: [PathRow]) -> [PathFinding] {
+    static func all(in rows: [FoundRow], loop: PathFinding?) -> [PathFinding] {
         var lengths: [Length] = []
-        for row in rows {
+        for (index, row) in rows.enumerated() {
+            // In a loop the way there grows alone, and a router in place of the one before it has one hop more back.
+            if let loop, row.number > loop.hops.lowerBound { break }
+            if index + 1 < rows.count, let router = row.router, router == rows[index + 1].router { continue }
+            // A router that lets nothing pass answers the next probes too.
+            if index > 0, row.isEnd, let router = rows[index - 1].router, row.responders == [router] { continue }
             let limits = row.answers.compactMap(\.hopLimit).filter { $0 > 0 }
             if let limit = mostCommon(limits) { lengths.append(Length(hop: row.number, hopLimit: limit)) }
         }
@@ -63,7 +68,7 @@ enum ReturnFindings {
     }
 
     /// Responders whose errors started with 255 hops and whose echo replies with 64, and took a longer way.
-    private static func returnTunnels(in rows: [PathRow]) -> [PathFinding] {
+    private static func returnTunnels(in rows: [FoundRow]) -> [PathFinding] {
         var errors: [IPAddress: Length] = [:]
         var found: [PathFinding] = []
         for row in rows {
@@ -87,7 +92,7 @@ enum ReturnFindings {
 
 /// Quoted hop limits other than 1, and responders at two hops in a row.
 enum HopLimitFindings {
-    static func all(in rows: [PathRow], loop: PathFinding?) -> [PathFinding] {
+    static func all(in rows: [FoundRow], loop: PathFinding?) -> [PathFinding] {
         var found: [PathFinding] = []
         var index = 0
         while index < rows.count {
@@ -120,7 +125,7 @@ enum HopLimitFindings {
 
     /// The last of the rows that quote one more each, the same row where it is none. They start with 1, or with what
     /// follows a silent hop.
-    private static func endOfRise(from start: Int, in rows: [PathRow]) -> Int {
+    private static func endOfRise(from start: Int, in rows: [FoundRow]) -> Int {
         guard let first = rows[start].quotedHopLimit, !rows[start].isEnd else { return start }
         guard first == 1 || (first > 1 && first < 32 && start > 0 && rows[start - 1].quotedHopLimit == nil) else {
             return start
@@ -138,7 +143,7 @@ enum HopLimitFindings {
         return end
     }
 
-    private static func oddQuote(at index: Int, in rows: [PathRow]) -> PathFinding? {
+    private static func oddQuote(at index: Int, in rows: [FoundRow]) -> PathFinding? {
         let row = rows[index]
         let hops = row.number...row.number
         for answer in row.answers {

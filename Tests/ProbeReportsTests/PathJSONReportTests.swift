@@ -71,6 +71,7 @@ import Testing
                     report.append(.hop(hop), name: { _ in SafeText(name: "\"") }, time: 0, to: &$0)
                     report.append(.hop(PathHop(number: 1, answers: [])), name: { _ in nil }, time: 0, to: &$0)
                     report.append(.unsent(hop: 1, failure: .retryLater), name: { _ in nil }, time: 0, to: &$0)
+                    report.append(PathFinding(hops: 3...9, kind: .silentEnd), time: 0, to: &$0)
                     report.appendSummary(
                         PathStatistics(), lastHop: nil, isReached: false, elapsed: .zero, time: 0, to: &$0)
                     report.appendSummary(
