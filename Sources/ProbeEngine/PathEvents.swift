@@ -95,6 +95,8 @@ public struct PathStatistics: Hashable, Sendable {
     public internal(set) var unidentified: UInt64 = 0
     /// Probes that were sent again alone because of such errors.
     public internal(set) var askedAlone: UInt64 = 0
+    /// Probes to hops that were asked once more, because they were silent while later ones answered.
+    public internal(set) var askedAgain: UInt64 = 0
     public internal(set) var unsent: UInt64 = 0
     public internal(set) var unsolicited: UInt64 = 0
 }

@@ -39,6 +39,9 @@ final class TraceSession {
         configuration.maximumWait = TimeSpan(nanoseconds: options.maximumWait)
         configuration.hereFactor = options.hereFactor
         configuration.nearFactor = options.nearFactor
+        configuration.tailWait = options.tailWait
+        configuration.maximumDelay = options.maximumDelay
+        configuration.gapLimit = options.gapLimit
         configuration.maximumInFlight = options.maximumInFlight
         configuration.pause = TimeSpan(nanoseconds: options.pause)
         configuration.trafficClass = options.trafficClass
