@@ -11,14 +11,14 @@ public struct PathFindings: Sendable {
     ///
     /// - Parameters:
     ///   - hops: the rows of the trace in order.
-    ///   - sent: a probe as a router quotes it that changed nothing (`ProbeCodec.unchanged`), nil where the bytes are the
+    ///   - sent: a probe as a router quotes it that changed nothing (`ProbeCodec.expected`), nil where the bytes are the
     ///     kernel's. What is not known is compared from hop to hop only.
     public init(of hops: [PathHop], sent: (PathAnswer) -> QuotedPacket? = { _ in nil }) {
         let rows = hops.prefix(Int(UInt8.max)).map { FoundRow($0) }
         let loop = LoopFinder.find(in: rows)
         var found = QuoteComparison(rows, sent: sent).findings
         found += HopLimitFindings.all(in: rows, loop: loop)
-        found += ReturnFindings.all(in: rows)
+        found += ReturnFindings.all(in: rows, loop: loop)
         found += rows.compactMap(\.interfaces)
         found += LossFindings.all(in: rows)
         if let loop { found.append(loop) }
@@ -40,19 +40,12 @@ struct FoundRow {
     let answers: [PathAnswer]
     /// What was sent and is known to be answered or not, in the order of sending.
     let probes: [(sentAt: Timestamp, isAnswered: Bool)]
-    /// Whether a query of the printed row has no answer.
-    let hasGaps: Bool
 
     init(_ hop: PathHop) {
         number = hop.number
-        hasGaps = hop.answers.contains { $0 == nil }
         guard !hop.queries.isEmpty else {
-            // Where only answers are known, silence stands in their order.
-            var time = Timestamp(nanoseconds: 0)
-            probes = hop.answers.map { answer in
-                time = answer?.sentAt ?? time
-                return (time, answer != nil)
-            }
+            // Without the time of silent ones only their order is known.
+            probes = hop.answers.map { (Timestamp(nanoseconds: 0), $0 != nil) }
             answers = hop.answers.compactMap(\.self)
             return
         }
@@ -173,7 +166,7 @@ enum LoopFinder {
         for index in (start + period)..<max(start + period, rows.count) {
             let (old, new) = (rows[index - period].responders, rows[index].responders)
             if rows[index].isEnd { break }
-            if old.isEmpty || new.isEmpty { continue }
+            if old.isEmpty || new.isEmpty, index > start + period { continue }
             guard old.contains(where: { new.contains($0) }) else { break }
             matches += 1
             end = index
@@ -207,18 +200,6 @@ enum EndFinder {
     }
 
     private static let maximumErrors = 4
-}
-
-extension ProbeCodec {
-    /// The packet as a router quotes it that changed nothing; nil where it cannot be written. O(payload).
-    public func unchanged(_ transmit: Transmit, source: IPAddress) -> QuotedPacket? {
-        let length = IPv6Header.length + IPv4Header.maximumOptionsLength + Self.transportLength(of: transmit.probe)
-        let packet = try? [UInt8](capacity: length) { (output) throws(PacketError) in
-            try write(transmit, source: source, as: .ipPacket, to: &output)
-        }
-        guard let packet else { return nil }
-        return try? QuotedPacket(parsing: packet.bytes, version: transmit.probe.destination.version)
-    }
 }
 
 extension PathAnswer {

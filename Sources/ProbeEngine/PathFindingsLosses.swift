@@ -1,9 +1,9 @@
 /// Tells hops that limit their own errors from links that lose packets.
 ///
-/// Who is to be believed: the answer of a hop behind shows that the probes pass, so a hop that leaves out more than all
-/// those behind it does so by itself. What is left out must look like an emptied bucket, the first probes of a burst
-/// answered and then none until time has passed: lost packets are scattered. Both are weighed as probabilities of chance,
-/// at the loss rate that makes chance most likely; below the thresholds nothing is said.
+/// The answer of a hop behind shows that the probes pass, so a hop that leaves out more than all those behind it does so
+/// by itself. What is left out must also look like an emptied bucket, the first probes of a burst answered and then none
+/// until time has passed: lost packets are scattered. How probable it is that chance does both is weighed against every
+/// link in front of the hop, at the loss rate that makes it most probable; below the thresholds nothing is said.
 enum LossFindings {
     private typealias Count = PathFinding.Losses.Count
 
@@ -27,7 +27,8 @@ enum LossFindings {
     }
 
     private static func isWitness(_ index: Int, _ samples: [Sample], _ limited: [Bool]) -> Bool {
-        !limited[index] && !(samples[index].isEnd && samples[index].isBucket && samples[index].chance <= 0.05)
+        // A destination that limits its errors is no witness either.
+        !limited[index] && !(samples[index].isEnd && samples[index].isBucket && samples[index].share <= 0.05)
     }
 
     private static func sum(_ counts: [Count]) -> Count {
@@ -41,39 +42,47 @@ enum LossFindings {
         var limited = [Bool](repeating: false, count: samples.count)
         let candidates = samples.indices.filter { samples[$0].isBucket && !samples[$0].isEnd }
         guard !candidates.isEmpty else { return limited }
+        let witnesses = samples.indices.filter { !candidates.contains($0) && isWitness($0, samples, limited) }
+        let isClean = witnesses.allSatisfy { samples[$0].missing == 0 }
         // From the end on, so that who is found out is no witness any more.
         for index in candidates.reversed() {
             let later = samples.indices.filter { $0 > index && isWitness($0, samples, limited) }
-            let witnesses = sum(later.map { samples[$0].count })
-            let chance = chance(of: samples[index], witnesses)
-            // Each candidate is one more occasion for chance.
-            if chance * Double(candidates.count) <= threshold { limited[index] = true }
+            let isCleanBehind = isClean && later.allSatisfy { samples[$0].missing == 0 }
+            let chance = chance(of: index, samples, later: later, earlier: witnesses.filter { $0 < index })
+            limited[index] = chance <= (isCleanBehind ? threshold : lossyThreshold)
         }
         // Where all hops limit there are no witnesses, but so many buckets are no accident.
-        let partial = samples.filter { $0.missing > 0 && !$0.isEnd }
-        if Probability.atLeast(candidates.count, of: partial.map(\.chance)) <= threshold / 2 {
-            for index in candidates { limited[index] = true }
+        let open = samples.indices.filter { samples[$0].missing > 0 && !samples[$0].isEnd && !limited[$0] }
+        let buckets = candidates.filter { !limited[$0] }
+        if !buckets.isEmpty,
+            Probability.atLeast(buckets.count, of: open.map { samples[$0].share }) <= bucketThreshold
+        {
+            for index in buckets { limited[index] = true }
         }
         return limited
     }
 
-    /// The probability that a link in front of the hop, and so of the witnesses, loses what the hop left out in that
-    /// order, but no more of theirs, at the loss rate that makes it largest.
-    private static func chance(of sample: Sample, _ witnesses: Count) -> Double {
-        let steps = 64
-        return (1..<steps).map { step in
-            let rate = Double(step) / Double(steps)
-            return Probability.atLeast(sample.missing, of: sample.count.asked, rate)
-                * Probability.atMost(witnesses.asked - witnesses.answered, of: witnesses.asked, rate)
-        }.reduce(0, max) * sample.chance
+    /// The probability that a lossy link takes what one of the hops behind it left out, in that order, but no more than is
+    /// missing of the others. Which link and which loss rate is not known: the largest of all counts.
+    private static func chance(of index: Int, _ samples: [Sample], later: [Int], earlier: [Int]) -> Double {
+        var others = sum(later.map { samples[$0].count })
+        var largest = Probability.ofLosing(samples[index].count, butAtMostOf: others)
+        for link in stride(from: index - 1, through: 0, by: -1) {
+            if earlier.contains(link) { others = sum([others, samples[link].count]) }
+            // Each hop behind the link had the same occasion.
+            largest = max(
+                largest, Double(index - link + 1) * Probability.ofLosing(samples[index].count, butAtMostOf: others))
+        }
+        return largest * samples[index].share
     }
 
     /// Answers that lack at several hops to the end of the path, in no order.
     private static func loss(in samples: [Sample]) -> PathFinding? {
+        // In front of the first scattered loss a bucket is more likely one.
         let lossy = samples.indices.filter { samples[$0].missing > 0 }
-        guard let first = lossy.first, let last = lossy.last, lossy.count > 1,
-            lossy.contains(where: { !samples[$0].isBucket })
-        else { return nil }
+        guard let first = lossy.first(where: { !samples[$0].isBucket }), let last = lossy.last, last > first else {
+            return nil
+        }
         let behind = sum(samples[first...].map(\.count))
         let before = sum(samples[..<first].map(\.count))
         let tail = sum(samples[(last + 1)...].map(\.count))
@@ -88,8 +97,11 @@ enum LossFindings {
             kind: .loss(losses, isLocated: isLocated))
     }
 
-    /// A false `limited` is to be rarer than this.
-    private static let threshold = 0.01
+    /// Of all traces of lossy paths fewer than one in a hundred are to have a hop that is wrongly said to limit. Where no
+    /// other hop lacks answers, chance has only few ways to go.
+    private static let threshold = 0.0099
+    private static let lossyThreshold = 0.001
+    private static let bucketThreshold = 0.0005
 }
 
 /// What a hop answered of what it was asked.
@@ -100,7 +112,7 @@ private struct Sample {
     /// Whether what is missing is missing as from an emptied bucket.
     let isBucket: Bool
     /// The share of the orders of as many answers that look like a bucket.
-    let chance: Double
+    let share: Double
 
     var missing: Int { count.asked - count.answered }
 
@@ -110,12 +122,12 @@ private struct Sample {
         count = PathFinding.Losses.Count(hop: row.number, answered: answered, asked: probes.count)
         isEnd = row.isEnd
         guard answered > 0, answered < probes.count else {
-            (isBucket, chance) = (false, 1)
+            (isBucket, share) = (false, 1)
             return
         }
         let times = probes.map(\.sentAt)
         isBucket = Self.isBucket(times, probes.map(\.isAnswered))
-        chance = Self.share(times, answered)
+        share = Self.share(times, answered)
     }
 
     /// Whether the first are answered, and of the rest only those that came after much longer than any that was not.
@@ -174,6 +186,19 @@ enum Probability {
     /// Of at least `least` events.
     static func atLeast(_ least: Int, of count: Int, _ probability: Double) -> Double {
         least <= 0 ? 1 : 1 - atMost(least - 1, of: count, probability)
+    }
+
+    /// That of one hop's probes as many are lost as have no answer, and of the others at most as many, at the loss rate
+    /// that makes it largest.
+    static func ofLosing(
+        _ hop: PathFinding.Losses.Count, butAtMostOf others: PathFinding.Losses.Count
+    ) -> Double {
+        let steps = 64
+        return (1..<steps).map { step in
+            let rate = Double(step) / Double(steps)
+            return atLeast(hop.asked - hop.answered, of: hop.asked, rate)
+                * atMost(others.asked - others.answered, of: others.asked, rate)
+        }.reduce(0, max)
     }
 
     /// Of at least `least` events in trials of these probabilities. O(n²).

@@ -4,9 +4,14 @@ import PacketFormats
 enum ReturnFindings {
     typealias Length = PathFinding.ReturnLength
 
-    static func all(in rows: [FoundRow]) -> [PathFinding] {
+    static func all(in rows: [FoundRow], loop: PathFinding?) -> [PathFinding] {
         var lengths: [Length] = []
-        for row in rows {
+        for (index, row) in rows.enumerated() {
+            // In a loop the way there grows alone, and a router in place of the one before it has one hop more back.
+            if let loop, row.number > loop.hops.lowerBound { break }
+            if index + 1 < rows.count, let router = row.router, router == rows[index + 1].router { continue }
+            // A router that lets nothing pass answers the next probes too.
+            if index > 0, row.isEnd, let router = rows[index - 1].router, row.responders == [router] { continue }
             let limits = row.answers.compactMap(\.hopLimit).filter { $0 > 0 }
             if let limit = mostCommon(limits) { lengths.append(Length(hop: row.number, hopLimit: limit)) }
         }

@@ -470,6 +470,7 @@ struct Wire {
         case .tcpSYN:
             #expect(quoted { $0[transport] ^= 0x40 } == nil)
             #expect(quoted { $0[transport + 7] ^= 0x40 } == nil)
+        case .ip: break
         }
         // Another upper layer, and a later fragment.
         #expect(quoted { $0[way.version == .v4 ? 9 : 6] = 132 } == nil)

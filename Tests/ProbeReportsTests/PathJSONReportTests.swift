@@ -76,7 +76,9 @@ import Testing
                     report.append(.hop(hop), PathFacts(name: { _ in SafeText(name: "\"") }), time: 0, to: &$0)
                     report.append(.hop(PathHop(number: 1, answers: [])), PathFacts(), time: 0, to: &$0)
                     report.append(.unsent(hop: 1, failure: .retryLater), PathFacts(), time: 0, to: &$0)
-                    report.appendSummary(run(of: configuration), PathFacts(), to: &$0)
+                    report.appendSummary(
+                        run(of: configuration, findings: [PathFinding(hops: 3...9, kind: .silentEnd)]), PathFacts(),
+                        to: &$0)
                 }
                 for responder in ["10.77.8.2", "fd77::8"] {
                     let kinds =
