@@ -215,7 +215,7 @@ public struct ProbeCodec: Sendable {
         case .ip:
             try output.requireRoom(probe.payloadLength)
             // Where many protocols have ports: of all probes of a flow the same.
-            let hasRoom = probe.payloadLength >= Self.flowPrefix + Self.cookieLength
+            let hasRoom = probe.payloadLength >= Self.flowPrefix
             if hasRoom { output.append(UInt32(probe.flow)) }
             writePayload(of: transmit, behind: hasRoom ? Self.flowPrefix : 0, to: &output)
         }
