@@ -12,7 +12,8 @@ public struct SocketSettings: Sendable {
     public var device: String?
     /// For policy routing and packet filters.
     public var mark: UInt32?
-    /// The port that TCP connections come from; they go one after the other then. Nil for one of its own for each.
+    /// The first port that UDP and TCP probes come from; TCP connections go one after the other then. Nil leaves the choice
+    /// to the kernel.
     public var sourcePort: UInt16?
     /// The maximum segment size that a TCP connection offers, 88 to 32767; nil for that of its route.
     public var maximumSegmentSize: UInt16?

@@ -29,10 +29,10 @@ extension Options {
         configuration.trafficClass = trafficClass
         configuration.dontFragment = dontFragment
         configuration.changesPort = changesPort
-        configuration.payloadLength = Self.payloadLength
-        if let size {
-            configuration.payloadLength = max(0, size - Self.headerLength(address.version) - UDPHeader.length)
-        }
+        // Of ICMP as of UDP; a packet of another protocol has none.
+        let header = if case .ip = configuration.method { 0 } else { UDPHeader.length }
+        configuration.payloadLength = Self.payloadLength + UDPHeader.length - header
+        if let size { configuration.payloadLength = max(0, size - Self.headerLength(address.version) - header) }
         return configuration
     }
 
@@ -48,6 +48,7 @@ extension Options {
             report.showsNames = !isNumeric
             report.showsExtensions = showsExtensions
             report.showsWayBack = showsWayBack
+            report.showsFlags = methodOptions.showsFlags
             report.zones = zones
             return report
         case .json:
@@ -69,12 +70,12 @@ extension Options {
     /// Octets of a probe with its IP header.
     ///
     /// - Parameter transportLength: of what follows that header, where the kernel decides about it.
-    static func packetLength(of configuration: PathTrace.Configuration, _ transportLength: Int?) -> Int {
+    func packetLength(of configuration: PathTrace.Configuration, _ transportLength: Int?) -> Int {
         let probe = Probe(
             destination: configuration.destination, method: configuration.method,
             payloadLength: configuration.payloadLength)
-        return headerLength(configuration.destination.version)
-            + (transportLength ?? ProbeCodec.transportLength(of: probe))
+        return Self.headerLength(configuration.destination.version)
+            + (transportLength ?? ProbeCodec.transportLength(of: probe, socketSettings.content))
     }
 
     private static func headerLength(_ version: IPVersion) -> Int {

@@ -28,8 +28,14 @@ struct Tool {
         } catch {
             throw ToolFailure(error.message, speaker: error.tool)
         }
+        if options.wantsMethodHelp {
+            output.write(MethodOptions.help)
+            return 0
+        }
+        guard !hosts.isEmpty else { throw ToolFailure("too few operands: needs HOST (see swtrace --help)") }
         let size = try takeSize(from: &hosts, options)
         try check(options, hosts)
+        try options.settleVersion(hosts)
 
         var capture: CaptureFile?
         let selection = try TransportSelection.openAndDropRights(request(options, hosts, size)) {
@@ -38,6 +44,7 @@ struct Tool {
         }
         let notice = selection.notice(program: name)
         let rung = selection.transport.rung
+        try options.checkRung(rung, selection.refusedSettings)
         let versions = selection.transport.versions
         if let notice {
             reportLine(notice, from: name)
@@ -51,6 +58,7 @@ struct Tool {
 
         let (targets, failed) = try resolve(hosts, options, versions)
         guard !targets.isEmpty else { return 2 }
+        for target in targets { try options.checkSize(size, to: target.address) }
         let session = try TraceSession(targets: targets, size: size, options, over: selection.transport, note: notice)
         let status = try session.run(over: selection.take(), capturing: capture, &output)
         return failed || capture?.isIntact == false ? 2 : status
@@ -80,10 +88,7 @@ struct Tool {
         if options.firstHop > options.maximumHop {
             throw ToolFailure("option -f: \(options.firstHop) is more than the last hop, \(options.maximumHop) (-m)")
         }
-        if options.proto == .icmp, options.port != nil { throw ToolFailure("option -p: ICMP has no ports") }
-        if options.proto != .udp, options.changesPort {
-            throw ToolFailure("option --flow: only UDP probes can be classic")
-        }
+        try options.checkProbes()
     }
 
     private static func packetLength(_ text: String, _ options: Options) throws(ToolFailure) -> Int {
@@ -101,7 +106,10 @@ struct Tool {
         var request = TransportRequest(method: options.method)
         request.payloadLength = size ?? Options.payloadLength
         request.dontFragment = options.dontFragment
-        request.highestRung = options.highestRung
+        request.highestRung = options.leastRung
+        request.settings = options.socketSettings
+        request.flows = options.flows
+        request.purpose = options.purpose
         request.versions = options.version.map { [$0] } ?? Resolver.versions(of: hosts)
         if let source = options.source {
             guard let address = try? Resolver.numericAddress(source) else {

@@ -118,7 +118,7 @@ final class TraceSession {
         while started < begun {
             let configuration = traces[started].configuration
             var start = PathStart(
-                configuration, packetLength: Options.packetLength(of: configuration, transportLength),
+                configuration, packetLength: options.packetLength(of: configuration, transportLength),
                 rung: rung.rawValue, note: note, source: sources[traces[started].target.address],
                 time: SystemClock.realtime.now)
             start.hasConstantFlow = hasConstantFlow
@@ -168,7 +168,7 @@ final class TraceSession {
             of: member.hops,
             sent: { answer in
                 guard let codec, let source else { return nil }
-                return codec.unchanged(Transmit(id: answer.id, probe: answer.probe), source: source)
+                return codec.expected(Transmit(id: answer.id, probe: answer.probe), source: source)
             }
         ).all
     }
