@@ -38,6 +38,8 @@ final class Channel {
     var dropped: UInt32 = 0
     /// The source address that a ping socket over IPv6 keeps for all of its destinations.
     var fixedSource: IPAddress?
+    /// What this host would have taken in place of the packet that it refused last for its length.
+    var refusedMTU: Int?
     /// How the kernel says whose sending time it reports.
     var keys = TimestampKeys.explicit
 

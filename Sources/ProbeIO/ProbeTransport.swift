@@ -99,17 +99,24 @@ public struct ProbeTransport: ~Copyable {
         return source
     }
 
-    /// The MTU of the interface that probes to `destination` leave by, whatever the kernel has learnt of the path.
+    /// Octets of the largest packet that the interface takes by which probes to `destination` leave: not what the kernel
+    /// has learnt of the path behind it. O(addresses of this host).
     ///
     /// Throws what the kernel says of the route.
     public mutating func interfaceMTU(to destination: IPAddress) throws(Errno) -> Int {
-        let route = try routes.route(to: destination)
-        var name = settings.device
-        if name == nil {
-            name = try Interface.all().first { $0.addresses.contains { $0.address.withoutZone == route.source } }?.name
+        if let device = settings.device { return try Interface.mtu(of: device) }
+        if case .v6(let address) = destination, address.zone != 0 {
+            return try Interface.mtu(of: Interface.name(at: address.zone))
         }
-        // What is for this host itself goes by the loopback interface.
-        return max(route.mtu, try name.map { (name) throws(Errno) in try Interface.mtu(of: name) } ?? 0)
+        let interfaces = try Interface.all()
+        func owner(of address: IPAddress) -> Interface? {
+            interfaces.first { $0.addresses.contains { $0.address.withoutZone == address.withoutZone } }
+        }
+        // What goes to an address of this host does not leave it.
+        let isOwn = destination.isLoopback || owner(of: destination) != nil
+        let leaving = isOwn ? interfaces.first { $0.isLoopback } : owner(of: try source(to: destination))
+        guard let leaving else { return try routes.route(to: destination).mtu }
+        return try Interface.mtu(of: leaving.name)
     }
 
     /// Probes go to this host only, and only its answers are heard, beside the errors of routers.
@@ -183,8 +190,9 @@ public struct ProbeTransport: ~Copyable {
             guard channel.version == version, let encapsulation = channel.encapsulation,
                 channel.flow == nil || channel.flow == probe.flow % flows
             else { return false }
-            // With IPV6_HDRINCL the kernel fragments nothing, so that long packets go by the ICMPv6 or UDP socket.
-            return version == .v4 || encapsulation != .ipPacket
+            // With IPV6_HDRINCL the kernel fragments nothing, so that long packets go by the ICMPv6 or UDP socket if they
+            // may be fragmented.
+            return version == .v4 || encapsulation != .ipPacket || probe.dontFragment
                 || ProbeCodec.transportLength(of: probe, settings.content) + IPv6Header.length <= Self.minimumIPv6MTU
         }
     }
@@ -313,7 +321,7 @@ public struct ProbeTransport: ~Copyable {
                 for transmit in remaining { enqueue(transmit, for: &measurement, at: now) }
                 return flush(for: &measurement, at: now)
             case .giveUp:
-                measurement.didNotSend(refused.id, self.failure(failure, of: refused.probe), at: now)
+                measurement.didNotSend(refused.id, self.failure(failure, of: refused.probe, on: channel), at: now)
                 outgoing.skip()
                 attempts = 0
             }
@@ -356,10 +364,14 @@ public struct ProbeTransport: ~Copyable {
             channel.keys = Self.countedKeys(on: channel.socket)
             return .rewriteWithoutKeys
         case .messageTooLong
-        where channel.encapsulation == .ipPacket && pathMTUDiscovery != .probe && pathMTUDiscovery != .always:
+        where channel.encapsulation == .ipPacket && pathMTUDiscovery != .probe && pathMTUDiscovery != .always
+            && !refused.probe.dontFragment:
             return sendFragments(of: refused, on: channel) ? .sentOtherwise : .giveUp
         case .notPermitted:
             // This host's packet filter; no ICMP error has that number, so that there is none to take.
+            restartCountedKeys(on: channel)
+            return .giveUp
+        case .messageTooLong where isTooLong(for: channel, &measurement):
             restartCountedKeys(on: channel)
             return .giveUp
         default:
@@ -373,9 +385,23 @@ public struct ProbeTransport: ~Copyable {
         }
     }
 
-    /// Asks for the MTU of the route that the probes themselves take: through their device, by their mark.
-    mutating func failure(_ errno: Errno, of probe: Probe) -> SendFailure {
-        let mtu = errno == .messageTooLong ? try? routes.route(to: probe.destination).mtu : nil
+    /// Whether it was this host that found a packet too long, and not an error about an earlier one that had to be told
+    /// first: the error queue holds what it would have taken (ip(7), SO_EE_ORIGIN_LOCAL).
+    private mutating func isTooLong<Subject: Measurement & ~Copyable>(
+        for channel: Channel, _ measurement: inout Subject
+    ) -> Bool {
+        channel.refusedMTU = nil
+        receiveErrors(on: channel, for: &measurement)
+        return channel.refusedMTU != nil
+    }
+
+    /// Asks for the MTU of the route that the probes themselves take, through their device, by their mark, where the
+    /// kernel did not tell it with the refusal.
+    mutating func failure(_ errno: Errno, of probe: Probe, on channel: Channel? = nil) -> SendFailure {
+        var mtu: Int?
+        if errno == .messageTooLong {
+            mtu = channel?.refusedMTU ?? (try? routes.route(to: probe.destination).mtu)
+        }
         return .failed(code: errno.rawValue, name: errno.name, mtu: mtu)
     }
 
@@ -549,6 +575,8 @@ public struct ProbeTransport: ~Copyable {
                     else { continue }
                     measurement.didSend(id, at: stamp(time))
                     tap?.stamped(id, at: time)
+                } else if error.origin == .local, error.errno == .messageTooLong {
+                    channel.refusedMTU = Int(error.info)
                 } else if channel.readsErrors {
                     takeError(error, control, index, on: channel, at: now)
                 }
