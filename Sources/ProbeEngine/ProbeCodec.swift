@@ -24,6 +24,13 @@ public struct ProbeIdentity: Sendable {
         self.cookies = cookies
     }
 
+    /// The same with other ports.
+    public func sending(from ports: Range<UInt16>) -> ProbeIdentity {
+        var identity = self
+        identity.sourcePorts = ports
+        return identity
+    }
+
     /// The ICMP identifier of a probe.
     public func identifier(of id: ProbeID) -> UInt16 {
         identifier | UInt16(truncatingIfNeeded: id.rawValue >> 16) & (identifierCount - 1)
@@ -183,7 +190,7 @@ public struct ProbeCodec: Sendable {
             try output.requireRoom(UDPHeader.length + length)
             try UDPHeader(sourcePort: sourcePort(of: transmit), destinationPort: port).write(to: &output)
             writePayload(of: transmit, to: &output)
-            guard let wanted = udpChecksum(of: transmit), let at = Self.balanceOffset(length),
+            guard let wanted = udpChecksum(of: transmit), length >= Self.balancedLength,
                 let octets = UInt16(exactly: UDPHeader.length + length)
             else {
                 UDPHeader.complete(from: start, in: &output, source: source, destination: probe.destination)
@@ -193,7 +200,7 @@ public struct ProbeCodec: Sendable {
             var sum = InternetChecksum()
             sum.addPseudoHeader(
                 source: source, destination: probe.destination, proto: .udp, length: Int(octets))
-            balance(sum, to: wanted, at: start + UDPHeader.length + at, from: start, in: &output)
+            balance(sum, to: wanted, at: start + UDPHeader.length + Self.cookieLength, from: start, in: &output)
             output.replace(at: start + 6, with: wanted)
         case .tcpSYN(let port):
             guard let source else { throw .invalidValue(field: "source", value: 0) }
@@ -207,7 +214,10 @@ public struct ProbeCodec: Sendable {
             TCPHeader.complete(from: start, in: &output, source: source, destination: probe.destination)
         case .ip:
             try output.requireRoom(probe.payloadLength)
-            writePayload(of: transmit, to: &output)
+            // Where many protocols have ports: of all probes of a flow the same.
+            let hasRoom = probe.payloadLength >= Self.flowPrefix + Self.cookieLength
+            if hasRoom { output.append(UInt32(probe.flow)) }
+            writePayload(of: transmit, behind: hasRoom ? Self.flowPrefix : 0, to: &output)
         }
     }
 
@@ -234,15 +244,6 @@ public struct ProbeCodec: Sendable {
         }
     }
 
-    /// Where a payload of UDP has two octets to spare.
-    private static func balanceOffset(_ payloadLength: Int) -> Int? {
-        switch payloadLength {
-        case balancedLength...: cookieLength
-        case 2..<cookieLength: 0
-        default: nil
-        }
-    }
-
     /// What a router that changes nothing quotes of the probe as it left a raw socket, beside the hop limit. A quote may
     /// end anywhere: only what is there can be compared. Nil for what can't be written. O(packet).
     public func expected(_ transmit: Transmit, source: IPAddress) -> QuotedPacket? {
@@ -259,8 +260,9 @@ public struct ProbeCodec: Sendable {
         return try? QuotedPacket(parsing: packet.bytes, version: source.version)
     }
 
-    private func writePayload(of transmit: Transmit, to output: inout OutputRawSpan) {
-        let length = payloadLength(of: transmit)
+    /// - Parameter prefix: octets of the payload that are there already.
+    private func writePayload(of transmit: Transmit, behind prefix: Int = 0, to output: inout OutputRawSpan) {
+        let length = payloadLength(of: transmit) - prefix
         var offset = 0
         if isDublin(transmit.probe) {
             if length >= Self.markLength {
@@ -406,7 +408,7 @@ public struct ProbeCodec: Sendable {
     public func matchUpperLayer(
         _ bytes: RawSpan, _ arrival: Arrival, options: [UInt8] = [], latest: ProbeID
     ) -> Response {
-        let id: ProbeID? = identify(payload: bytes, latest) ?? nil
+        let id: ProbeID? = identify(payload: bytes.from(Self.flowPrefix), latest) ?? nil
         return reply(.datagram, id, .intact, bytes, options, byteCount: bytes.byteCount, arrival)
     }
 
@@ -517,7 +519,7 @@ public struct ProbeCodec: Sendable {
             quoted.version == .v4 ? expand(mark: quoted.identification, latest) : nil
         // The kernel makes the checksum of what is too long for a raw socket.
         let length = Int(header.length) - UDPHeader.length
-        guard content.flowIdentity == .paris, Self.balanceOffset(length) != nil,
+        guard content.flowIdentity == .paris, length >= Self.balancedLength,
             quoted.version == .v4 || length <= Self.longestBalancedV6,
             let byChecksum = expand(mark: header.checksum, latest)
         else { return byIdentification }
@@ -540,20 +542,17 @@ public struct ProbeCodec: Sendable {
         }
     }
 
-    /// The probe in a quote of another protocol. Eight octets, all that a router has to quote, hold the cookie but not the
-    /// number, which the identification of IPv4 has.
+    /// The probe in a quote of another protocol. Eight octets, all that a router has to quote, hold half of a cookie and
+    /// not the number, which the identification of IPv4 has.
     private func identify(withoutHeader quoted: QuotedPacket, _ latest: ProbeID) -> ProbeID?? {
-        let payload = quoted.payload.bytes
+        let payload = quoted.payload.bytes.from(Self.flowPrefix)
         guard let id = identify(payload: payload, latest) else { return nil }
         if id != nil { return .some(id) }
         guard quoted.version == .v4, let marked = expand(mark: quoted.identification, latest) else {
             return .some(nil)
         }
-        if payload.byteCount >= Self.markLength, quoted.totalLength >= IPv4Header.minimumLength + Self.cookieLength,
-            payload.uint64(at: 0) != cookie(of: marked)
-        {
-            return nil
-        }
+        let hasCookie = quoted.totalLength >= IPv4Header.minimumLength + Self.flowPrefix + Self.cookieLength
+        if hasCookie, payload.byteCount >= 4, payload.uint32(at: 0) != UInt32(cookie(of: marked) >> 32) { return nil }
         return .some(marked)
     }
 
@@ -735,6 +734,8 @@ public struct ProbeCodec: Sendable {
     private static let toleratedBits = 3
     /// Octets of the cookie alone.
     private static let markLength = 8
+    /// Octets in front of the cookie where there is no header.
+    private static let flowPrefix = 4
     private static let marks: UInt64 = 65_535
     /// The payloads of successive `dublin` probes over IPv6 have so many lengths.
     public static let dublinLengths = 512

@@ -12,6 +12,8 @@ public struct SocketSettings: Sendable {
     public var device: String?
     /// For policy routing and packet filters.
     public var mark: UInt32?
+    /// The first port that UDP and TCP probes come from; nil leaves the choice to the kernel.
+    public var sourcePort: UInt16?
     /// Whether probes may be fragmented; nil leaves it to the request's `dontFragment`.
     public var pathMTUDiscovery: PathMTUDiscovery?
     /// Bytes; the kernel doubles them.
