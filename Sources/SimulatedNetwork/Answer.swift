@@ -289,9 +289,29 @@ extension Answer {
             completeLength()
         case .forgedTime:
             for offset in 8..<max(8, min(24, message.count)) { message[offset] = 0xff }
+        case .foreignQuote:
+            guard isError, let last = Self.destinationEnd(message) else { return }
+            message[last] ^= 0x40
+        case .zeroQuote:
+            guard isError else { return }
+            for offset in message.indices.dropFirst(8) { message[offset] = 0 }
+        case .longHeader:
+            guard isError, message.count > 14 else { return }
+            // Fifteen words of an IPv4 header, or a hop-by-hop header in IPv6 whose length is whatever follows.
+            if message[8] >> 4 == 4 { message[8] = 0x4f } else { message[14] = 0 }
+        case .cutHeader:
+            guard isError else { return }
+            message = Array(message.prefix(20))
         case .duplicate, .late:
             break
         }
+    }
+
+    /// The offset of the last octet of the quoted destination, nil where the quote does not reach it.
+    private static func destinationEnd(_ message: [UInt8]) -> Int? {
+        guard message.count > 8 else { return nil }
+        let last = message[8] >> 4 == 4 ? 27 : 47
+        return last < message.count ? last : nil
     }
 
     /// Writes the length of a datagram that changed.

@@ -372,6 +372,14 @@ public struct HostileReply: Hashable, Sendable {
         case empty
         /// The first sixteen octets of the payload, where other pings keep the time, are 0xff.
         case forgedTime
+        /// In an error: another destination in the quote.
+        case foreignQuote
+        /// In an error: zeros for the quote.
+        case zeroQuote
+        /// In an error: a quoted header that claims to be as long as can be.
+        case longHeader
+        /// In an error: the quote ends within its IP header.
+        case cutHeader
     }
 
     public var kind: Kind

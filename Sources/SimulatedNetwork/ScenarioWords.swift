@@ -416,7 +416,7 @@ extension Unreachable {
 extension HostileReply.Kind {
     static let plain: [HostileReply.Kind] = [
         .wrongSource, .wrongChecksum, .truncated, .overlong, .unknownSequence, .wrongIdentifier, .otherCode, .empty,
-        .forgedTime,
+        .forgedTime, .foreignQuote, .zeroQuote, .longHeader, .cutHeader,
     ]
     static let words = plain.map(\.word) + ["duplicate COUNT", "late TIME"]
 
@@ -433,6 +433,10 @@ extension HostileReply.Kind {
         case .late(let time): "late " + TimeText.text(time)
         case .empty: "empty"
         case .forgedTime: "forged-time"
+        case .foreignQuote: "foreign-quote"
+        case .zeroQuote: "zero-quote"
+        case .longHeader: "long-header"
+        case .cutHeader: "cut-header"
         }
     }
 }

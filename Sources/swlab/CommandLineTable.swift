@@ -39,7 +39,7 @@ enum CommandLineTable {
                 Routers and targets have silent, limit 1/s burst 6, slow 2ms, quote 28, mpls 16004/24001, \
                 interface-info, legacy-extensions, ttl 64, copy-ttl, no-echo, clock -5ms skew 35ppm tick 10ms, udp 7 \
                 echo, tcp 80 open, unreachable admin, and hostile with one of wrong-source, wrong-checksum, truncated, \
-                overlong, unknown-sequence, wrong-identifier, other-code, empty, forged-time, duplicate 3, late 2s. \
+                overlong, unknown-sequence, wrong-identifier, other-code, empty, forged-time, foreign-quote, zero-quote, long-header, cut-header, duplicate 3, late 2s. \
                 Targets have live 40%, dead host.
                 """,
                 """

@@ -34,6 +34,7 @@ private let everything = """
     target 10.0.7.9 via source clock 0ms skew 35ppm non-standard
     target 10.0.6.6 via r6 hostile wrong-source 5% hostile duplicate 3 10% hostile late 2s hostile wrong-checksum
     target 10.0.6.7 via r6 hostile truncated hostile overlong hostile unknown-sequence hostile wrong-identifier hostile other-code hostile empty hostile forged-time 99.9999%
+    target 10.0.6.8 via r6 hostile foreign-quote hostile zero-quote hostile long-header hostile cut-header
 
     """
 
