@@ -52,6 +52,8 @@ struct PathRow: Sendable {
     private(set) var queries: [Query]
     /// Whether the queries behind the first were asked for.
     var isExpanded: Bool
+    /// Whether the last query waits for somebody to answer at all.
+    var isHeldBack = false
     /// Whether it was asked once more, because it was silent.
     private(set) var wasAskedAgain = false
     private(set) var inFlight = 0

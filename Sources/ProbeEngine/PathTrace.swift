@@ -212,7 +212,8 @@ public struct PathTrace: Measurement, Sendable {
     private mutating func expand(_ hop: Int, isUrgent: Bool) {
         guard hop <= limit, hop != end?.hop, !rows[hop - 1].isExpanded else { return }
         rows[hop - 1].isExpanded = true
-        for query in 1..<configuration.queries { line.append(.init(hop: hop, query: query), isUrgent: isUrgent) }
+        let count = configuration.queries - (rows[hop - 1].isHeldBack ? 1 : 0)
+        for query in 1..<max(1, count) { line.append(.init(hop: hop, query: query), isUrgent: isUrgent) }
     }
 
     /// Asks for the rest of the last hop's queries, unless answers to probes with hops to spare may make them needless.
@@ -291,6 +292,7 @@ public struct PathTrace: Measurement, Sendable {
             PathRow.Answer(
                 id: id, probe: probe, sentAt: record.sentAt, response: response, kind: kind, roundTrip: roundTrip,
                 clock: clock, stampDeadline: waitsForStamp ? response.arrival + Self.stampPatience : nil), query)
+        let isFirstAnswer = furthestAnswer == 0
         furthestAnswer = max(furthestAnswer, hop)
         if kind == .reached { isReached = true }
         evidence.take(kind, response, hop: hop)
@@ -300,6 +302,7 @@ public struct PathTrace: Measurement, Sendable {
         lookForLoop()
         if limit > formerLimit { refillLine() }
         if isAskingAlone, rows[hop - 1].answered == 1 { lineUp(hop) }
+        if isFirstAnswer { for hop in openHops { release(hop) } }
         pass(furthestAnswer)
         settleRows()
     }
@@ -338,6 +341,7 @@ public struct PathTrace: Measurement, Sendable {
     private mutating func creditWithoutIdentity() -> ProbeID? {
         if isAskingAlone, inFlightCount > 0 { return latest }
         statistics.unidentified += 1
+        if statistics.unidentified == 1 { for hop in openHops { release(hop) } }
         return nil
     }
 
@@ -388,9 +392,28 @@ public struct PathTrace: Measurement, Sendable {
     }
 
     private mutating func askForTheRest(_ now: Timestamp) {
-        for hop in openHops where !rows[hop - 1].isExpanded && !rows[hop - 1].isWaiting(0) {
-            if rows[hop - 1].queries[0].sentAt + Self.stagger <= now { expand(hop, isUrgent: false) }
+        for hop in openHops where !rows[hop - 1].isWaiting(0) {
+            let since = rows[hop - 1].queries[0].sentAt
+            if !rows[hop - 1].isExpanded, since + Self.stagger <= now {
+                rows[hop - 1].isHeldBack = isHoldingBack
+                expand(hop, isUrgent: false)
+            } else if rows[hop - 1].isHeldBack, since + Self.silenceBeforeLast <= now {
+                release(hop)
+            }
         }
+    }
+
+    /// Whether nobody has answered so far. The limiters of everybody may be exhausted, as after the trace before this one;
+    /// the last query then goes a second later, when Linux allows another error. Where somebody answers it goes at once.
+    private var isHoldingBack: Bool {
+        furthestAnswer == 0 && statistics.unidentified == 0
+            && configuration.maximumWait > Self.silenceBeforeLast * 2
+    }
+
+    private mutating func release(_ hop: Int) {
+        guard rows[hop - 1].isHeldBack else { return }
+        rows[hop - 1].isHeldBack = false
+        line.append(.init(hop: hop, query: configuration.queries - 1), isUrgent: hop <= furthestAnswer)
     }
 
     /// When the first of the hops that no later one has overtaken is asked for the rest of its queries; nil while there
@@ -400,8 +423,9 @@ public struct PathTrace: Measurement, Sendable {
         guard !isAskingAlone, passed < limit else { return nil }
         var earliest: Timestamp?
         for hop in openHops where hop > passed && hop != end?.hop {
-            guard !rows[hop - 1].isExpanded, !rows[hop - 1].isWaiting(0) else { continue }
-            let due = rows[hop - 1].queries[0].sentAt + Self.stagger
+            guard !rows[hop - 1].isExpanded || rows[hop - 1].isHeldBack, !rows[hop - 1].isWaiting(0) else { continue }
+            let patience = rows[hop - 1].isHeldBack ? Self.silenceBeforeLast : Self.stagger
+            let due = rows[hop - 1].queries[0].sentAt + patience
             earliest = min(earliest ?? due, due)
         }
         return earliest
@@ -606,6 +630,8 @@ public struct PathTrace: Measurement, Sendable {
     /// A hop that no later one has overtaken is asked for the rest of its queries after this long: on a short path its end
     /// is known by then, and a long one takes hardly longer for it.
     private static let stagger = TimeSpan.milliseconds(5)
+    /// Linux gives a host an error a second once those in a burst are used up.
+    private static let silenceBeforeLast = TimeSpan.milliseconds(1_050)
     /// The longest that an answer is waited for which will be asked for again.
     private static let unidentifiedPatience = TimeSpan.seconds(1)
     /// Linux gives a router's errors to one host a second each, once those in a burst are used up.
