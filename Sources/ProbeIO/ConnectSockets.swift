@@ -258,6 +258,7 @@ private final class ConnectSocket {
     /// When the socket has to be disconnected, by the monotonic clock.
     private(set) var deadline: Int64 = 0
     private var trafficClass: UInt8 = 0
+    private let maximumSegmentSize: UInt16?
 
     init(
         _ version: IPVersion, _ request: TransportRequest, _ refused: inout [SocketSettings.Refusal]
@@ -284,10 +285,10 @@ private final class ConnectSocket {
         try socket.set(.receiveTrafficClass, to: true)
         try socket.set(.timestamping, to: [.receiveSoftware, .software])
         try socket.set(.synRetransmissions, to: 1)
-        if let size = settings.maximumSegmentSize { try socket.set(.maximumSegmentSize, to: Int(size)) }
         try socket.resetOnClose()
         self.socket = socket
         self.version = version
+        maximumSegmentSize = settings.maximumSegmentSize
     }
 
     /// Throws the kernel's refusal. `connectionRefused` is one too, of a security module on this host: what a target
@@ -301,6 +302,8 @@ private final class ConnectSocket {
             // The kernel keeps the ECN bits of a stream to itself, in silence.
             guard try socket.value(of: .trafficClass) == Int(trafficClass) else { throw .notSupported }
         }
+        // Disconnecting forgets this and the next one.
+        if let maximumSegmentSize { try socket.set(.maximumSegmentSize, to: Int(maximumSegmentSize)) }
         // Without an ACK of ours the connection is never the application's.
         try socket.set(.quickAcknowledgment, to: false)
         self.transmit = transmit

@@ -125,8 +125,16 @@ import Testing
     func mixed() {
         #expect(roundTrip(sent: (0, .user, 0), received: (40, .kernel, 0)) == (.ms(50), .user))
         #expect(roundTrip(sent: (0, .kernel, 0), received: (40, .user, 0)) == (.ms(50), .user))
-        #expect(roundTrip(sent: (0, .user, 0), received: (40, .user, 0)) == (.ms(50), .user))
         #expect(roundTrip(sent: (0, .kernel, 0), received: (40, .kernel, 1)) == (.ms(50), .user))
+        #expect(roundTrip(sent: (0, .user, 0), received: (40, .user, 1)) == (.ms(50), .user))
+    }
+
+    /// A probe that left later in the turn that it was taken in is not timed from the turn's start.
+    @Test("Two stamps of this process are its round trip, if they lie within the turns of its loop")
+    func process() {
+        #expect(roundTrip(sent: (0, .user, 0), received: (40, .user, 0)) == (.ms(40), .user))
+        #expect(roundTrip(sent: (0, .user, 0), received: (51, .user, 0)) == (.ms(50), .user))
+        #expect(roundTrip(sent: (0, .user, 0), received: (-1, .user, 0)) == (.ms(50), .user))
     }
 
     @Test("Whatever the stamps say, nothing traps")
