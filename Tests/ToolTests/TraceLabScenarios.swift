@@ -71,6 +71,8 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
     var arguments: [String] = []
     /// Of whole probes, where they are not TCP's.
     var size: Int?
+    /// Whether a trace leaves the network in another state than it found it in.
+    var isStateful: Bool { text.contains(" limit ") }
     var sight: @Sendable (Transport) -> Sight
 
     var description: String { name }
@@ -148,7 +150,7 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
 
     static let all: [TraceLabScenario] = [
         TraceLabScenario("delay", chain([2: "delay 3ms", 3: "delay 1ms..2ms slow 2ms"]), sees: honest),
-        TraceLabScenario("loss", chain([2: "loss 10%", 4: "loss 5%"]), ["-q", "8", "-w", "1"], sees: honest),
+        TraceLabScenario("loss", chain([2: "loss 10%", 4: "loss 5%"]), ["-q", "8"], sees: honest),
         TraceLabScenario("limits", chain([1: "limit 10/s burst 1", 3: "limit 10/s burst 2"]), sees: honest),
         TraceLabScenario(
             "silence", chain([2: "silent", 3: "silent"]),
