@@ -17,8 +17,9 @@ public struct PathFindings: Sendable {
         let rows = hops.prefix(Int(UInt8.max)).map { FoundRow($0) }
         let loop = LoopFinder.find(in: rows)
         var found = QuoteComparison(rows, sent: sent).findings
-        found += HopLimitFindings.all(in: rows, loop: loop)
-        found += ReturnFindings.all(in: rows, loop: loop)
+        let hopLimits = HopLimitFindings.all(in: rows, loop: loop)
+        found += hopLimits
+        found += ReturnFindings.all(in: rows, loop: loop, hopLimits)
         found += rows.compactMap(\.interfaces)
         found += LossFindings.all(in: rows)
         if let loop { found.append(loop) }
@@ -40,28 +41,35 @@ struct FoundRow {
     let answers: [PathAnswer]
     /// What was sent and is known to be answered or not, in the order of sending.
     let probes: [(sentAt: Timestamp, isAnswered: Bool)]
+    /// Whether it was asked and nobody answered.
+    let isSilent: Bool
 
     init(_ hop: PathHop) {
         number = hop.number
-        guard !hop.queries.isEmpty else {
-            // Without the time of silent ones only their order is known.
-            probes = hop.answers.map { (Timestamp(nanoseconds: 0), $0 != nil) }
-            answers = hop.answers.compactMap(\.self)
-            return
-        }
         var probes: [(sentAt: Timestamp, isAnswered: Bool)] = []
         var answers: [PathAnswer] = []
+        // Of probes with hops to spare only as many are waited for as fill the row: they say nothing about losses.
+        var hasSpare = false
         for query in hop.queries {
+            let isOwn = Int(query.probe.hopLimit) == hop.number
+            hasSpare = hasSpare || !isOwn
             switch query.outcome {
             case .answered(let answer):
-                probes.append((query.sentAt, true))
                 answers.append(answer)
-            case .lost: probes.append((query.sentAt, false))
+                if isOwn { probes.append((query.sentAt, true)) }
+            case .lost: if isOwn { probes.append((query.sentAt, false)) }
             case .unsent, .underWay: continue
             }
         }
+        if hop.queries.isEmpty {
+            answers = hop.answers.compactMap(\.self)
+            hasSpare = answers.contains { Int($0.probe.hopLimit) != hop.number }
+            // Without the time of silent ones only their order is known.
+            if !hasSpare { probes = hop.answers.map { (Timestamp(nanoseconds: 0), $0 != nil) } }
+        }
         self.probes = probes
         self.answers = answers
+        isSilent = answers.isEmpty && !(hop.queries.isEmpty && hop.answers.isEmpty)
     }
 
     /// Whether the path ends here.
@@ -85,9 +93,12 @@ struct FoundRow {
     /// What most answers quote as the hop limit; nil where nothing is quoted.
     var quotedHopLimit: UInt8? { mostCommon(answers.compactMap { $0.detail?.quoted?.hopLimit }) }
 
-    var hasLabels: Bool {
+    /// Whether an answer shows a label whose own hop limit ran out: the tunnel hides nothing (RFC 4950).
+    var showsTunnel: Bool {
         answers.contains { answer in
-            answer.detail?.extensions?.objects.contains { if case .mpls = $0 { true } else { false } } ?? false
+            answer.detail?.extensions?.objects.contains {
+                if case .mpls(let labels) = $0, let label = labels.first { label.timeToLive <= 1 } else { false }
+            } ?? false
         }
     }
 
@@ -192,7 +203,7 @@ enum EndFinder {
             }
             found += kinds.map { PathFinding(hops: row.number...row.number, kind: $0) }
         }
-        if let last = rows.last, last.answers.isEmpty, !last.probes.isEmpty, loop == nil {
+        if let last = rows.last, last.isSilent, loop == nil {
             let silent = rows.lastIndex { !$0.answers.isEmpty }.map { rows[$0 + 1].number } ?? rows[0].number
             found.append(PathFinding(hops: silent...last.number, kind: .silentEnd))
         }

@@ -4,7 +4,13 @@ import PacketFormats
 enum ReturnFindings {
     typealias Length = PathFinding.ReturnLength
 
-    static func all(in rows: [FoundRow], loop: PathFinding?) -> [PathFinding] {
+    /// - Parameter anomalies: what was found in quoted hop limits.
+    static func all(in rows: [FoundRow], loop: PathFinding?, _ anomalies: [PathFinding]) -> [PathFinding] {
+        // Routers of a tunnel that show themselves: their answers go to its end first, and explain their way back.
+        var shown = Set(rows.filter(\.showsTunnel).map(\.number))
+        for anomaly in anomalies {
+            if case .hopLimits(.implicitTunnel) = anomaly.kind { shown.formUnion(anomaly.hops) }
+        }
         var lengths: [Length] = []
         for (index, row) in rows.enumerated() {
             // In a loop the way there grows alone, and a router in place of the one before it has one hop more back.
@@ -18,7 +24,7 @@ enum ReturnFindings {
         var found: [PathFinding] = []
         var index = 0
         while index < lengths.count {
-            if let (finding, next) = tunnel(at: index, in: lengths) {
+            if let (finding, next) = tunnel(at: index, in: lengths, shown) {
                 found.append(finding)
                 index = next
                 continue
@@ -30,7 +36,9 @@ enum ReturnFindings {
             // Neighbours that differ by one are one stretch: each router has its own way back.
             var end = index + 1
             while end < lengths.count, lengths[end].excess != 0,
-                abs(lengths[end].excess - lengths[end - 1].excess) <= 1, tunnel(at: end, in: lengths) == nil
+                abs(lengths[end].excess - lengths[end - 1].excess) <= 1
+                    || (shown.contains(lengths[end].hop) && shown.contains(lengths[end - 1].hop)),
+                tunnel(at: end, in: lengths, shown) == nil
             {
                 end += 1
             }
@@ -47,8 +55,12 @@ enum ReturnFindings {
     /// A tunnel whose routers don't show is counted on the way back only: at its end by all of its hops, and by one less
     /// at each hop behind, because its own hop limit starts anew and the smaller of both comes out. Another way back would
     /// stay as long as it is. Where nothing behind the hop tells, it is taken for another way back.
-    private static func tunnel(at index: Int, in lengths: [Length]) -> (PathFinding, Int)? {
-        guard index > 0, index + 1 < lengths.count, lengths[index - 1].hop + 1 == lengths[index].hop else {
+    private static func tunnel(
+        at index: Int, in lengths: [Length], _ shown: Set<Int>
+    ) -> (PathFinding, Int)? {
+        guard !shown.contains(lengths[index].hop), index > 0, index + 1 < lengths.count,
+            lengths[index - 1].hop + 1 == lengths[index].hop
+        else {
             return nil
         }
         let base = lengths[index - 1].excess
@@ -100,7 +112,7 @@ enum HopLimitFindings {
             if end > index {
                 let quoted = (index...end).compactMap { rows[$0].quotedHopLimit }
                 // Routers that show their labels hide nothing.
-                if !(index...end).contains(where: { rows[$0].hasLabels }) {
+                if !(index...end).contains(where: { rows[$0].showsTunnel }) {
                     let hops = rows[index].number...rows[end].number
                     found.append(PathFinding(hops: hops, kind: .hopLimits(.implicitTunnel(quoted: quoted))))
                 }
@@ -151,7 +163,7 @@ enum HopLimitFindings {
             switch answer.kind {
             case .timeExceeded:
                 // 0 is what routers quote that count down before they look.
-                guard quoted > 1, quoted == row.quotedHopLimit, !row.hasLabels else { continue }
+                guard quoted > 1, quoted == row.quotedHopLimit, !row.showsTunnel else { continue }
                 if index > 0, rows[index - 1].quotedHopLimit == quoted { return nil }
                 let anomaly = PathFinding.HopLimitAnomaly.unexpected(quoted: quoted, responder: answer.responder)
                 return PathFinding(hops: hops, kind: .hopLimits(anomaly))

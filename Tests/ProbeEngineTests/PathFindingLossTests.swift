@@ -69,39 +69,68 @@ extension [PathFinding] {
         return tally
     }
 
-    @Test("print", arguments: [3, 5, 10])
-    func survey(queries: Int) throws {
-        for place in [1, 5, 9] {
-            for loss in ["1%", "3%", "6%", "10%", "20%", "40%"] {
-                let t = try Self.tally(
-                    Self.chain([place: "loss \(loss)"]), lossFrom: place, queries: queries)
-                print(
-                    "q\(queries) loss \(loss) at \(place): false limits \(t.falseLimits), losses \(t.losses), wrong place \(t.wrongPlaces)"
-                )
-            }
+    /// Of a thousand lossy paths, how many have a hop that is wrongly said to limit: 9, 2, 6, 9, 5 and 2 of these. Of a
+    /// loss, 415, 217, 708, 145, 785 and 952 are told, each from its link or a later one on.
+    @Test(
+        "Losses are hardly ever taken for a limit",
+        arguments: [(1, "3%", 3), (5, "3%", 3), (5, "10%", 3), (9, "10%", 3), (5, "6%", 5), (1, "6%", 10)])
+    func falseAlarms(place: Int, loss: String, queries: Int) throws {
+        let tally = try Self.tally(Self.chain([place: "loss \(loss)"]), lossFrom: place, queries: queries)
+        #expect(tally.falseLimits < 10 && tally.wrongPlaces < 50)
+    }
+
+    @Test("Hops that limit are told, where two hops behind show that they forward", arguments: [3, 5])
+    func limits(queries: Int) throws {
+        for place in 1...8 {
+            let tally = try Self.tally(
+                Self.chain([place: "limit 1/s burst 1"]), limited: [place], queries: queries, seeds: 1...5)
+            #expect(tally.shown == 5 && tally.told == 5 && tally.falseLimits == 0 && tally.losses == 0)
         }
-        for place in [1, 5, 7, 8, 9, 10] {
-            let t = try Self.tally(
-                Self.chain([place: "limit 1/s burst 1"]), limited: [place], queries: queries, seeds: 1...20)
-            print(
-                "q\(queries) limit at \(place): shown \(t.shown) told \(t.told) losses \(t.losses) false \(t.falseLimits)"
-            )
+        // With the last router only the target behind it is known.
+        let last = try Self.tally(
+            Self.chain([10: "limit 1/s burst 1"]), limited: [10], queries: 3, seeds: 1...5)
+        #expect(last.told == 0 && last.losses == 0)
+    }
+
+    /// Of 1,988, 1,957 and 1,822 hops that leave out answers 1,979, 1,816 and 159 are told; 2, 5 and 1 traces have a
+    /// false one.
+    @Test("Limits and losses on one path: what can't be told apart is not told", arguments: ["1%", "5%", "20%"])
+    func mixed(loss: String) throws {
+        let text = Self.chain([3: "limit 1/s burst 1", 6: "limit 1/s burst 1 loss \(loss)"])
+        let tally = try Self.tally(text, limited: [3, 6], lossFrom: 6, queries: 5)
+        #expect(tally.falseLimits < 10 && tally.wrongPlaces < 50)
+        if loss == "1%" { #expect(Double(tally.told) > 0.9 * Double(tally.shown)) }
+    }
+
+    @Test("Where all hops limit", arguments: [ProbeMethod.udp(destinationPort: 33_434), .icmpEcho])
+    func all(method: ProbeMethod) throws {
+        let text = Self.chain([:], all: "limit 1/s burst 1", target: "limit 1/s burst 1")
+        let tally = try Self.tally(text, limited: Set(1...10), method: method, seeds: 1...5)
+        #expect(tally.told == tally.shown && tally.shown >= 45 && tally.losses == 0)
+    }
+
+    @Test("The evidence is counted")
+    func evidence() throws {
+        let trace = try Trace.of(Self.chain([8: "limit 1/s burst 1"]))
+        let findings = trace.findings
+        #expect(findings.map(\.hops) == [8...8])
+        guard case .limited(let losses) = try #require(findings.first).kind else {
+            Issue.record("\(findings)")
+            return
         }
-        for loss in ["1%", "5%", "10%", "20%"] {
-            let t = try Self.tally(
-                Self.chain([3: "limit 1/s burst 1", 6: "limit 1/s burst 1 loss \(loss)"]), limited: [3, 6], lossFrom: 6,
-                queries: queries)
-            print(
-                "q\(queries) limit 3, 6, loss \(loss) at 6: shown \(t.shown) told \(t.told) losses \(t.losses) wrong \(t.wrongPlaces) false \(t.falseLimits)"
-            )
-        }
-        for (method, word) in [(ProbeMethod.udp(destinationPort: 33_434), "udp"), (.icmpEcho, "icmp")] {
-            let t = try Self.tally(
-                Self.chain([:], all: "limit 1/s burst 1", target: "limit 1/s burst 1"), limited: Set(1...10),
-                queries: queries, method: method, seeds: 1...20)
-            print(
-                "q\(queries) all limit \(word): shown \(t.shown) told \(t.told) losses \(t.losses) false \(t.falseLimits)"
-            )
-        }
+        let own = PathFinding.Losses.Count(hop: 8, answered: 1, asked: 3)
+        #expect(losses.hops == [own])
+        #expect(losses.later.answered == losses.later.asked && losses.laterHops >= 2)
+    }
+
+    @Test("Probabilities")
+    func probabilities() {
+        func isNear(_ one: Double, _ other: Double) -> Bool { abs(one - other) < 1e-12 }
+        #expect(isNear(Probability.atMost(0, of: 3, 0.5), 0.125) && isNear(Probability.atMost(1, of: 3, 0.5), 0.5))
+        #expect(Probability.atMost(3, of: 3, 0.5) == 1 && Probability.atMost(0, of: 0, 0.5) == 1)
+        #expect(isNear(Probability.atLeast(2, of: 3, 0.5), 0.5) && Probability.atLeast(0, of: 3, 0.5) == 1)
+        #expect(isNear(Probability.atLeast(2, of: [0.5, 0.5]), 0.25) && isNear(Probability.atLeast(0, of: []), 1))
+        #expect(Probability.atLeast(1, of: []) == 0)
+        #expect(Probability.atMost(9, of: 100_000, 0.5) == 0)
     }
 }

@@ -178,6 +178,33 @@ private let outside = QuotedValue.address(Ours.address("198.51.100.1"))
         #expect(interfaces.first?.mtu == 1500 && interfaces.first?.role == .incoming)
     }
 
+    @Test("Tunnels: what hides is hinted at, what shows itself is not said to hide")
+    func tunnels() throws {
+        func found(_ kind: String) throws -> [PathFinding] {
+            let text = Trace.chain(Array(repeating: "", count: 9)) + "\ntunnel r2 r3 r4 r5 r6 \(kind)"
+            return try Trace.of(text).findings
+        }
+        let invisible = try found("invisible")
+        #expect(invisible.map(\.hops) == [2...3])
+        guard case .hiddenHops(let count, let lengths) = try #require(invisible.first).kind else {
+            Issue.record("\(invisible)")
+            return
+        }
+        // The way back of the hops behind stays as long until it has caught up.
+        #expect(count == 3 && lengths.map(\.length) == [2, 6, 6, 6, 6] && lengths.map(\.hop) == [2, 3, 4, 5, 6])
+        // The answers of routers in a tunnel go to its end first.
+        let explicit = try found("explicit")
+        #expect(explicit.map(\.hops) == [3...5])
+        guard case .returnPath(let back) = try #require(explicit.first).kind else {
+            Issue.record("\(explicit)")
+            return
+        }
+        #expect(back.map(\.length) == [9, 8, 7])
+        let implicit = try found("implicit")
+        #expect(implicit.map(\.hops) == [3...5, 3...5])
+        #expect(implicit.first?.kind == .hopLimits(.implicitTunnel(quoted: [1, 2, 3])))
+    }
+
     @Test("A packet whose hop limit ran out comes to the next router")
     func zeroForwarding() throws {
         let trace = try Trace.of(Trace.chain(["", "zero-ttl", "", ""]))
