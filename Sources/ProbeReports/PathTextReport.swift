@@ -75,7 +75,7 @@ public struct PathTextReport: Sendable {
         buffer.append("\n")
     }
 
-    private func append(_ address: IPAddress, name: (IPAddress) -> SafeText?, to buffer: inout ReportBuffer) {
+    func append(_ address: IPAddress, name: (IPAddress) -> SafeText?, to buffer: inout ReportBuffer) {
         guard showsNames else { return buffer.append(address, zones: zones) }
         if let name = name(address) {
             buffer.append(name)

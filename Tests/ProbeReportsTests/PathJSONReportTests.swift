@@ -75,6 +75,10 @@ import Testing
                         PathStatistics(), lastHop: nil, isReached: false, elapsed: .zero, time: 0, to: &$0)
                     report.appendSummary(
                         PathStatistics(), lastHop: 3, isReached: true, elapsed: .seconds(1), time: 0, to: &$0)
+                    for result in mtuResults {
+                        report.append(
+                            result, PathMTUStatistics(), name: { _ in SafeText("r") }, time: 0, to: &$0)
+                    }
                 }
                 for responder in ["10.77.8.2", "fd77::8"] {
                     let kinds =
