@@ -203,13 +203,15 @@ public struct PathMTU: Measurement, Sendable {
     /// Ends at once without a probe where no hop answered or the method is not supported.
     public init(_ configuration: Configuration) {
         self.configuration = configuration
-        let first = max(configuration.firstSize, configuration.controlSize)
+        // The length fields have 16 bits, and IPv6 counts without its header.
+        let longest = Int(UInt16.max) + (configuration.destination.version == .v4 ? 0 : IPv6Header.length)
+        let first = min(max(configuration.firstSize, configuration.controlSize), longest)
         result = PathMTUResult(firstSize: first)
         (current, ceiling) = (first, first)
         end = configuration.destinationHop ?? configuration.hops.last?.number ?? 0
-        for hop in configuration.hops { longest[hop.number] = hop.roundTrip }
+        for hop in configuration.hops { self.longest[hop.number] = hop.roundTrip }
         // A hop that was silent may have been so by chance, and is asked once more where it matters.
-        for hop in stride(from: 1, to: end, by: 1) where longest[hop] == nil { dry[hop] = Self.patientRounds - 1 }
+        for hop in stride(from: 1, to: end, by: 1) where self.longest[hop] == nil { dry[hop] = Self.patientRounds - 1 }
         let smallest = configuration.headerLength + Self.overhead(configuration.method)
         isOver = end < 1 || !Self.supports(configuration.method) || configuration.controlSize < smallest
         if !isOver { planTrial() }

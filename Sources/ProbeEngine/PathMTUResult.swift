@@ -19,8 +19,12 @@ public struct PathMTUResult: Hashable, Sendable {
 
     public init(firstSize: Int) { self.firstSize = firstSize }
 
-    /// What stands behind `F=` in a row of traceroute: the size to which the probes of this hop had to shrink.
-    public func size(forcedAt hop: Int) -> Int? { drops.last { $0.before == hop }?.size }
+    /// What stands behind `F=` in a row of traceroute: the size to which the probes of this hop had to shrink, and in the
+    /// first row the size that the rest begins with.
+    public func size(forcedAt hop: Int, firstHop: Int = 1) -> Int? {
+        guard hop == firstHop else { return drops.last { $0.before == hop }?.size }
+        return drops.last { $0.before <= hop }?.size ?? firstSize
+    }
 
     /// Drops without a word.
     public var blackHoles: [PathMTUDrop] { drops.filter { $0.evidence == .silence } }

@@ -102,6 +102,7 @@ public struct PathJSONReport: PathReport {
 
     /// The `summary` line.
     public func appendSummary(_ run: PathRun, _ facts: PathFacts, to buffer: inout ReportBuffer) {
+        if let mtu = run.mtu { append(mtu.result, mtu.statistics, name: facts.name, time: run.time, to: &buffer) }
         for finding in run.findings { append(finding, time: run.time, to: &buffer) }
         let statistics = run.statistics
         var line = line("summary", run.time)

@@ -76,7 +76,7 @@ public struct PathRun: Sendable {
     /// What the answers tell beside addresses and times, in the order of the path.
     public var findings: [PathFinding]
     /// What path MTU discovery found, where it was wanted.
-    public var mtu: PathMTUResult?
+    public var mtu: PathMTU?
     /// From the first probe to the end.
     public var elapsed: TimeSpan
     /// Packets that reached the sockets and answer no probe, of all traces of the run.
@@ -92,7 +92,7 @@ public struct PathRun: Sendable {
         lastHop = member.trace.lastHop
         isReached = member.trace.isReached
         ending = member.trace.ending
-        mtu = member.mtu?.result
+        mtu = member.mtu
         self.findings = findings
         self.elapsed = elapsed
         self.time = time

@@ -50,7 +50,7 @@ public struct PathTextReport: PathReport {
     /// What was found beside the rows, a line for each.
     public func appendSummary(_ run: PathRun, _ facts: PathFacts, to buffer: inout ReportBuffer) {
         guard tellsFindings else { return }
-        if let mtu = run.mtu { append(mtu, to: &buffer) }
+        if let mtu = run.mtu { append(mtu.result, name: facts.name, to: &buffer) }
         for finding in run.findings { append(finding, to: &buffer) }
     }
 
@@ -68,7 +68,7 @@ public struct PathTextReport: PathReport {
             let annex = annex(of: answer, hop: hop.number)
             if previous?.responder != answer.responder || previous?.annex != annex {
                 buffer.append(" ")
-                append(answer.responder, facts, to: &buffer)
+                append(answer.responder, name: facts.name, to: &buffer)
                 buffer.append(annex)
                 previous = (answer.responder, annex)
             }
@@ -84,9 +84,9 @@ public struct PathTextReport: PathReport {
         buffer.append("\n")
     }
 
-    private func append(_ address: IPAddress, _ facts: PathFacts, to buffer: inout ReportBuffer) {
+    func append(_ address: IPAddress, name: (IPAddress) -> SafeText?, to buffer: inout ReportBuffer) {
         guard showsNames else { return buffer.append(address, zones: zones) }
-        if let name = facts.name(address) {
+        if let name = name(address) {
             buffer.append(name)
         } else {
             buffer.append(address, zones: zones)

@@ -55,7 +55,7 @@ struct HostTrace {
     mutating func tell(_ facts: PathFacts, time: Int64, while canTell: (News, Timestamp) -> Bool) {
         var facts = facts
         if case .end(let run) = waiting.last?.news {
-            facts.forcedSize = { run.mtu?.size(forcedAt: $0) }
+            facts.forcedSize = { run.mtu?.result.size(forcedAt: $0) }
         } else if holdsRows {
             return
         }

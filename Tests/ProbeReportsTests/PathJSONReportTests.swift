@@ -79,6 +79,10 @@ import Testing
                     report.appendSummary(
                         run(of: configuration, findings: [PathFinding(hops: 3...9, kind: .silentEnd)]), PathFacts(),
                         to: &$0)
+                    for result in mtuResults {
+                        report.append(
+                            result, PathMTUStatistics(), name: { _ in SafeText("r") }, time: 0, to: &$0)
+                    }
                 }
                 for responder in ["10.77.8.2", "fd77::8"] {
                     let kinds =

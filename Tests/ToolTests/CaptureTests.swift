@@ -38,7 +38,7 @@ private struct Capture {
 }
 
 /// A directory of its own, removed with what is in it.
-private final class Directory {
+final class Directory {
     let path: String
 
     init() throws {

@@ -1,12 +1,13 @@
 import LinuxSockets
 import PacketFormats
+import ProbeReports
 import TestSupport
 import Testing
 
 /// What swtrace gives out beside rows, and of several hosts, on routers of the real kernel.
 @Suite(.waiting, .enabled(if: NamespaceLab.isAvailable, "needs root and ip(8)"))
 struct TraceReportTests {
-    private func result(_ lab: NamespaceLab, _ arguments: String...) throws -> ToolResult {
+    private func result(_ lab: NamespaceLab, _ arguments: String...) throws -> CommandResult {
         var command = ToolCommand("swtrace", "-n")
         command.arguments += arguments
         let ready = command
@@ -23,7 +24,7 @@ struct TraceReportTests {
             #expect(block.hasPrefix("traceroute to \(host) ("), "\(block)")
             let rows = TraceRow.rows(of: block)
             let path = SwtraceTests.path(to: host)
-            let length = Int(host.dropFirst(host.contains(":") ? 5 : 5).prefix(1)) ?? 0
+            let length = Int(host.dropFirst(5).prefix(1)) ?? 0
             #expect(rows.map(\.responders) == path.prefix(length).map { [$0] }, "\(block)")
         }
         #expect(result.status == 0)
@@ -79,10 +80,10 @@ struct TraceReportTests {
     /// Each probe and each answer once, in the order of time.
     @Test func capturesWhatPasses() throws {
         let lab = try SwtraceTests.chain()
-        let file = try TemporaryDirectory()
-        let result = try result(lab, "--pcap", "\(file.path)/trace.pcap", "10.0.2.2")
+        let file = try Directory()
+        let result = try result(lab, "--pcap", "\(file.file)", "10.0.2.2")
         #expect(result.status == 0)
-        let dump = try runSuccessfully(["tcpdump", "-nr", "\(file.path)/trace.pcap"])
+        let dump = try runSuccessfully(["tcpdump", "-nr", "\(file.file)"])
         #expect(dump.contains("10.0.2.2.33434: UDP, length 32"), "\(dump)")
         #expect(dump.contains("10.0.1.2 > 10.0.1.1: ICMP time exceeded in-transit"), "\(dump)")
         #expect(dump.contains("10.0.2.2 > 10.0.1.1: ICMP 10.0.2.2 udp port 33434 unreachable"), "\(dump)")
