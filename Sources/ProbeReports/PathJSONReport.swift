@@ -43,16 +43,19 @@ public struct PathJSONReport: Sendable {
     ///
     /// - Parameters:
     ///   - name: gives the names that are known.
+    ///   - origins: gives who announces an address, nil where that is not known; nil itself where nobody asked.
     ///   - time: nanoseconds since 1970.
     public func append(
-        _ event: PathEvent, name: (IPAddress) -> SafeText?, time: Int64, to buffer: inout ReportBuffer
+        _ event: PathEvent, name: (IPAddress) -> SafeText?, origins: ((IPAddress) -> ASOrigins?)? = nil, time: Int64,
+        to buffer: inout ReportBuffer
     ) {
         switch event {
         case .hop(let hop):
             for (index, answer) in hop.answers.enumerated() {
-                appendProbe(answer, hop: hop.number, query: index + 1, name: name, time: time, to: &buffer)
+                appendProbe(
+                    answer, hop: hop.number, query: index + 1, name: name, origins: origins, time: time, to: &buffer)
             }
-            append(hop, name: name, time: time, to: &buffer)
+            append(hop, name: name, origins: origins, time: time, to: &buffer)
         case .unsent(let hop, let failure):
             var line = line("unsent", time)
             line.add("hop", hop)
@@ -63,14 +66,14 @@ public struct PathJSONReport: Sendable {
     }
 
     private func appendProbe(
-        _ answer: PathAnswer?, hop: Int, query: Int, name: (IPAddress) -> SafeText?, time: Int64,
-        to buffer: inout ReportBuffer
+        _ answer: PathAnswer?, hop: Int, query: Int, name: (IPAddress) -> SafeText?,
+        origins: ((IPAddress) -> ASOrigins?)?, time: Int64, to buffer: inout ReportBuffer
     ) {
         var line = line("probe", time)
         line.add("hop", hop)
         line.add("query", query)
         if let answer {
-            add(answer, name: name(answer.responder), to: &line)
+            add(answer, name: name(answer.responder), origins: origins?(answer.responder), to: &line)
         } else {
             line.add("kind", "silence")
         }
@@ -78,13 +81,14 @@ public struct PathJSONReport: Sendable {
         buffer.append(line)
     }
 
-    private func add(_ answer: PathAnswer, name: SafeText?, to line: inout JSONLine) {
+    private func add(_ answer: PathAnswer, name: SafeText?, origins: ASOrigins?, to line: inout JSONLine) {
         switch answer.kind {
         case .timeExceeded: line.add("kind", "time_exceeded")
         case .reached: line.add("kind", "reached")
         case .error: line.add("kind", "error")
         }
         line.add(responder: answer.responder, name: name, zones: zones)
+        line.add(origins)
         line.add("sent_hop_limit", Int(answer.probe.hopLimit))
         line.add("hop_limit", optional: answer.hopLimit)
         line.add("rtt_ns", answer.roundTrip.nanoseconds)
@@ -98,18 +102,18 @@ public struct PathJSONReport: Sendable {
     }
 
     private func append(
-        _ hop: PathHop, name: (IPAddress) -> SafeText?, time: Int64, to buffer: inout ReportBuffer
+        _ hop: PathHop, name: (IPAddress) -> SafeText?, origins: ((IPAddress) -> ASOrigins?)?, time: Int64,
+        to buffer: inout ReportBuffer
     ) {
         let answers = hop.answers.compactMap(\.self)
-        var responders: [IPAddress] = []
-        for answer in answers where !responders.contains(answer.responder) { responders.append(answer.responder) }
         var line = line("hop", time)
         line.add("hop", hop.number)
         line.add("queries", hop.answers.count)
         line.add("answers", answers.count)
-        line.add("responders", objects: responders) { line, responder in
+        line.add("responders", objects: hop.responders) { line, responder in
             let own = answers.filter { $0.responder == responder }
             line.add(responder: responder, name: name(responder), zones: zones)
+            line.add(origins?(responder))
             line.add("answers", own.count)
             if let shortest = own.map(\.roundTrip).min() { line.add("min_rtt_ns", shortest.nanoseconds) }
         }
@@ -125,10 +129,11 @@ public struct PathJSONReport: Sendable {
     ///   - elapsed: from the first probe to the end.
     ///   - foreign: packets that reached the sockets and answer no probe, beside those that `statistics` counts.
     ///   - droppedHere: packets that this host received and dropped, because a socket's queue was full.
+    ///   - judgement: what conditions and a baseline say of the path.
     ///   - time: nanoseconds since 1970.
     public func appendSummary(
         _ statistics: PathStatistics, lastHop: Int?, isReached: Bool, elapsed: TimeSpan, foreign: UInt64 = 0,
-        droppedHere: UInt64 = 0, time: Int64, to buffer: inout ReportBuffer
+        droppedHere: UInt64 = 0, judgement: PathJudgement? = nil, time: Int64, to buffer: inout ReportBuffer
     ) {
         var line = line("summary", time)
         line.add("reached", isReached)
@@ -143,6 +148,7 @@ public struct PathJSONReport: Sendable {
         line.add("unsolicited", statistics.unsolicited + foreign)
         line.add("dropped_here", droppedHere)
         line.add("elapsed_ns", elapsed.nanoseconds)
+        if let judgement { line.add(judgement) }
         line.finish()
         buffer.append(line)
     }

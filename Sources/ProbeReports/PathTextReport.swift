@@ -34,10 +34,15 @@ public struct PathTextReport: Sendable {
 
     /// The line of an event.
     ///
-    /// - Parameter name: gives the names that are known.
-    public func append(_ event: PathEvent, name: (IPAddress) -> SafeText?, to buffer: inout ReportBuffer) {
+    /// - Parameters:
+    ///   - name: gives the names that are known.
+    ///   - origins: gives who announces an address, nil where that is not known; nil itself where nobody asked.
+    public func append(
+        _ event: PathEvent, name: (IPAddress) -> SafeText?, origins: ((IPAddress) -> ASOrigins?)? = nil,
+        to buffer: inout ReportBuffer
+    ) {
         switch event {
-        case .hop(let hop): append(hop, name: name, to: &buffer)
+        case .hop(let hop): append(hop, name: name, origins: origins, to: &buffer)
         case .unsent(let hop, let failure):
             buffer.append("not sent: hop ")
             buffer.append(decimal: hop)
@@ -47,7 +52,10 @@ public struct PathTextReport: Sendable {
         }
     }
 
-    private func append(_ hop: PathHop, name: (IPAddress) -> SafeText?, to buffer: inout ReportBuffer) {
+    private func append(
+        _ hop: PathHop, name: (IPAddress) -> SafeText?, origins: ((IPAddress) -> ASOrigins?)?,
+        to buffer: inout ReportBuffer
+    ) {
         if hop.number < 10 { buffer.append(" ") }
         buffer.append(decimal: hop.number)
         buffer.append(" ")
@@ -61,6 +69,7 @@ public struct PathTextReport: Sendable {
             if previous?.responder != answer.responder || previous?.annex != annex {
                 buffer.append(" ")
                 append(answer.responder, name: name, to: &buffer)
+                if let origins { buffer.append(" [\(origins(answer.responder) ?? .none)]") }
                 buffer.append(annex)
                 previous = (answer.responder, annex)
             }

@@ -31,7 +31,10 @@ struct Tool {
         let size = try operands.count > 1 ? packetLength(operands[1], options) : nil
         try check(options)
 
-        let selection = try TransportSelection.openAndDropRights(request(options, host: operands[0], size))
+        var files = FindingFiles.none
+        let selection = try TransportSelection.openAndDropRights(request(options, host: operands[0], size)) {
+            () throws(ToolFailure) in files = try FindingFiles(options.findings)
+        }
         let notice = selection.notice(program: name)
         let rung = selection.transport.rung
         let versions = selection.transport.versions
@@ -42,12 +45,14 @@ struct Tool {
         }
 
         let host = try resolve(operands[0], options, versions)
-        let session = try TraceSession(host: host.name, host.address, size: size, options, rung: rung, note: notice)
+        let session = try TraceSession(
+            host: host.name, host.address, size: size, options, files, rung: rung, note: notice)
         return try session.run(over: selection.take(), &output)
     }
 
     /// What the parser can't see: options that exclude each other.
     private static func check(_ options: Options) throws(ToolFailure) {
+        try options.findings.check(findsMTU: false)
         if options.firstHop > options.maximumHop {
             throw ToolFailure("option -f: \(options.firstHop) is more than the last hop, \(options.maximumHop) (-m)")
         }

@@ -15,20 +15,23 @@ final class TraceSession {
     private let note: String?
     private let text: PathTextReport
     private let json: PathJSONReport
-    private let resolver: ReverseResolver
+    private let target: ReportTarget
+    private let facts: ResponderFacts
+    private let baseline: PathBaseline?
+    /// The rows so far.
+    private var hops: [PathHop] = []
     private var buffer = ReportBuffer()
-    /// Names of responders; nil where there is none.
-    private var names: [IPAddress: SafeText?] = [:]
-    private var asked: Set<IPAddress> = []
-    /// Hops that wait for names, and since when.
+    /// Hops that wait for names or origins, and since when.
     private var waiting: [(event: PathEvent, since: Timestamp)] = []
     private var toldFailure: SendFailure?
 
     /// Throws when the kernel refuses a descriptor.
     init(
-        host: String, _ address: IPAddress, size: Int?, _ options: Options, rung: Rung, note: String?
+        host: String, _ address: IPAddress, size: Int?, _ options: Options, _ files: FindingFiles, rung: Rung,
+        note: String?
     ) throws(ToolFailure) {
         self.options = options
+        baseline = files.baseline
         self.rung = rung
         self.note = note
         var configuration = PathTrace.Configuration(destination: address)
@@ -59,8 +62,9 @@ final class TraceSession {
         json.zones = zones
         self.text = text
         self.json = json
+        self.target = target
         do throws(Errno) {
-            resolver = try ReverseResolver()
+            facts = try ResponderFacts(asksNames: !options.isNumeric, options.findings, files)
         } catch {
             throw ToolFailure("cannot ask for names: \(error)")
         }
@@ -89,27 +93,36 @@ final class TraceSession {
         let start = ProbeLoop<PathTrace>.now
         var loop = try ProbeLoop(PathTrace(configuration), over: transport)
         try loop.run(
-            signals: signals, other: resolver,
+            signals: signals, other: facts,
             onEvent: { event, trace in take(event, hasSent: trace.statistics.transmitted > 0) },
             onSignal: { _, trace in trace.stop(at: ProbeLoop<PathTrace>.now) },
-            onOther: { _ in takeNames() },
+            onOther: { _ in facts.take() },
             afterBatch: {
                 reportWaiting(until: ProbeLoop<PathTrace>.now + TimeSpan(nanoseconds: -Self.patience))
                 return write(&output)
             })
         let end = ProbeLoop<PathTrace>.now
-        try waitForNames(until: end.nanoseconds + Self.patience)
+        try waitForFacts(until: end.nanoseconds + Self.patience)
         reportWaiting(until: Timestamp(nanoseconds: .max))
         let trace = loop.measurement
+        let judgement = judgement(of: trace)
+        if !options.isJSON { text.append(judgement, to: &buffer) }
         if options.isJSON {
             json.appendSummary(
                 trace.statistics, lastHop: trace.lastHop, isReached: trace.isReached, elapsed: end - start,
                 foreign: loop.transport.counters.foreign, droppedHere: loop.transport.counters.droppedHere,
-                time: SystemClock.realtime.now, to: &buffer)
+                judgement: judgement, time: SystemClock.realtime.now, to: &buffer)
         }
         _ = write(&output)
+        if !options.isJSON { for line in judgement.failureLines { reportLine(line, from: Tool.name) } }
         if trace.statistics.transmitted == 0, trace.statistics.unsent > 0 { return 2 }
-        return trace.isReached ? 0 : 1
+        return trace.isReached && judgement.failures.isEmpty ? 0 : 1
+    }
+
+    private func judgement(of trace: borrowing PathTrace) -> PathJudgement {
+        PathJudgement(
+            target: target, hops: hops, lastHop: trace.isReached ? trace.lastHop : nil, baseline: baseline,
+            assertions: options.findings.assertions, zones: text.zones, origins: facts.origins)
     }
 
     private func write(_ output: inout OutputWriter) -> Bool {
@@ -123,11 +136,8 @@ final class TraceSession {
         case .hop(let hop):
             // Rows of stars would say that somebody was silent; the line about what was not sent says it all.
             guard hasSent || options.isJSON else { return }
-            if !options.isNumeric {
-                for case .some(let answer) in hop.answers where asked.insert(answer.responder).inserted {
-                    resolver.lookUp(answer.responder)
-                }
-            }
+            hops.append(hop)
+            for case .some(let answer) in hop.answers { facts.ask(answer.responder) }
             waiting.append((event, ProbeLoop<PathTrace>.now))
         case .unsent(_, let failure):
             if options.isJSON {
@@ -141,42 +151,39 @@ final class TraceSession {
         }
     }
 
-    private func takeNames() {
-        while let (address, name) = resolver.nextAnswer() { names[address] = name.map { SafeText(name: $0) } }
-    }
-
-    /// Prints hops in order, as long as their names are known or they have waited since `instant` or longer.
+    /// Prints hops in order, as long as everything is known of them or they have waited since `instant` or longer.
     private func reportWaiting(until instant: Timestamp) {
         var count = 0
-        while count < waiting.count, hasNames(waiting[count].event) || waiting[count].since <= instant { count += 1 }
+        while count < waiting.count, isKnown(waiting[count].event) || waiting[count].since <= instant { count += 1 }
         for (event, _) in waiting.prefix(count) {
-            let name: (IPAddress) -> SafeText? = { address in self.names[address] ?? nil }
             if options.isJSON {
-                json.append(event, name: name, time: SystemClock.realtime.now, to: &buffer)
+                json.append(
+                    event, name: facts.name, origins: facts.reportedOrigins, time: SystemClock.realtime.now,
+                    to: &buffer)
             } else {
-                text.append(event, name: name, to: &buffer)
+                text.append(event, name: facts.name, origins: facts.reportedOrigins, to: &buffer)
             }
         }
         waiting.removeFirst(count)
     }
 
-    private func hasNames(_ event: PathEvent) -> Bool {
-        guard case .hop(let hop) = event, !options.isNumeric else { return true }
-        return hop.answers.allSatisfy { answer in answer.map { names[$0.responder] != nil } ?? true }
+    private func isKnown(_ event: PathEvent) -> Bool {
+        guard case .hop(let hop) = event else { return true }
+        return hop.answers.allSatisfy { answer in answer.map { facts.isKnown($0.responder) } ?? true }
     }
 
-    /// Waits for the names that are missing, but not past `instant`.
-    private func waitForNames(until instant: Int64) throws(Errno) {
+    /// Waits for what is not known yet, but not past `instant`.
+    private func waitForFacts(until instant: Int64) throws(Errno) {
         guard !waiting.isEmpty else { return }
         // The last answer may be there though no question is open any more.
-        defer { takeNames() }
+        defer { facts.take() }
         var poller = try Poller()
-        try poller.add(resolver, token: 0)
-        while resolver.pendingCount > 0 {
+        try poller.add(facts, token: 0)
+        while facts.pendingCount > 0 {
             let left = (instant - ProbeLoop<PathTrace>.now.nanoseconds) / 1_000_000
             guard left > 0 else { return }
             try poller.wait(timeoutMilliseconds: Int32(left))
-            takeNames()
+            facts.take()
         }
     }
 
