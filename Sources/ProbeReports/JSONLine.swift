@@ -77,6 +77,12 @@ public struct JSONLine: Sendable {
         bytes.append(UInt8(ascii: "]"))
     }
 
+    /// Adds an array of integers.
+    public mutating func add(_ name: String, integers: [some BinaryInteger]) {
+        begin(name)
+        bytes.append(contentsOf: "[\(integers.map { String($0) }.joined(separator: ","))]".utf8)
+    }
+
     /// Adds the members that `write` adds, as an object of their own.
     public mutating func add(_ name: String, object write: (inout JSONLine) -> Void) {
         begin(name)

@@ -46,6 +46,11 @@ extension JSONLine {
         if let name { add("name", name) }
     }
 
+    /// Adds who announces an address, nothing where that is not known.
+    mutating func add(_ origins: ASOrigins?) {
+        if let origins { add("asn", integers: origins.numbers.map(\.rawValue)) }
+    }
+
     /// Adds an ICMP error: its numbers and what the octets behind the checksum mean in it.
     mutating func add(icmpError type: ICMPType, code: UInt8, info: UInt32, version: IPVersion) {
         add("icmp_type", type.rawValue)

@@ -163,16 +163,19 @@ public struct PathAssertion: Hashable, Sendable {
         guard evidence.hops.contains(where: { !$0.responders.isEmpty }) else {
             return "\(changed) unknown: no hop answered"
         }
-        var changes = PathChange.within(evidence.hops)
+        var changes = evidence.hops.compactMap { hop in
+            hop.severalOfOneFlow.map { responders in
+                "hop \(hop.number) is \(responders.map { $0.text(evidence.zones) }.joined(separator: " and ")) for one flow"
+            }
+        }
         switch evidence.comparison {
         case .none: break
         case .unknownHost:
             if changes.isEmpty { return "\(changed) unknown: the baseline has no path to this host" }
-        case .changes(let others): changes += others
+        case .changes(let others): changes += others.map { $0.text(evidence.zones) }
         }
         guard let first = changes.first else { return nil }
-        let more = changes.count > 1 ? ", and \(changes.count - 1) more" : ""
-        return "\(changed): \(first.text(evidence.zones))\(more)"
+        return "\(changed): \(first)" + (changes.count > 1 ? ", and \(changes.count - 1) more" : "")
     }
 
     /// What conditions can be about, for a manual.

@@ -57,7 +57,7 @@ public struct PathJSONReport: PathReport {
         line.add("hop", hop)
         line.add("query", query)
         if let answer {
-            add(answer, name: facts.name(answer.responder), to: &line)
+            add(answer, facts, to: &line)
         } else {
             line.add("kind", "silence")
         }
@@ -65,9 +65,10 @@ public struct PathJSONReport: PathReport {
         buffer.append(line)
     }
 
-    private func add(_ answer: PathAnswer, name: SafeText?, to line: inout JSONLine) {
+    private func add(_ answer: PathAnswer, _ facts: PathFacts, to line: inout JSONLine) {
         line.add("kind", answer.kind.word)
-        line.add(responder: answer.responder, name: name, zones: zones)
+        line.add(responder: answer.responder, name: facts.name(answer.responder), zones: zones)
+        line.add(facts.origins?(answer.responder))
         line.add("sent_hop_limit", Int(answer.probe.hopLimit))
         line.add("hop_limit", optional: answer.hopLimit)
         line.add("rtt_ns", answer.roundTrip.nanoseconds)
@@ -84,15 +85,14 @@ public struct PathJSONReport: PathReport {
         _ hop: PathHop, _ facts: PathFacts, time: Int64, to buffer: inout ReportBuffer
     ) {
         let answers = hop.answers.compactMap(\.self)
-        var responders: [IPAddress] = []
-        for answer in answers where !responders.contains(answer.responder) { responders.append(answer.responder) }
         var line = line("hop", time)
         line.add("hop", hop.number)
         line.add("queries", hop.answers.count)
         line.add("answers", answers.count)
-        line.add("responders", objects: responders) { line, responder in
+        line.add("responders", objects: hop.responders) { line, responder in
             let own = answers.filter { $0.responder == responder }
             line.add(responder: responder, name: facts.name(responder), zones: zones)
+            line.add(facts.origins?(responder))
             line.add("answers", own.count)
             if let shortest = own.map(\.roundTrip).min() { line.add("min_rtt_ns", shortest.nanoseconds) }
         }
@@ -119,6 +119,7 @@ public struct PathJSONReport: PathReport {
         line.add("unsolicited", statistics.unsolicited + run.foreign)
         line.add("dropped_here", run.droppedHere)
         line.add("elapsed_ns", run.elapsed.nanoseconds)
+        if let judgement = run.judgement { line.add(judgement) }
         line.finish()
         buffer.append(line)
     }

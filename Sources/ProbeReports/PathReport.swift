@@ -50,13 +50,17 @@ public struct PathStart: Sendable {
 public struct PathFacts {
     /// The name of a responder, where names are wanted and it is known.
     public var name: (IPAddress) -> SafeText?
+    /// Who announces a responder, nil where that is not known; nil itself where nobody asked.
+    public var origins: ((IPAddress) -> ASOrigins?)?
     /// The size to which the probes of a hop had to shrink, where that was asked for and is so.
     public var forcedSize: (_ hop: Int) -> Int?
 
     public init(
-        name: @escaping (IPAddress) -> SafeText? = { _ in nil }, forcedSize: @escaping (Int) -> Int? = { _ in nil }
+        name: @escaping (IPAddress) -> SafeText? = { _ in nil }, origins: ((IPAddress) -> ASOrigins?)? = nil,
+        forcedSize: @escaping (Int) -> Int? = { _ in nil }
     ) {
         self.name = name
+        self.origins = origins
         self.forcedSize = forcedSize
     }
 }
@@ -77,6 +81,8 @@ public struct PathRun: Sendable {
     public var findings: [PathFinding]
     /// What path MTU discovery found, where it was wanted.
     public var mtu: PathMTU?
+    /// What conditions and a baseline say of the path, where there are any.
+    public var judgement: PathJudgement?
     /// From the first probe to the end.
     public var elapsed: TimeSpan
     /// Packets that reached the sockets and answer no probe, of all traces of the run.

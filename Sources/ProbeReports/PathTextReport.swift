@@ -49,6 +49,7 @@ public struct PathTextReport: PathReport {
 
     /// What was found beside the rows, a line for each.
     public func appendSummary(_ run: PathRun, _ facts: PathFacts, to buffer: inout ReportBuffer) {
+        if let judgement = run.judgement { append(judgement, to: &buffer) }
         guard tellsFindings else { return }
         if let mtu = run.mtu { append(mtu.result, name: facts.name, to: &buffer) }
         for finding in run.findings { append(finding, to: &buffer) }
@@ -69,6 +70,7 @@ public struct PathTextReport: PathReport {
             if previous?.responder != answer.responder || previous?.annex != annex {
                 buffer.append(" ")
                 append(answer.responder, name: facts.name, to: &buffer)
+                if let origins = facts.origins { buffer.append(" [\(origins(answer.responder) ?? .none)]") }
                 buffer.append(annex)
                 previous = (answer.responder, annex)
             }

@@ -19,6 +19,8 @@ struct HostTrace {
     /// What waits for names, and since when.
     private var waiting: [(news: News, since: Timestamp)] = []
     var buffer = ReportBuffer()
+    /// By which conditions the path failed, a line for each.
+    private(set) var failureLines: [String] = []
     /// Whether the end has been told.
     private(set) var isTold = false
     /// The last failure that was told on standard error.
@@ -51,8 +53,13 @@ struct HostTrace {
 
     /// Tells what waits, in order, as far as `canTell` allows.
     ///
-    /// - Parameter time: nanoseconds since 1970.
-    mutating func tell(_ facts: PathFacts, time: Int64, while canTell: (News, Timestamp) -> Bool) {
+    /// - Parameters:
+    ///   - time: nanoseconds since 1970.
+    ///   - judge: says by which conditions the path failed, when all is known.
+    mutating func tell(
+        _ facts: PathFacts, time: Int64, judge: (PathRun) -> PathJudgement?,
+        while canTell: (News, Timestamp) -> Bool
+    ) {
         var facts = facts
         if case .end(let run) = waiting.last?.news {
             facts.forcedSize = { run.mtu?.result.size(forcedAt: $0) }
@@ -64,7 +71,9 @@ struct HostTrace {
             guard canTell(news, since) else { break }
             switch news {
             case .event(let event): report.append(event, facts, time: time, to: &buffer)
-            case .end(let run):
+            case .end(var run):
+                run.judgement = judge(run)
+                failureLines = run.judgement?.failureLines ?? []
                 report.appendSummary(run, facts, to: &buffer)
                 isTold = true
             }

@@ -39,6 +39,7 @@ struct Options: Sendable {
     var isNumeric = false
     var showsExtensions = false
     var isVerbose = false
+    var findings = Findings()
     var showsWayBack = false
     var findsMTU = false
     /// What was asked for in place of text: one of them at most goes.
@@ -95,14 +96,22 @@ struct Options: Sendable {
             ],
             exitStatuses: [
                 Meaning("0", "Every host answered."),
-                Meaning("1", "Some host did not, or a router said that it can't be reached."),
+                Meaning(
+                    "1",
+                    "Some host did not, or a router said that it can't be reached, or a condition of --fail-if held."),
                 Meaning("2", "The command line, a name or the system was at fault."),
                 Meaning("141", "The reader of standard output has gone."),
             ],
             examples: [
                 Example("swtrace 192.0.2.1", "Trace with UDP."),
                 Example("swtrace -n -T -p 443 www.example", "Trace with TCP, as a browser would connect."),
+                Example(
+                    "swtrace -n --asn-db ip2asn-combined.tsv --fail-if 'via!=AS64500' 192.0.2.1",
+                    "Print who announces each router, and fail unless the path goes through AS64500."),
+                Example(
+                    "swtrace --json 192.0.2.1 >known; swtrace --baseline known --fail-if path-changed 192.0.2.1",
+                    "Remember a path, and fail when it changes."),
             ],
             seeAlso: ["swping(8)", "traceroute(8)", "ip(7)"]),
-        [probeSection, scheduleSection, meansSection, outputSection])
+        [probeSection, scheduleSection, meansSection, findingSection, outputSection])
 }

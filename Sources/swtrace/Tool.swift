@@ -38,8 +38,10 @@ struct Tool {
         try options.settleVersion(hosts)
 
         var capture: CaptureFile?
+        var files = FindingFiles.none
         let selection = try TransportSelection.openAndDropRights(request(options, hosts, size)) {
             () throws(ToolFailure) in
+            files = try FindingFiles(options.findings)
             if let path = options.captureFile { capture = try CaptureFile(path, shownAs: SafeText(path).description) }
         }
         let notice = selection.notice(program: name)
@@ -59,7 +61,8 @@ struct Tool {
         let (targets, failed) = try resolve(hosts, options, versions)
         guard !targets.isEmpty else { return 2 }
         for target in targets { try options.checkSize(size, to: target.address) }
-        let session = try TraceSession(targets: targets, size: size, options, over: selection.transport, note: notice)
+        let session = try TraceSession(
+            targets: targets, size: size, options, files, over: selection.transport, note: notice)
         let status = try session.run(over: selection.take(), capturing: capture, &output)
         return failed || capture?.isIntact == false ? 2 : status
     }
@@ -79,6 +82,7 @@ struct Tool {
             let names = options.styles.map { "--\($0.rawValue)" }
             throw ToolFailure("options \(names[0]) and \(names[1]) exclude each other (see swtrace --help)")
         }
+        try options.findings.check(findsMTU: options.findsMTU)
         if options.captureFile == "-" {
             throw ToolFailure("option --pcap: standard output has the report; name a file or a pipe")
         }

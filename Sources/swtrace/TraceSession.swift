@@ -17,10 +17,10 @@ final class TraceSession {
     private var started = 0
     /// Text is printed of one trace at a time: of this one.
     private var turn = 0
-    private let resolver: ReverseResolver
-    /// Names of responders; nil where there is none.
-    private var names: [IPAddress: SafeText?] = [:]
-    private var asked: Set<IPAddress> = []
+    private let facts: ResponderFacts
+    private let baseline: PathBaseline?
+    /// The names of interfaces by index, for link-local addresses.
+    private let zones: [UInt32: SafeText]
     /// Where probes to each address leave from.
     private var sources: [IPAddress: IPAddress] = [:]
     /// What the bytes of probes follow from.
@@ -32,7 +32,7 @@ final class TraceSession {
 
     /// Throws when the kernel refuses a descriptor.
     init(
-        targets: [(name: String, address: IPAddress)], size: Int?, _ options: Options,
+        targets: [(name: String, address: IPAddress)], size: Int?, _ options: Options, _ files: FindingFiles,
         over transport: borrowing ProbeTransport, note: String?
     ) throws(ToolFailure) {
         self.options = options
@@ -41,7 +41,9 @@ final class TraceSession {
         hasConstantFlow = limits.hasConstantFlow
         transportLength = transport.transportLength
         self.note = note
+        baseline = files.baseline
         let zones = Resolver.zoneNames(of: targets.map(\.address)).mapValues { SafeText(name: $0) }
+        self.zones = zones
         traces = targets.enumerated().map { index, target in
             let configuration = options.configuration(for: target.address, size: size, limits)
             let named = ReportTarget(name: SafeText(target.name), address: target.address)
@@ -49,7 +51,7 @@ final class TraceSession {
             return HostTrace(configuration, named, report, holdsRows: options.findsMTU)
         }
         do throws(Errno) {
-            resolver = try ReverseResolver()
+            facts = try ResponderFacts(asksNames: !options.isNumeric, options.findings, files)
         } catch {
             throw ToolFailure("cannot ask for names: \(error)")
         }
@@ -85,23 +87,27 @@ final class TraceSession {
         start(group.begun)
         var loop = try ProbeLoop(group, over: transport)
         try loop.run(
-            signals: signals, other: resolver,
+            signals: signals, other: facts,
             onEvent: { event, group in
                 take(event, group)
                 start(group.begun)
             },
             onSignal: { _, group in group.stop(at: Self.now) },
-            onOther: { _ in takeNames() },
+            onOther: { _ in facts.take() },
             afterBatch: {
                 tellWaiting(since: Self.now + TimeSpan(nanoseconds: -Self.patience))
                 return write(&output)
             })
-        try waitForNames(until: Self.now.nanoseconds + Self.patience)
+        try waitForFacts(until: Self.now.nanoseconds + Self.patience)
         noteCounters(loop.transport.counters)
         tellWaiting(since: Timestamp(nanoseconds: .max))
         if let failure = capture?.finish() { errors.append("\(Tool.name): \(failure)\n") }
         _ = write(&output)
-        return loop.measurement.members.map { Self.exitStatus(of: $0.trace) }.max() ?? 0
+        if options.style != .json {
+            for line in traces.flatMap(\.failureLines) { reportLine(line, from: Tool.name) }
+        }
+        let hasFailed = traces.contains { !$0.failureLines.isEmpty }
+        return max(hasFailed ? 1 : 0, loop.measurement.members.map { Self.exitStatus(of: $0.trace) }.max() ?? 0)
     }
 
     private static func exitStatus(of trace: PathTrace) -> Int32 {
@@ -132,11 +138,7 @@ final class TraceSession {
         case .path(let index, .hop(let hop)):
             // Rows of stars would say that somebody was silent; the line about what was not sent says it all.
             guard group.members[index].trace.statistics.transmitted > 0 || options.style != .text else { return }
-            if !options.isNumeric {
-                for case .some(let answer) in hop.answers where asked.insert(answer.responder).inserted {
-                    resolver.lookUp(answer.responder)
-                }
-            }
+            for case .some(let answer) in hop.answers { facts.ask(answer.responder) }
             traces[index].await(.event(.hop(hop)), since: Self.now)
         case .path(let index, .unsent(let hop, let failure)):
             if options.style == .text {
@@ -193,15 +195,28 @@ final class TraceSession {
     /// Tells what is to be told in order, as long as the names in it are known or it has waited since `instant` or
     /// longer.
     private func tellWaiting(since instant: Timestamp) {
-        let facts = PathFacts(name: { self.names[$0] ?? nil })
+        let known = PathFacts(name: facts.name, origins: facts.reportedOrigins)
         for index in traces.indices {
-            traces[index].tell(facts, time: SystemClock.realtime.now) { canTell($0, since: $1, instant) }
+            let target = traces[index].target
+            traces[index].tell(known, time: SystemClock.realtime.now, judge: { judgement(of: $0, target) }) {
+                canTell($0, since: $1, instant)
+            }
         }
+    }
+
+    /// What conditions and a baseline say of a path, nil where there is neither.
+    private func judgement(of run: PathRun, _ target: ReportTarget) -> PathJudgement? {
+        guard baseline != nil || !options.findings.assertions.isEmpty else { return nil }
+        let mtu = run.mtu?.result
+        return PathJudgement(
+            target: target, hops: run.hops, lastHop: run.isReached ? run.lastHop : nil,
+            mtu: mtu?.isWholePath == true && mtu?.isComplete == true ? mtu?.size : nil, baseline: baseline,
+            assertions: options.findings.assertions, zones: zones, origins: facts.origins)
     }
 
     private func canTell(_ news: HostTrace.News, since: Timestamp, _ instant: Timestamp) -> Bool {
         switch news {
-        case .event(let event): hasNames(event) || since <= instant
+        case .event(let event): isKnown(event) || since <= instant
         // What the sockets saw beside the answers is known when all is over.
         case .end: options.style == .text || instant.nanoseconds == .max
         }
@@ -234,29 +249,25 @@ final class TraceSession {
         traces[index].buffer.removeAll()
     }
 
-    // MARK: Names
+    // MARK: Facts
 
-    private func takeNames() {
-        while let (address, name) = resolver.nextAnswer() { names[address] = name.map { SafeText(name: $0) } }
+    private func isKnown(_ event: PathEvent) -> Bool {
+        guard case .hop(let hop) = event else { return true }
+        return hop.answers.allSatisfy { answer in answer.map { facts.isKnown($0.responder) } ?? true }
     }
 
-    private func hasNames(_ event: PathEvent) -> Bool {
-        guard case .hop(let hop) = event, !options.isNumeric else { return true }
-        return hop.answers.allSatisfy { answer in answer.map { names[$0.responder] != nil } ?? true }
-    }
-
-    /// Waits for the names that are missing, but not past `instant`.
-    private func waitForNames(until instant: Int64) throws(Errno) {
-        guard resolver.pendingCount > 0 else { return takeNames() }
+    /// Waits for what is not known yet of responders, but not past `instant`.
+    private func waitForFacts(until instant: Int64) throws(Errno) {
+        guard facts.pendingCount > 0 else { return facts.take() }
         // The last answer may be there though no question is open any more.
-        defer { takeNames() }
+        defer { facts.take() }
         var poller = try Poller()
-        try poller.add(resolver, token: 0)
-        while resolver.pendingCount > 0 {
+        try poller.add(facts, token: 0)
+        while facts.pendingCount > 0 {
             let left = (instant - Self.now.nanoseconds) / 1_000_000
             guard left > 0 else { return }
             try poller.wait(timeoutMilliseconds: Int32(left))
-            takeNames()
+            facts.take()
         }
     }
 

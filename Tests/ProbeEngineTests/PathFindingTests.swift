@@ -40,7 +40,7 @@ private enum Made {
         return PathAnswer(
             kind: kind, responder: Ours.address(responder ?? "10.0.1.\(hop)"), roundTrip: .ms(Int64(hop)),
             clock: .kernel,
-            hopLimit: hopLimit ?? UInt8(256 - hop), flags: nil,
+            hopLimit: hopLimit ?? UInt8(256 - hop), byteCount: 68, flags: nil,
             detail: ResponseDetail(
                 quoted: quoted, extensions: objects.isEmpty ? nil : ICMPExtensions(objects: objects)),
             probe: probe, sentAt: .ms(at))

@@ -255,7 +255,8 @@ struct ConnectTests {
     /// A closed socket counts until its last packet has left the drivers.
     private static func expectSocketsInUse(_ node: NamespaceLab.Node, _ count: Int) throws {
         for _ in 0..<200 where try socketsInUse(node) != count {}
-        #expect(try socketsInUse(node) == count)
+        let found = try socketsInUse(node)
+        #expect(found == count, "\(found) instead of \(count)")
     }
 
     private struct Trace {

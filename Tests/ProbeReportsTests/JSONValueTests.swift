@@ -15,4 +15,35 @@ import Testing
     func refusesWhatIsNoNumber(text: String) {
         #expect(throws: JSONValue.Malformed.self) { try JSONValue(parsing: text) }
     }
+
+    @Test(arguments: [
+        ("\"\"", ""), ("\"a\\n\\t\\\\\\/\\\"\"", "a\n\t\\/\""), ("\"\\u00e9\\ud83d\\ude00\"", "\u{e9}\u{1f600}"),
+        ("\"\u{e9}\u{1f600}\"", "\u{e9}\u{1f600}"), (" \"\\u0000\" ", "\0"),
+    ])
+    func takesStrings(text: String, expected: String) throws {
+        #expect(try JSONValue(parsing: text) == .string(expected))
+    }
+
+    @Test(arguments: [
+        "\"", "\"\\\"", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\ud83d\"", "\"\\ude00\"", "\"\\ud83d\\u0041\"",
+        "\"\n\"",
+        "{\"a\":1,\"a\":2}", "{\"a\"}", "{a:1}", "{\"a\":1,}", "[1,]", "[1 2]", "[", "{", "]", "{}{}", "nul",
+    ])
+    func refuses(text: String) {
+        #expect(throws: JSONValue.Malformed.self) { try JSONValue(parsing: text) }
+    }
+
+    @Test func refusesBytesThatAreNoText() {
+        #expect(throws: JSONValue.Malformed.self) { try JSONValue(parsing: [0x22, 0xff, 0x22][...]) }
+    }
+
+    /// Sixty-four levels are enough for anybody, and few enough for every stack.
+    @Test func levelsAreBounded() throws {
+        func nested(_ count: Int) -> String {
+            String(repeating: "[", count: count) + String(repeating: "]", count: count)
+        }
+        #expect(throws: Never.self) { try JSONValue(parsing: nested(64)) }
+        #expect(throws: JSONValue.Malformed.self) { try JSONValue(parsing: nested(65)) }
+        #expect(throws: JSONValue.Malformed.self) { try JSONValue(parsing: nested(1_000_000)) }
+    }
 }

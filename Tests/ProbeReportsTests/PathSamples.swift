@@ -29,3 +29,14 @@ func run(of configuration: PathTrace.Configuration, findings: [PathFinding] = []
     }
     return PathRun(group.members[0], findings: findings, elapsed: .milliseconds(5), time: 2_000_000_000)
 }
+
+/// A run with these rows, in which the destination answered at `lastHop`, if anywhere.
+func run(_ hops: [PathHop], lastHop: Int?) -> PathRun {
+    var configuration = PathTrace.Configuration(destination: address("10.9.9.9"))
+    configuration.maximumHop = 0
+    var run = run(of: configuration)
+    run.hops = hops
+    run.lastHop = lastHop
+    run.isReached = lastHop != nil
+    return run
+}

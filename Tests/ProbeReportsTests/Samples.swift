@@ -120,11 +120,11 @@ func statistics(fates: String) -> EchoStatistics {
 
 func answer(
     _ responder: String, _ roundTrip: Int64, _ kind: PathAnswer.Kind = .timeExceeded,
-    flags: TCPHeader.Flags? = nil, objects: [ICMPExtensionObject] = []
+    flags: TCPHeader.Flags? = nil, objects: [ICMPExtensionObject] = [], hopLimit: UInt8? = 62
 ) -> PathAnswer {
     PathAnswer(
         kind: kind, responder: address(responder), roundTrip: TimeSpan(nanoseconds: roundTrip), clock: .kernel,
-        hopLimit: 62, byteCount: 68, flags: flags,
+        hopLimit: hopLimit, byteCount: 68, flags: flags,
         detail: objects.isEmpty ? nil : ResponseDetail(quoted: nil, extensions: ICMPExtensions(objects: objects)),
         probe: Probe(destination: .v4(IPv4Address(192, 0, 2, 1)), method: .udp(destinationPort: 33_434), hopLimit: 3),
         sentAt: Timestamp(nanoseconds: 0))
