@@ -51,6 +51,7 @@ final class TraceSession {
         if let size {
             configuration.payloadLength = max(0, size - Self.headerLength(address.version) - UDPHeader.length)
         }
+        if let bytes = try? randomBytes(8) { configuration.seed = bytes.reduce(0) { $0 << 8 | UInt64($1) } }
         self.configuration = configuration
         let target = ReportTarget(name: SafeText(host), address: address)
         var text = PathTextReport(target: target)
