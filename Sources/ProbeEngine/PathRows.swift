@@ -153,7 +153,8 @@ struct PathRow: Sendable {
 
     /// One for each of the first `count` queries; the answer to one that was asked again stands in the last empty place.
     func answers(_ count: Int) -> [PathAnswer?] {
-        var answers = queries.prefix(count).map { $0.answer?.report }
+        var answers: [PathAnswer?] = []
+        for query in queries.prefix(count) { answers.append(query.answer?.report) }
         for query in queries.dropFirst(count) {
             guard let answer = query.answer, let place = answers.lastIndex(where: { $0 == nil }) else { continue }
             answers[place] = answer.report

@@ -96,6 +96,8 @@ public struct PathTrace: Measurement, Sendable {
     private var isAskingAlone = false
     /// Whether a row waits for the pause before silent hops are asked again.
     private var isPausing = false
+    /// The hops behind the last answer that are asked once more, once that is decided.
+    private var tail: Range<Int>?
 
     public init(_ configuration: Configuration) {
         self.configuration = configuration
@@ -370,9 +372,11 @@ public struct PathTrace: Measurement, Sendable {
     }
 
     private mutating func expire(_ hop: Int, _ wait: TimeSpan, _ now: Timestamp) {
+        let again = waitAgain
         for query in rows[hop - 1].queries.indices {
             guard case .inFlight(let id) = rows[hop - 1].queries[query].state,
-                table[id]?.state == .outstanding, rows[hop - 1].queries[query].sentAt + wait <= now
+                table[id]?.state == .outstanding,
+                rows[hop - 1].queries[query].sentAt + (query < configuration.queries ? wait : again) <= now
             else { continue }
             table[id]?.state = .expired
             rows[hop - 1].giveUp(query, .lost)
@@ -397,7 +401,7 @@ public struct PathTrace: Measurement, Sendable {
             if !rows[hop - 1].isExpanded, since + Self.stagger <= now {
                 rows[hop - 1].isHeldBack = isHoldingBack
                 expand(hop, isUrgent: false)
-            } else if rows[hop - 1].isHeldBack, since + Self.silenceBeforeLast <= now {
+            } else if rows[hop - 1].isHeldBack, since + Self.limiterPause <= now {
                 release(hop)
             }
         }
@@ -407,7 +411,7 @@ public struct PathTrace: Measurement, Sendable {
     /// the last query then goes a second later, when Linux allows another error. Where somebody answers it goes at once.
     private var isHoldingBack: Bool {
         furthestAnswer == 0 && statistics.unidentified == 0
-            && configuration.maximumWait > Self.silenceBeforeLast * 2
+            && configuration.maximumWait > Self.limiterPause * 2
     }
 
     private mutating func release(_ hop: Int) {
@@ -424,7 +428,7 @@ public struct PathTrace: Measurement, Sendable {
         var earliest: Timestamp?
         for hop in openHops where hop > passed && hop != end?.hop {
             guard !rows[hop - 1].isExpanded || rows[hop - 1].isHeldBack, !rows[hop - 1].isWaiting(0) else { continue }
-            let patience = rows[hop - 1].isHeldBack ? Self.silenceBeforeLast : Self.stagger
+            let patience = rows[hop - 1].isHeldBack ? Self.limiterPause : Self.stagger
             let due = rows[hop - 1].queries[0].sentAt + patience
             earliest = min(earliest ?? due, due)
         }
@@ -441,16 +445,20 @@ public struct PathTrace: Measurement, Sendable {
     /// When the first of the probes under way is given up. O(hops).
     private func nextExpiry(_ waits: [TimeSpan]) -> Timestamp? {
         guard inFlightCount > 0 else { return nil }
+        let again = waitAgain
         var earliest: Timestamp?
         for hop in nextRow..<rows.count + 1 where rows[hop - 1].inFlight > 0 {
-            for query in rows[hop - 1].queries {
+            for (index, query) in rows[hop - 1].queries.enumerated() {
                 guard case .inFlight = query.state else { continue }
-                let expiry = query.sentAt + waits[hop - 1]
+                let expiry = query.sentAt + (index < configuration.queries ? waits[hop - 1] : again)
                 earliest = min(earliest ?? expiry, expiry)
             }
         }
         return earliest
     }
+
+    /// How long a hop is waited for that was asked once more: by then it is known how far away everybody is.
+    private var waitAgain: TimeSpan { max(quietTime, waits.near(rows)) }
 
     /// After so long without a probe no answer is on its way any more, as far as the answers so far tell.
     private var quietTime: TimeSpan {
@@ -467,6 +475,7 @@ public struct PathTrace: Measurement, Sendable {
                 guard isAskingAlone || startAskingAlone() else { break }
                 guard isSettled(nextRow) else { break }
             }
+            guard findTail() else { break }
             if wantsToAskAgain(nextRow) {
                 isPausing = true
                 guard askAgain() else { break }
@@ -556,13 +565,43 @@ public struct PathTrace: Measurement, Sendable {
     }
 
     private func wantsToAskAgain(_ hop: Int) -> Bool {
-        configuration.asksSilentHopsAgain && !isAskingAlone && hop < limit && rows[hop - 1].isSilent
-            && !rows[hop - 1].wasAskedAgain && furthestAnswer > hop
+        guard !isAskingAlone, rows[hop - 1].isSilent, !rows[hop - 1].wasAskedAgain else { return false }
+        if let tail, tail.contains(hop) { return true }
+        return configuration.asksSilentHopsAgain && hop < limit && hop < furthestAnswer
+    }
+
+    /// Whether this is the first of the silent hops in front of the end: whoever answers there may be one of them.
+    private func mayBeNearer(_ hop: Int) -> Bool {
+        guard let end, hop < end.hop, hop == evidence.furthestPassed + 1, rows[hop - 1].isSilent else { return false }
+        if case .claimed = end.basis { return false }
+        return true
+    }
+
+    /// A path seems to end in silence, or behind silence with somebody who did not answer everything. Before it does, the
+    /// first of the silent hops get one more probe: whoever is there, the destination or a router that goes no further, may
+    /// have used up what errors it gives to one host, and be nearer than it seems.
+    ///
+    /// Returns whether that can be decided: what is under way, and the last row, may still change it.
+    private mutating func findTail() -> Bool {
+        guard tail == nil, furthestAnswer > 0, nextRow == evidence.furthestPassed + 1, !isAskingAlone else {
+            return true
+        }
+        if let end {
+            guard mayBeNearer(nextRow) else { return true }
+            guard isSettled(end.hop) else { return false }
+            guard endAnswerCount < configuration.queries else { return true }
+        } else {
+            // What is still to be sent, one by one or with pauses, would keep this row waiting.
+            guard loop.hops == nil, nextRow > furthestAnswer, isLineIdle else { return true }
+        }
+        guard inFlightCount == 0 else { return false }
+        tail = nextRow..<min(nextRow + Self.tailLength, limit + 1)
+        return true
     }
 
     /// Asks the silent hops once more, after a pause in which nothing is sent. Returns whether it did.
     private mutating func askAgain() -> Bool {
-        guard inFlightCount == 0, isLineIdle, clock >= lastSentAt + Self.pauseBeforeAskingAgain else { return false }
+        guard inFlightCount == 0, isLineIdle, clock >= lastSentAt + Self.limiterPause else { return false }
         isPausing = false
         for hop in openHops where wantsToAskAgain(hop) {
             let query = rows[hop - 1].askAgain()
@@ -604,7 +643,7 @@ public struct PathTrace: Measurement, Sendable {
         if inFlightCount < window, !line.isEmpty { consider(nextSend) }
         // Nothing under way and not over: only the quiet before asking again is waited for.
         if inFlightCount == 0, line.isEmpty, !isAskingAlone {
-            consider(lastSentAt + (isPausing ? Self.pauseBeforeAskingAgain : quietTime))
+            consider(lastSentAt + (isPausing ? Self.limiterPause : quietTime))
         }
         if let expiry = nextExpiry(currentWaits) { consider(expiry) }
         if let nextStagger { consider(nextStagger) }
@@ -630,12 +669,11 @@ public struct PathTrace: Measurement, Sendable {
     /// A hop that no later one has overtaken is asked for the rest of its queries after this long: on a short path its end
     /// is known by then, and a long one takes hardly longer for it.
     private static let stagger = TimeSpan.milliseconds(5)
-    /// Linux gives a host an error a second once those in a burst are used up.
-    private static let silenceBeforeLast = TimeSpan.milliseconds(1_050)
     /// The longest that an answer is waited for which will be asked for again.
     private static let unidentifiedPatience = TimeSpan.seconds(1)
-    /// Linux gives a router's errors to one host a second each, once those in a burst are used up.
-    private static let pauseBeforeAskingAgain = TimeSpan.seconds(1)
+    /// Linux gives a host an error a second once those in a burst are used up.
+    private static let limiterPause = TimeSpan.milliseconds(1_050)
+    private static let tailLength = 4
     private static let retryPause = TimeSpan.milliseconds(1)
     /// A queue that stays full for so long counts as a failure.
     private static let retryLimit = TimeSpan.milliseconds(500)

@@ -43,6 +43,11 @@ struct PathWaits: Sendable {
         return waits
     }
 
+    /// How long an answer is waited for by NEAR, whoever gives it.
+    func near(_ rows: [PathRow]) -> TimeSpan {
+        Self.longest(rows, from: 1).map { wait(nearFactor, $0, .zero) } ?? maximum
+    }
+
     /// The longest round trip of the hops from this one on. O(rows).
     static func longest(_ rows: [PathRow], from hop: Int) -> TimeSpan? {
         // A chain of lazy sequences would do, but its types cost a start of 2.5 ms a fiftieth.

@@ -33,6 +33,7 @@ extension Options {
         let header = if case .ip = configuration.method { 0 } else { UDPHeader.length }
         configuration.payloadLength = Self.payloadLength + UDPHeader.length - header
         if let size { configuration.payloadLength = max(0, size - Self.headerLength(address.version) - header) }
+        if let bytes = try? randomBytes(8) { configuration.seed = bytes.reduce(0) { $0 << 8 | UInt64($1) } }
         return configuration
     }
 

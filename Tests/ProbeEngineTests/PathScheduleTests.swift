@@ -77,7 +77,11 @@ import Testing
             $0.maximumHop = 12
         }
         let sent = try logged(&trace)
-        for hop in 1...12 { #expect(sent.count { $0.hop == hop } == queries) }
+        for hop in 1...12 {
+            // The first silent ones once more, at the end, unless that would keep rows waiting.
+            let more = window == 1 || !(5...8).contains(hop) ? 0 : 1
+            #expect((queries...(queries + more)).contains(sent.count { $0.hop == hop }), "\(hop)")
+        }
         #expect(trace.ending == .maximumHop && trace.rows.count == 12)
         let waits = Double((9 * queries + window - 1) / window + 1)
         #expect(trace.duration < 1_100 * waits + 1_000)
@@ -91,7 +95,7 @@ import Testing
         }
         try trace.run()
         #expect(trace.rows.count == (target.isEmpty ? 4 : 255))
-        #expect(trace.statistics.transmitted <= 2_550 && trace.duration < 1_100)
+        #expect(trace.statistics.transmitted <= 2_554 && trace.duration < 1_200)
     }
 
     // MARK: Waits
@@ -110,7 +114,10 @@ import Testing
             try trace.run()
             // The last queries go when somebody has answered.
             let end = first + (expected ?? .seconds(5)).milliseconds
-            #expect(trace.duration >= end && trace.duration <= end + 5, "\(delay) \(String(describing: wait))")
+            // Then a few hops are asked once more: 1,050 ms after the last query, and waited for by NEAR.
+            let again = max(0, first + 1_050 - end) + max(50, min(20 * first, 2 * first + 500))
+            #expect(
+                trace.duration >= end && trace.duration <= end + again + 5, "\(delay) \(String(describing: wait))")
         }
     }
 
@@ -305,6 +312,27 @@ import Testing
         hand.finish()
         #expect(hand.rows() == ["1 1", "2 *", "3 7"])
         #expect(hand.trace.lastHop == 3 && hand.trace.ending == .reached)
+    }
+
+    @Test("Who answered once, behind silent hops, is looked for nearer, a second later", arguments: [true, false])
+    func lookedForNearer(isRefused: Bool) throws {
+        var hand = Hand(20, queries: 3)
+        hand.pass(1)
+        for hop in 1...2 { try hand.answer(hop, from: "192.0.2.\(hop + 100)") }
+        hand.send()
+        for hop in 1...2 { try hand.answer(hop, from: "192.0.2.\(hop + 100)") }
+        let (responder, code) = isRefused ? ("192.0.2.102", 13) : ("192.0.2.7", 3 as UInt8)
+        try hand.answer(13, from: responder, .destinationUnreachable(.v4), code, query: 0)
+        #expect(hand.trace.lastHop == 13)
+        while hand.time < 1_040 { hand.pass(1) }
+        #expect(hand.rows() == ["1 101 101 101", "2 102 102 102"])
+        let before = hand.sent.count
+        while hand.time < 1_080 { hand.pass(1) }
+        #expect(hand.sent[before...].map(\.probe.hopLimit) == [3, 4, 5, 6])
+        try hand.answer(3, from: responder, .destinationUnreachable(.v4), code, query: 3)
+        hand.finish()
+        #expect(hand.rows() == ["3 \(isRefused ? "102 102" : "7 7") *"])
+        #expect(hand.trace.lastHop == 3 && hand.trace.ending == (isRefused ? .unreachable : .reached))
     }
 
     @Test("What the target quotes is not believed where it can't be true")
