@@ -126,10 +126,11 @@ public struct PathJSONReport: Sendable {
     ///   - elapsed: from the first probe to the end.
     ///   - foreign: packets that reached the sockets and answer no probe, beside those that `statistics` counts.
     ///   - droppedHere: packets that this host received and dropped, because a socket's queue was full.
+    ///   - resent: probes that the kernel sent a second time on its own; no answer to such a one counts.
     ///   - time: nanoseconds since 1970.
     public func appendSummary(
         _ statistics: PathStatistics, lastHop: Int?, isReached: Bool, elapsed: TimeSpan, foreign: UInt64 = 0,
-        droppedHere: UInt64 = 0, time: Int64, to buffer: inout ReportBuffer
+        droppedHere: UInt64 = 0, resent: UInt64 = 0, time: Int64, to buffer: inout ReportBuffer
     ) {
         var line = line("summary", time)
         line.add("reached", isReached)
@@ -143,6 +144,7 @@ public struct PathJSONReport: Sendable {
         line.add("unsent", statistics.unsent)
         line.add("unsolicited", statistics.unsolicited + foreign)
         line.add("dropped_here", droppedHere)
+        if resent > 0 { line.add("resent", resent) }
         line.add("elapsed_ns", elapsed.nanoseconds)
         line.finish()
         buffer.append(line)

@@ -112,6 +112,7 @@ final class TraceSession {
             json.appendSummary(
                 trace.statistics, lastHop: trace.lastHop, isReached: trace.isReached, elapsed: end - start,
                 foreign: loop.transport.counters.foreign, droppedHere: loop.transport.counters.droppedHere,
+                resent: loop.transport.counters.resent,
                 time: SystemClock.realtime.now, to: &buffer)
         }
         _ = write(&output)
