@@ -118,6 +118,7 @@ public struct PathJSONReport: PathReport {
         line.add("unsent", statistics.unsent)
         line.add("unsolicited", statistics.unsolicited + run.foreign)
         line.add("dropped_here", run.droppedHere)
+        if run.resent > 0 { line.add("resent", run.resent) }
         line.add("elapsed_ns", run.elapsed.nanoseconds)
         if let judgement = run.judgement { line.add(judgement) }
         line.finish()

@@ -89,6 +89,8 @@ public struct PathRun: Sendable {
     public var foreign: UInt64 = 0
     /// Packets that this host received and dropped, because a socket's queue was full, of all traces of the run.
     public var droppedHere: UInt64 = 0
+    /// TCP probes that the kernel sent a second time on its own, of all traces of the run; no answer to such a one counts.
+    public var resent: UInt64 = 0
     /// Nanoseconds since 1970.
     public var time: Int64
 

@@ -188,6 +188,7 @@ final class TraceSession {
             traces[index].changeEnd {
                 $0.foreign = counters.foreign
                 $0.droppedHere = counters.droppedHere
+                $0.resent = counters.resent
             }
         }
     }

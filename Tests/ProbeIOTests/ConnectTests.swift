@@ -33,13 +33,12 @@ struct ConnectTests {
     func nothingStaysBehind(address: String) throws {
         let lab = try Self.chain()
         let listener = try Self.listen(lab["b"], IPAddress(address)!.version, port: 80)
-        let before = try Self.socketsInUse(lab["a"])
         for _ in 0..<20 {
             let trace = try lab["a"].run { try Self.trace(to: address, port: 80) }
             #expect(trace.responders == Self.path(to: address))
             #expect(try listener.accept() == nil)
         }
-        try Self.expectSocketsInUse(lab["a"], before)
+        try Self.expectNoSockets(lab["a"])
         for node in ["a", "b"] {
             #expect(try lab[node].exec("ss", "-Htan", "state", "connected") == "")
         }
@@ -49,7 +48,6 @@ struct ConnectTests {
     @Test func moreProbesThanSocketsAreSent() throws {
         let lab = try Self.chain()
         try lab["r2"].exec("ip", "route", "add", "blackhole", "10.0.9.9/32")
-        let before = try Self.socketsInUse(lab["a"])
         var most = 0
         let trace = try lab["a"].run {
             try Self.trace(to: "10.0.9.9", port: 80) { _, configuration in
@@ -64,8 +62,8 @@ struct ConnectTests {
         #expect(trace.responders.first == ["10.0.1.2"])
         #expect(trace.result.statistics.transmitted > 300, "\(trace.result.statistics)")
         #expect(trace.result.statistics.unsent == 0)
-        #expect(most - before <= 256 + 2 && most - before > 200, "\(most) \(before)")
-        try Self.expectSocketsInUse(lab["a"], before)
+        #expect(most > 200 && most <= 256 + Self.others, "\(most)")
+        try Self.expectNoSockets(lab["a"])
     }
 
     /// A second SYN would be a second probe.
@@ -253,11 +251,13 @@ struct ConnectTests {
     }
 
     /// A closed socket counts until its last packet has left the drivers.
-    private static func expectSocketsInUse(_ node: NamespaceLab.Node, _ count: Int) throws {
-        for _ in 0..<200 where try socketsInUse(node) != count {}
-        let found = try socketsInUse(node)
-        #expect(found == count, "\(found) instead of \(count)")
+    private static func expectNoSockets(_ node: NamespaceLab.Node) throws {
+        for _ in 0..<500 where try socketsInUse(node) > 0 {}
+        #expect(try socketsInUse(node) == 0)
     }
+
+    /// Sockets of ip(8) and of asking for routes, which may count for a moment longer.
+    private static let others = 16
 
     private struct Trace {
         var result: PathTrace
