@@ -27,7 +27,7 @@ extension Options {
         configuration.maximumInFlight = min(maximumInFlight, limits.inFlight ?? .max)
         configuration.pause = TimeSpan(nanoseconds: pause)
         configuration.trafficClass = trafficClass
-        configuration.dontFragment = dontFragment
+        configuration.dontFragment = dontFragment || findsMTU
         configuration.changesPort = changesPort
         // Of ICMP as of UDP; a packet of another protocol has none.
         let header = if case .ip = configuration.method { 0 } else { UDPHeader.length }

@@ -61,8 +61,9 @@ struct HostTrace {
         while canTell: (News, Timestamp) -> Bool
     ) {
         var facts = facts
+        let firstHop = configuration.firstHop
         if case .end(let run) = waiting.last?.news {
-            facts.forcedSize = { run.mtu?.result.size(forcedAt: $0) }
+            facts.forcedSize = { run.mtu?.result.size(forcedAt: $0, firstHop: firstHop) }
         } else if holdsRows {
             return
         }

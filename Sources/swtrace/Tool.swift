@@ -82,6 +82,9 @@ struct Tool {
             let names = options.styles.map { "--\($0.rawValue)" }
             throw ToolFailure("options \(names[0]) and \(names[1]) exclude each other (see swtrace --help)")
         }
+        if options.findsMTU, !PathMTU.supports(options.method) {
+            throw ToolFailure("option --mtu: only UDP and ICMP probes can have any length")
+        }
         try options.findings.check(findsMTU: options.findsMTU)
         if options.captureFile == "-" {
             throw ToolFailure("option --pcap: standard output has the report; name a file or a pipe")
@@ -109,7 +112,8 @@ struct Tool {
     ) throws(ToolFailure) -> TransportRequest {
         var request = TransportRequest(method: options.method)
         request.payloadLength = size ?? Options.payloadLength
-        request.dontFragment = options.dontFragment
+        request.dontFragment = options.dontFragment || options.findsMTU
+        if options.findsMTU { request.payloadLength = longestPacket }
         request.highestRung = options.leastRung
         request.settings = options.socketSettings
         request.flows = options.flows
@@ -148,6 +152,8 @@ struct Tool {
         return (targets, targets.count < resolved.count)
     }
 
+    /// No interface takes more.
+    private static let longestPacket = 65_535
     /// As many as are told of in the time that somebody waits.
     private static let maximumHosts = 64
 }

@@ -166,11 +166,13 @@ struct PathMTUKernelTests {
         try run(&loop) { event in if case .hop(let row) = event { rows.append(row) } }
         var transport = try open(way)
         #expect(transport.rung == way.rung)
-        let first = try firstSize ?? transport.interfaceMTU(to: target)
+        let interfaceSize = try transport.interfaceMTU(to: target)
         let trace = loop.measurement
         #expect(trace.isReached)
         let search = PathMTU(
-            PathMTU.Configuration(after: configuration, rows: rows, destinationHop: trace.lastHop, firstSize: first))
+            PathMTU.Configuration(
+                after: configuration, rows: rows, destinationHop: trace.lastHop,
+                firstSize: firstSize ?? interfaceSize))
         var mtuLoop = try ProbeLoop(search, over: transport)
         try run(&mtuLoop) { _ in }
         return mtuLoop.measurement.result
