@@ -71,22 +71,24 @@ public final class ASNTable {
         var (floor, ceiling): (IPAddress?, IPAddress?) = (nil, nil)
         while high - low > Self.shortSpan {
             let middle = low + (high - low) / 2
-            guard let start = try lineStart(from: middle), start < high else {
+            guard let (start, first) = try firstRange(from: middle), start < high else {
                 high = middle
                 continue
             }
-            let line = try line(at: start).line
-            try check(line, at: start, above: floor, below: ceiling)
-            if isOrdered(line.first, address) {
-                (low, floor) = (start, line.first)
+            try check(first, at: start, above: floor, below: ceiling)
+            if isOrdered(first, address) {
+                (low, floor) = (start, first)
             } else {
-                (high, ceiling) = (start, line.first)
+                (high, ceiling) = (start, first)
             }
         }
         var found: Line?
         while low < high {
             let (line, length) = try line(at: low)
-            try check(line, at: low, above: floor, below: ceiling)
+            try check(line.first, at: low, above: floor, below: ceiling)
+            guard line.first.version == line.last.version, line.first <= line.last else {
+                throw .unordered(at: low + 1)
+            }
             guard isOrdered(line.first, address) else { break }
             (found, floor) = (line, line.first)
             low += Int64(length)
@@ -95,11 +97,11 @@ public final class ASNTable {
     }
 
     private func check(
-        _ line: Line, at place: Int64, above floor: IPAddress?, below ceiling: IPAddress?
+        _ first: IPAddress, at place: Int64, above floor: IPAddress?, below ceiling: IPAddress?
     ) throws(ASNTableError) {
-        guard line.first.version == line.last.version, line.first <= line.last,
-            floor.map({ isOrdered($0, line.first) }) ?? true, ceiling.map({ isOrdered(line.first, $0) }) ?? true
-        else { throw .unordered(at: place + 1) }
+        guard floor.map({ isOrdered($0, first) }) ?? true, ceiling.map({ isOrdered(first, $0) }) ?? true else {
+            throw .unordered(at: place + 1)
+        }
     }
 
     /// Whether `left` may stand before `right`.
@@ -109,12 +111,19 @@ public final class ASNTable {
 
     // MARK: Lines
 
-    /// Where the first line begins that begins at `place` or behind it; nil where none does. `place` is not 0.
-    private func lineStart(from place: Int64) throws(ASNTableError) -> Int64? {
+    /// Where the first line begins that begins at `place` or behind it, and the first address of its range; nil where none
+    /// does. `place` is not 0.
+    private func firstRange(from place: Int64) throws(ASNTableError) -> (start: Int64, first: IPAddress)? {
         var count = Self.usualLine
         while true {
             let bytes = try read(at: place - 1, count: count)
-            if let index = bytes.firstIndex(of: Self.lineFeed) { return place + Int64(index) }
+            if let index = bytes.firstIndex(of: Self.lineFeed) {
+                let start = place + Int64(index)
+                guard start < size else { return nil }
+                // Most often the address is there already, and one read is enough.
+                if let first = Line.first(of: bytes[(index + 1)...]) { return (start, first) }
+                return (start, try line(at: start).line.first)
+            }
             guard bytes.count == count else { return nil }
             guard count < Self.maximumLine else { throw .malformed(at: place) }
             count = Self.maximumLine
@@ -171,6 +180,12 @@ private struct Line {
         self.first = first
         self.last = last
         system = ASNumber(rawValue: number)
+    }
+
+    /// The first address of a range, by the beginning of its line; nil where that is not there as a whole.
+    static func first(of bytes: ArraySlice<UInt8>) -> IPAddress? {
+        let field = bytes.prefix(maximumAddress + 1).prefix { $0 != UInt8(ascii: "\t") }
+        return field.endIndex < bytes.endIndex ? address(field) : nil
     }
 
     private static func address(_ field: ArraySlice<UInt8>) -> IPAddress? {

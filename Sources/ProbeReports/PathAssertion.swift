@@ -135,9 +135,10 @@ public struct PathAssertion: Hashable, Sendable {
         }
         var hidden: [String] = []
         if let first = evidence.hops.first?.number, first > 1 { hidden.append("hops before \(first) were not asked") }
-        let silent = evidence.hops.filter { $0.responders.isEmpty }.map { String($0.number) }
-        if silent.count == 1 { hidden.append("hop \(silent[0]) is silent") }
-        if silent.count > 1 { hidden.append("hops \(silent.joined(separator: ", ")) are silent") }
+        let silent = evidence.hops.filter { $0.responders.isEmpty }.map(\.number)
+        if !silent.isEmpty {
+            hidden.append(silent.count == 1 ? "hop \(silent[0]) is silent" : "hops \(Self.list(silent)) are silent")
+        }
         if evidence.lastHop == nil { hidden.append(Self.noAnswer) }
         if let first = unknown.first {
             let more = unknown.count > 1 ? " and \(unknown.count - 1) more" : ""
@@ -155,6 +156,20 @@ public struct PathAssertion: Hashable, Sendable {
         case .prefix(let prefix): prefix.contains(responder)
         case .system(let number): evidence.origins(responder)?.contains(number)
         }
+    }
+
+    /// Ascending numbers as people write them: `2-4, 7`.
+    private static func list(_ numbers: [Int]) -> String {
+        var runs: [ClosedRange<Int>] = []
+        for number in numbers {
+            if let run = runs.last, run.upperBound + 1 == number {
+                runs[runs.count - 1] = run.lowerBound...number
+            } else {
+                runs.append(number...number)
+            }
+        }
+        return runs.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }
+            .joined(separator: ", ")
     }
 
     // MARK: Changes

@@ -60,13 +60,13 @@ import Testing
             ("mtu<9", "mtu unknown: it was not found"), ("path-changed", "path-changed unknown: no hop answered"),
             (
                 "via=192.0.2.1",
-                "via=192.0.2.1 unknown: no hop that answered is, but hops before 2 were not asked, hops 2, 3 are silent, "
+                "via=192.0.2.1 unknown: no hop that answered is, but hops before 2 were not asked, hops 2-3, 5 are silent, "
                     + "the host did not answer"
             ),
         ])
     func unknown(text: String, expected: String) throws {
         let evidence = PathEvidence(
-            hops: [PathHop(number: 2, answers: [nil]), PathHop(number: 3, answers: [nil])], lastHop: nil)
+            hops: [2, 3, 5].map { PathHop(number: $0, answers: [nil]) }, lastHop: nil)
         #expect(try PathAssertion(parsing: text).failure(of: evidence) == expected)
     }
 

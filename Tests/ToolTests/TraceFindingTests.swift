@@ -26,7 +26,7 @@ struct TraceFindingTests {
         """
 
     /// In the place of a file that is always there and that swtrace does not read.
-    private static let file = "/etc/services"
+    private static let file = "/etc/hosts"
 
     private static func command(_ contents: String, _ arguments: String...) -> ToolCommand {
         var command = ToolCommand("swtrace", "-n", "-q1")
@@ -57,7 +57,7 @@ struct TraceFindingTests {
         let result = try lab["a"].run { try Self.command(unordered, "--asn-db", Self.file, "11.0.2.2").run() }
         #expect(
             result.errors
-                == "swtrace: option --asn-db: /etc/services, at byte 49: the ranges are not in the order of their addresses\n"
+                == "swtrace: option --asn-db: /etc/hosts, at byte 49: the ranges are not in the order of their addresses\n"
         )
         #expect(result.output.contains("\n 1  11.0.1.2 [*]  "))
         #expect(result.status == 0)
