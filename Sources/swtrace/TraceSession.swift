@@ -186,8 +186,9 @@ final class TraceSession {
         let probe = Probe(
             destination: configuration.destination, method: configuration.method,
             payloadLength: configuration.payloadLength)
+        let content = options.socketSettings.content
         return Self.headerLength(configuration.destination.version)
-            + ProbeCodec.transportLength(of: probe, options.socketSettings.content)
+            + ((try? content.ipv4Options.encoded())?.count ?? 0) + ProbeCodec.transportLength(of: probe, content)
     }
 
     private static func headerLength(_ version: IPVersion) -> Int {
