@@ -86,7 +86,7 @@ public struct ProbeCodec: Sendable {
         case .icmpMessage:
             try writeTransport(of: transmit, source: source, to: &output)
         case .ipPacket:
-            let length = Self.transportLength(of: probe, content) - probe.payloadLength + payloadLength(of: transmit)
+            let length = transportLength(of: transmit)
             switch probe.destination {
             case .v4(let destination):
                 var header = IPv4Header(
@@ -136,6 +136,13 @@ public struct ProbeCodec: Sendable {
         case .tcpSYN: TCPHeader.minimumLength + (content?.tcpOptionsLength ?? maximumSegmentSizeLength)
         case .ip: probe.payloadLength
         }
+    }
+
+    /// Only for TCP the content is looked at.
+    private func transportLength(of transmit: Transmit) -> Int {
+        let probe = transmit.probe
+        if case .tcpSYN = probe.method { return Self.transportLength(of: probe, content) }
+        return Self.transportLength(of: probe) - probe.payloadLength + payloadLength(of: transmit)
     }
 
     private func isDublin(_ probe: Probe) -> Bool {

@@ -157,7 +157,7 @@ public struct ProbeTransport: ~Copyable {
             else { return false }
             // With IPV6_HDRINCL the kernel fragments nothing, so that long packets go by the ICMPv6 or UDP socket.
             return version == .v4 || encapsulation != .ipPacket
-                || ProbeCodec.transportLength(of: probe, settings.content) + IPv6Header.length <= Self.minimumIPv6MTU
+                || ProbeCodec.transportLength(of: probe) + IPv6Header.length <= Self.minimumIPv6MTU
         }
     }
 
