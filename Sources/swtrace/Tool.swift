@@ -32,7 +32,7 @@ struct Tool {
             output.write(MethodOptions.help)
             return 0
         }
-        guard !operands.isEmpty else { throw ToolFailure("too few operands: needs HOST (see swtrace --help)") }
+        guard !operands.isEmpty else { throw ToolFailure("too few operands: needs HOST [SIZE] (see swtrace --help)") }
         let size = try operands.count > 1 ? packetLength(operands[1], options) : nil
         try check(options)
         try options.settleVersion(operands[0])
