@@ -86,7 +86,7 @@ public struct ProbeCodec: Sendable {
         case .icmpMessage:
             try writeTransport(of: transmit, source: source, to: &output)
         case .ipPacket:
-            let length = Self.transportLength(of: probe, content) - probe.payloadLength + payloadLength(of: transmit)
+            let length = transportLength(of: transmit)
             switch probe.destination {
             case .v4(let destination):
                 var header = IPv4Header(
@@ -138,6 +138,13 @@ public struct ProbeCodec: Sendable {
         }
     }
 
+    /// Only for TCP the content is looked at.
+    private func transportLength(of transmit: Transmit) -> Int {
+        let probe = transmit.probe
+        if case .tcpSYN = probe.method { return Self.transportLength(of: probe, content) }
+        return Self.transportLength(of: probe) - probe.payloadLength + payloadLength(of: transmit)
+    }
+
     private func isDublin(_ probe: Probe) -> Bool {
         if content.flowIdentity == .dublin, case .udp = probe.method { true } else { false }
     }
@@ -148,7 +155,7 @@ public struct ProbeCodec: Sendable {
     private func payloadLength(of transmit: Transmit) -> Int {
         let length = transmit.probe.payloadLength
         guard isNumberedByLength(transmit.probe) else { return length }
-        let end = Int(truncatingIfNeeded: transmit.id.rawValue)
+        let end = Int(truncatingIfNeeded: transmit.id.rawValue) &+ Self.dublinOffset
         return length &+ (end &- length) & (Self.dublinLengths - 1)
     }
 
@@ -614,9 +621,9 @@ public struct ProbeCodec: Sendable {
     }
 
     private func expand(ofLength length: Int, _ latest: ProbeID) -> ProbeID? {
-        guard length >= 0 else { return nil }
         return expand(
-            UInt32(length & (Self.dublinLengths - 1)), bits: Self.dublinLengths.trailingZeroBitCount, latest)
+            UInt32((length &- Self.dublinOffset) & (Self.dublinLengths - 1)),
+            bits: Self.dublinLengths.trailingZeroBitCount, latest)
     }
 
     /// Half a number and half a cookie, so that an answer to somebody else's SYN is not ours.
@@ -739,6 +746,8 @@ public struct ProbeCodec: Sendable {
     private static let marks: UInt64 = 65_535
     /// The payloads of successive `dublin` probes over IPv6 have so many lengths.
     public static let dublinLengths = 512
+    /// The first probe of 32 octets has just those.
+    private static let dublinOffset = 31
     /// Octets of a UDP payload in a packet that every link of IPv6 takes.
     private static let longestBalancedV6 = 1_280 - IPv6Header.length - UDPHeader.length
     private static let maximumSegmentSizeLength = 4

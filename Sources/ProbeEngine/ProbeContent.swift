@@ -25,6 +25,7 @@ public struct ProbeContent: Hashable, Sendable {
     /// Where a packet goes first that has a source route among its options: `ipv4Options` hold the routers to go by, and
     /// not the destination, as sockets take them (ip(7), IP_OPTIONS). Nil where it goes to its destination.
     public var firstRouter: IPv4Address? {
+        guard !ipv4Options.isEmpty else { return nil }
         for case .looseSourceRoute(let route) in ipv4Options { return route.slots.first }
         return nil
     }

@@ -193,7 +193,7 @@ public struct ProbeTransport: ~Copyable {
             // With IPV6_HDRINCL the kernel fragments nothing, so that long packets go by the ICMPv6 or UDP socket if they
             // may be fragmented.
             return version == .v4 || encapsulation != .ipPacket || probe.dontFragment
-                || ProbeCodec.transportLength(of: probe, settings.content) + IPv6Header.length <= Self.minimumIPv6MTU
+                || ProbeCodec.transportLength(of: probe) + IPv6Header.length <= Self.minimumIPv6MTU
         }
     }
 

@@ -75,8 +75,10 @@ extension Options {
         let probe = Probe(
             destination: configuration.destination, method: configuration.method,
             payloadLength: configuration.payloadLength)
+        let content = socketSettings.content
         return Self.headerLength(configuration.destination.version)
-            + (transportLength ?? ProbeCodec.transportLength(of: probe, socketSettings.content))
+            + ((try? content.ipv4Options.encoded())?.count ?? 0)
+            + (transportLength ?? ProbeCodec.transportLength(of: probe, content))
     }
 
     private static func headerLength(_ version: IPVersion) -> Int {

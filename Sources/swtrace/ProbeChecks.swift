@@ -81,7 +81,12 @@ extension Options {
     var flows: Int { flow == .classic && proto == .tcp ? TransportRequest.maximumFlows : 1 }
 
     /// What is in front of a refusal of everything.
-    var purpose: String? { if case .ip = proto { "option -P: needs raw sockets" } else { nil } }
+    var purpose: String? {
+        // The kernel asks the same right for a source route on any socket.
+        if !gateways.isEmpty { return "option -g: needs raw sockets" }
+        if case .ip = proto { return "option -P: needs raw sockets" }
+        return nil
+    }
 
     /// What the sockets have to be.
     var socketSettings: SocketSettings {
@@ -129,8 +134,6 @@ extension RungNeed<Options> {
     static let all = [
         // A UDP socket sees neither the header that a router quotes nor how long the quoted datagram was.
         RungNeed("--flow dublin", .raw) { $0.flow == .dublin },
-        // The kernel asks the same right for a source route on any socket.
-        RungNeed("-g", .raw) { !$0.gateways.isEmpty },
         RungNeed("-O raw", .raw) { $0.methodOptions.icmpSockets == .raw },
         // What connects is the kernel's SYN.
         RungNeed("-O", .raw) { $0.proto == .tcp && $0.methodOptions.needsOwnSegment },

@@ -56,7 +56,9 @@ extension Options {
             },
             Option(
                 "g", "gateway", .required("ROUTER,..."), "go by these routers, up to 8, and then to HOST; IPv4 only",
-                detail: "A loose source route (RFC 791), which most routers refuse. Needs raw sockets. The routing "
+                detail:
+                    "A loose source route (RFC 791), which most routers refuse. Needs raw sockets. Answers take the route "
+                    + "back, so that net.ipv4.conf.*.accept_source_route has to be set on this host too. The routing "
                     + "headers of IPv6 that would do this are given up (RFC 5095)."
             ) { try $0.addGateways($1.text(maximumLength: 256)) },
             Option(

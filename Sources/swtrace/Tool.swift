@@ -32,7 +32,7 @@ struct Tool {
             output.write(MethodOptions.help)
             return 0
         }
-        guard !hosts.isEmpty else { throw ToolFailure("too few operands: needs HOST (see swtrace --help)") }
+        guard !hosts.isEmpty else { throw ToolFailure("too few operands: needs HOST... [SIZE] (see swtrace --help)") }
         let size = try takeSize(from: &hosts, options)
         try check(options, hosts)
         try options.settleVersion(hosts)

@@ -123,7 +123,9 @@ struct Wire {
         switch way.version {
         case .v4:
             let header = try IPv4Header(parsing: packet.bytes)
-            #expect(Int(header.totalLength) == packet.count && header.identification == (way.method == .icmpEcho ? 0x2345 : 0x2346))
+            #expect(
+                Int(header.totalLength) == packet.count
+                    && header.identification == (way.method == .icmpEcho ? 0x2345 : 0x2346))
             #expect(InternetChecksum.of(packet.bytes.prefix(20)) == 0)
         case .v6:
             #expect(Int(try IPv6Header(parsing: packet.bytes).payloadLength) == message.byteCount)
