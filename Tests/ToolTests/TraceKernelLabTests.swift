@@ -41,13 +41,13 @@ struct TraceKernelLabTests {
             name: "loop", host: 5, arguments: ["-m", "8"], rows: [1, 2, 3, 2, 3, 2, 3, 2],
             rowsOfIPv6: [1, 2, 3, -3, 3, -3, 3, -3], enough: 4, status: 1),
         Case(
-            name: "UDP filtered", host: 6, arguments: ["-m", "5", "-w", "0.1"], rows: [1, 2, 0, 0, 0], status: 1,
+            name: "UDP filtered", host: 6, arguments: ["-m", "4", "-w", "0.05"], rows: [1, 2, 0, 0], status: 1,
             spared: ["-I", "-T"]),
         Case(
             name: "narrow link", host: 7, arguments: ["-F", "-q", "1"], size: 1_400, rows: [1, 2, 2], mark: "!F-1300",
             status: 1, spared: ["-T"]),
         Case(
-            name: "black hole", host: 8, arguments: ["-F", "-m", "5", "-w", "0.1"], size: 1_400, rows: [1, 2, 3, 0, 0],
+            name: "black hole", host: 8, arguments: ["-F", "-m", "4", "-w", "0.05"], size: 1_400, rows: [1, 2, 3, 0],
             status: 1, spared: ["-T"]),
     ]
 
