@@ -176,7 +176,7 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
             Sight(rows: [.router(1), .router(5), .target], annexes: [2: "<MPLS:L=24003,E=0,S=1,T=252>"])
         },
         TraceLabScenario(
-            "black hole", chain() + "link 2 3 mtu 1300 blackhole\n", ["-F", "-m", "5", "-w", "0.1"], size: 1_400
+            "black hole", chain() + "link 2 3 mtu 1300 blackhole\n", ["-F", "-m", "5", "-w", "0.05"], size: 1_400
         ) { transport in
             transport == .tcp
                 ? Sight(rows: honest)
@@ -203,13 +203,14 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
             "rewriting", chain([2: "clamp-mss 1300 strip-options sack/timestamps clear-df set-id 7 set-flow-label 7"]),
             sees: honest),
         TraceLabScenario("asymmetric return", chain() + "return 3 hops 9 delay 2ms\n", sees: honest),
-        TraceLabScenario("28 octets of quote", chain([2: "quote 28", 4: "quote 28"]), ["-w", "1"], sees: honest),
+        TraceLabScenario(
+            "28 octets of quote", chain([2: "quote 28", 4: "quote 28"]), ["-q", "1", "-w", "1"], sees: honest),
         TraceLabScenario(
             "third party", chain([3: "from 192.0.2.3 2001:db8::3"]),
             sees: [.router(1), .router(2), .address(v4: "192.0.2.3", v6: "2001:db8::3"), .router(4), .target]),
         TraceLabScenario(
             "zero hop limit", chain([2: "zero-ttl"]), sees: [.router(1), .router(3), .router(3), .router(4), .target]),
-        TraceLabScenario("UDP filtered", chain([2: "drop udp"]), ["-m", "5", "-w", "0.1"]) { transport in
+        TraceLabScenario("UDP filtered", chain([2: "drop udp"]), ["-m", "5", "-w", "0.05"]) { transport in
             transport == .udp
                 ? Sight(rows: [.router(1), .router(2), .silence, .silence, .silence], status: 1) : Sight(rows: honest)
         },
