@@ -14,6 +14,43 @@ public struct PathHop: Sendable {
     public var number: Int
     /// One for each query in the order of sending; nil where no answer came.
     public var answers: [PathAnswer?]
+    /// Everything that was sent for this row, in the order of sending. More than the answers where a hop was asked again,
+    /// and in the row that ends the path, to which the probes with hops to spare belong.
+    public var queries: [PathQuery] = []
+}
+
+/// A probe of a trace and what had become of it when its row was told.
+public struct PathQuery: Sendable {
+    public enum Outcome: Sendable {
+        case answered(PathAnswer)
+        /// Waited for as long as makes sense.
+        case lost
+        /// Did not leave this host.
+        case unsent
+        /// Its row was told while it was still under way.
+        case underWay
+    }
+
+    public var probe: Probe
+    /// By the monotonic clock.
+    public var sentAt: Timestamp
+    public var outcome: Outcome
+}
+
+/// Why a trace goes no further.
+public enum PathEnding: String, Hashable, Sendable {
+    /// The destination answered.
+    case reached
+    /// Somebody on the way says that it goes no further, and nobody behind has answered.
+    case unreachable
+    /// The same routers come again and again.
+    case loop
+    /// So many hops in a row were silent as were allowed.
+    case gap
+    /// There are no more hop limits to ask with.
+    case maximumHop
+    /// It was stopped.
+    case interrupted
 }
 
 /// What a hop answered.
@@ -56,6 +93,8 @@ public struct PathStatistics: Hashable, Sendable {
     public internal(set) var unidentified: UInt64 = 0
     /// Probes that were sent again alone because of such errors.
     public internal(set) var askedAlone: UInt64 = 0
+    /// Probes to hops that were asked once more, because they were silent while later ones answered.
+    public internal(set) var askedAgain: UInt64 = 0
     public internal(set) var unsent: UInt64 = 0
     public internal(set) var unsolicited: UInt64 = 0
 }

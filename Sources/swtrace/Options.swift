@@ -23,7 +23,12 @@ struct Options: Sendable {
     var maximumWait: Int64 = 5_000_000_000
     var hereFactor = 3.0
     var nearFactor = 10.0
-    var maximumInFlight = 255
+    /// nil where the user says how long to wait.
+    var tailWait: TimeSpan? = .seconds(1)
+    /// The same.
+    var maximumDelay: TimeSpan? = .milliseconds(500)
+    var maximumInFlight = 2_550
+    var gapLimit: Int?
     var pause: Int64 = 0
     var source: String?
     var dontFragment = false

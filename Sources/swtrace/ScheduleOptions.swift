@@ -17,12 +17,19 @@ extension Options {
                 "w", "wait", .required("MAX[,HERE,NEAR]"), "longest waits for an answer (5,3,10)",
                 detail: "At most MAX seconds, HERE round trips where the same hop has answered, NEAR round "
                     + "trips of the next hop that has. MAX alone, or 0 in place of a factor, waits that long "
-                    + "whatever has answered."
+                    + "whatever has answered. Without this option routers at the end of the path that nobody answers "
+                    + "behind are waited for no longer than a second, or NEAR of the longest round trips, and the others no "
+                    + "longer than half a second more than a round trip."
             ) {
                 let waits = try $1.waits(maximum: 1_000_000...3_600_000_000_000)
                 $0.maximumWait = waits.maximum
+                $0.tailWait = nil
+                $0.maximumDelay = nil
                 $0.hereFactor = factor(waits.factors?.here)
                 $0.nearFactor = factor(waits.factors?.near)
+            },
+            Option(nil, "gap-limit", .required("HOPS"), "end behind so many silent hops in a row (none)") {
+                $0.gapLimit = try $1.wholeNumber(in: 1...255)
             },
             Option("N", "sim-queries", .required("COUNT"), "probes under way at once (all)") {
                 $0.maximumInFlight = try $1.wholeNumber(in: 1...2_550)

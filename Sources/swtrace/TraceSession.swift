@@ -46,6 +46,9 @@ final class TraceSession {
         configuration.maximumWait = min(TimeSpan(nanoseconds: options.maximumWait), limits.wait ?? .seconds(3_600))
         configuration.hereFactor = options.hereFactor
         configuration.nearFactor = options.nearFactor
+        configuration.tailWait = options.tailWait
+        configuration.maximumDelay = options.maximumDelay
+        configuration.gapLimit = options.gapLimit
         configuration.maximumInFlight = min(options.maximumInFlight, limits.inFlight ?? .max)
         configuration.pause = TimeSpan(nanoseconds: options.pause)
         configuration.trafficClass = options.trafficClass
@@ -55,6 +58,7 @@ final class TraceSession {
         if let size {
             configuration.payloadLength = max(0, size - Self.headerLength(address.version) - UDPHeader.length)
         }
+        if let bytes = try? randomBytes(8) { configuration.seed = bytes.reduce(0) { $0 << 8 | UInt64($1) } }
         self.configuration = configuration
         let target = ReportTarget(name: SafeText(host), address: address)
         var text = PathTextReport(target: target)

@@ -15,13 +15,14 @@ import Testing
         return PathTrace(configuration)
     }
 
+    /// What was sent, by hop limit.
     private func sendAll(_ trace: inout PathTrace, at time: Int64) -> [Transmit] {
         var sent: [Transmit] = []
         while let transmit = trace.nextTransmit(at: .ms(time)), sent.count < 100 {
             trace.didSend(transmit.id, at: Stamp(nanoseconds: time * 1_000_000, clock: .user))
             sent.append(transmit)
         }
-        return sent
+        return sent.sorted { $0.probe.hopLimit < $1.probe.hopLimit }
     }
 
     private func answer(_ id: ProbeID?, _ type: ICMPType, _ code: UInt8, from: IPAddress, at time: Int64) -> Response {
