@@ -31,8 +31,11 @@ public struct BPFProgram: Hashable, Sendable {
     ///
     /// Echo, timestamp and extended echo replies pass whose identifier is `identifiers`; errors (unreachable, source
     /// quench, redirect, time exceeded, parameter problem) pass whose quoted packet is an ICMP request with such an
-    /// identifier, or UDP or TCP from a source port in `sourcePorts`. Neither checksum nor source is tested.
-    public static func icmp(_ identifiers: IdentifierBlock?, sourcePorts: ClosedRange<UInt16>? = nil) -> BPFProgram {
+    /// identifier, UDP or TCP from a source port in `sourcePorts`, or of the protocol `proto`. Neither checksum nor
+    /// source is tested.
+    public static func icmp(
+        _ identifiers: IdentifierBlock?, sourcePorts: ClosedRange<UInt16>? = nil, proto: UInt8? = nil
+    ) -> BPFProgram {
         var code = BPFAssembler()
         let ports = code.label()
         let quotedMessage = code.label()
@@ -51,6 +54,8 @@ public struct BPFProgram: Hashable, Sendable {
         // The quoted packet starts at X + 8; its protocol is kept while X moves behind its header.
         code.place(quoted)
         code.loadOctet(atXPlus: 8 + 9)
+        let bare = code.label()
+        if let proto { code.jump(ifEqual: UInt32(proto), to: bare) }
         code.storeA(in: 0)
         code.loadOctet(atXPlus: 8)
         code.and(0xf)
@@ -73,6 +78,8 @@ public struct BPFProgram: Hashable, Sendable {
 
         code.place(ports)
         code.accept(sourcePorts, atXPlus: 8)
+        code.place(bare)
+        code.accept()
         return code.program()
     }
 
@@ -80,7 +87,9 @@ public struct BPFProgram: Hashable, Sendable {
     ///
     /// Errors are unreachable, packet too big, time exceeded and parameter problem. A quoted packet with extension
     /// headers passes untested.
-    public static func icmpv6(_ identifiers: IdentifierBlock?, sourcePorts: ClosedRange<UInt16>? = nil) -> BPFProgram {
+    public static func icmpv6(
+        _ identifiers: IdentifierBlock?, sourcePorts: ClosedRange<UInt16>? = nil, proto: UInt8? = nil
+    ) -> BPFProgram {
         var code = BPFAssembler()
         let identifier = code.label()
         let quoted = code.label()
@@ -99,6 +108,7 @@ public struct BPFProgram: Hashable, Sendable {
 
         code.place(quoted)
         code.loadOctet(atXPlus: 8 + 6)
+        if let proto { code.jump(ifEqual: UInt32(proto), to: accept) }
         code.jump(ifEqual: 58, to: quotedMessage)
         code.jump(ifEqual: 6, to: ports)
         code.jump(ifEqual: 17, to: ports)

@@ -17,6 +17,8 @@ public struct QuotedPacket: Hashable, Sendable {
     public var flowLabel: UInt32
     /// Of IPv4; false for IPv6.
     public var dontFragment: Bool
+    /// The options area of IPv4 as far as it is quoted, such as a source route; empty for IPv6.
+    public var ipv4Options: [UInt8]
     /// In octets; 0 for a first or an only fragment.
     public var fragmentOffset: Int
     /// The upper layer; an IPv6 extension header's own number where the quote ends inside of the chain.
@@ -53,6 +55,7 @@ public struct QuotedPacket: Hashable, Sendable {
             identification = header.identification
             flowLabel = 0
             dontFragment = header.dontFragment
+            ipv4Options = header.options
             fragmentOffset = Int(header.fragmentOffset) * 8
             proto = header.proto
             upperLayer = bytes.from(header.headerLength)
@@ -67,6 +70,7 @@ public struct QuotedPacket: Hashable, Sendable {
             identification = 0
             flowLabel = header.flowLabel
             dontFragment = false
+            ipv4Options = []
             let body = bytes.from(IPv6Header.length)
             let chain = IPv6ExtensionHeaders(parsing: body, nextHeader: header.nextHeader)
             fragmentOffset = Int(chain.fragment?.fragmentOffset ?? 0) * 8
@@ -125,5 +129,16 @@ public struct TCPQuote: Hashable, Sendable {
         sequenceNumber = bytes.uint32(at: 4)
         flags = bytes.byteCount >= 14 ? TCPHeader.Flags(rawValue: bytes.octet(at: 13)) : nil
         header = try? TCPHeader(parsing: bytes)
+    }
+
+    /// The options in their order; nil where the header is not all there or they make no sense.
+    public var options: TCPOptions? {
+        header.flatMap { header in try? TCPOptions(parsing: header.options.bytes) }
+    }
+
+    /// Octets, of the option; nil where there is none or that is not known.
+    public var maximumSegmentSize: UInt16? {
+        for case .maximumSegmentSize(let size) in options ?? [] { return size }
+        return nil
     }
 }

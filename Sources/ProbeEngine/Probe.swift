@@ -19,8 +19,10 @@ public enum ProbeMethod: Hashable, Sendable, BitwiseCopyable {
     case icmpTimestamp
     /// A UDP datagram to this port.
     case udp(destinationPort: UInt16)
-    /// A TCP SYN to this port.
+    /// A TCP segment to this port: a SYN, unless `ProbeContent` says otherwise.
     case tcpSYN(destinationPort: UInt16)
+    /// A packet of this protocol with a payload and no header of its own.
+    case ip(IPProtocol)
 
     /// The upper-layer protocol of the probe itself.
     @inlinable
@@ -29,16 +31,30 @@ public enum ProbeMethod: Hashable, Sendable, BitwiseCopyable {
         case .icmpEcho, .icmpTimestamp: .icmp(for: version)
         case .udp: .udp
         case .tcpSYN: .tcp
+        case .ip(let proto): proto
         }
     }
 
     /// 0 where the protocol has no ports.
     @inlinable public var destinationPort: UInt16 {
         switch self {
-        case .icmpEcho, .icmpTimestamp: 0
+        case .icmpEcho, .icmpTimestamp, .ip: 0
         case .udp(let port), .tcpSYN(let port): port
         }
     }
+}
+
+/// Where probes carry their numbers, and so what load balancers make of them (Augustin et al., IMC 2006).
+public enum FlowIdentity: String, Hashable, Sendable, CaseIterable {
+    /// All probes of a flow have the same addresses, ports and first four octets behind the IP header, over IPv6 the same
+    /// flow label too. The number stands in the identification of IPv4, and in the checksum of UDP, in the identifier
+    /// and sequence number of ICMP, whose checksum stays the same, or in the sequence number of TCP.
+    case paris
+    /// Nothing is balanced: the checksum of ICMP differs from probe to probe. Whoever makes the probes lets ports differ too.
+    case classic
+    /// UDP datagrams that are alike to their checksum. The number stands in the identification of IPv4 alone, with
+    /// fragments forbidden, or over IPv6 in the length of the payload.
+    case dublin
 }
 
 /// What to send, in terms of the packet: it names no socket.

@@ -10,6 +10,8 @@ public struct ProbeIdentity: Sendable {
     public var sourcePorts: Range<UInt16>
     /// Makes the cookies that nobody else can guess.
     public var cookies: SipHash
+    /// The protocol of probes without a header of their own; nil where there are none.
+    public var proto: IPProtocol?
 
     public init(
         identifier: UInt16, identifierCount: UInt16 = 1, sourcePorts: Range<UInt16> = 0..<0, cookies: SipHash
@@ -20,6 +22,13 @@ public struct ProbeIdentity: Sendable {
         self.identifierCount = identifierCount
         self.sourcePorts = sourcePorts
         self.cookies = cookies
+    }
+
+    /// The same with other ports.
+    public func sending(from ports: Range<UInt16>) -> ProbeIdentity {
+        var identity = self
+        identity.sourcePorts = ports
+        return identity
     }
 
     /// The ICMP identifier of a probe.
@@ -41,10 +50,9 @@ public enum Encapsulation: Hashable, Sendable, BitwiseCopyable {
 /// The one place where a probe becomes bytes and bytes become a response.
 ///
 /// A payload of 12 octets or more starts with a keyed 64-bit cookie and the low half of the probe's number; the rest
-/// counts up, as ping's does, or repeats a pattern. An ICMP echo request over IPv4 with at least 14 octets spends the
-/// next two on keeping its checksum the same for every probe of a flow, so that load balancers see one flow (Augustin et
-/// al., IMC 2006). The number also stands in the identifier and sequence number of ICMP, in the identification of IPv4
-/// and in the sequence number of TCP, because routers may quote no more than those.
+/// counts up, as ping's does, or repeats a pattern. The number also stands in the header, because routers may quote no
+/// more: where, and what is done so that load balancers see one flow, says `FlowIdentity`. A payload of at least 14
+/// octets spends the next two on giving ICMP a constant checksum, and UDP one that is the number.
 public struct ProbeCodec: Sendable {
     /// What marks probes as ours.
     public var identity: ProbeIdentity
@@ -73,21 +81,24 @@ public struct ProbeCodec: Sendable {
         let probe = transmit.probe
         switch encapsulation {
         case .payload:
-            try output.requireRoom(probe.payloadLength)
+            try output.requireRoom(payloadLength(of: transmit))
             writePayload(of: transmit, to: &output)
         case .icmpMessage:
             try writeTransport(of: transmit, source: source, to: &output)
         case .ipPacket:
-            let length = Self.transportLength(of: probe)
+            let length = transportLength(of: transmit)
             switch probe.destination {
             case .v4(let destination):
                 var header = IPv4Header(
-                    destination: destination, proto: probe.method.ipProtocol(for: .v4), hopLimit: probe.hopLimit,
-                    trafficClass: probe.trafficClass, identification: Self.identification(of: transmit),
-                    dontFragment: probe.dontFragment)
+                    destination: content.firstRouter ?? destination, proto: probe.method.ipProtocol(for: .v4),
+                    hopLimit: probe.hopLimit, trafficClass: probe.trafficClass,
+                    identification: Self.identification(of: transmit),
+                    dontFragment: probe.dontFragment || isDublin(probe))
                 if case .v4(let source) = source { header.source = source }
                 if !content.ipv4Options.isEmpty {
-                    header.options = try content.ipv4Options.leaving(header.source, at: departure).encoded()
+                    header.options = try content.ipv4Options.leaving(
+                        header.source, to: destination, at: departure
+                    ).encoded()
                 }
                 guard length + header.headerLength <= UInt16.max else {
                     throw .invalidLength(field: "totalLength", value: length + header.headerLength)
@@ -108,20 +119,44 @@ public struct ProbeCodec: Sendable {
         }
     }
 
-    /// The end of the probe's number, by which short quotes of UDP are told apart. Echo requests have their own number,
-    /// and avoid 0, which the kernel replaces, in each fragment by another one.
+    /// By which short quotes are told apart. Echo requests have their own number; none has 0, which the kernel replaces,
+    /// in each fragment by another one.
     private static func identification(of transmit: Transmit) -> UInt16 {
-        let number = UInt16(truncatingIfNeeded: transmit.id.rawValue)
-        return number == 0 && transmit.probe.method == .icmpEcho ? 1 : number
+        switch transmit.probe.method {
+        case .icmpEcho, .icmpTimestamp: max(1, UInt16(truncatingIfNeeded: transmit.id.rawValue))
+        case .udp, .tcpSYN, .ip: mark(of: transmit.id)
+        }
     }
 
-    /// Octets of the ICMP message, UDP datagram or TCP segment of a probe.
-    public static func transportLength(of probe: Probe) -> Int {
+    /// Octets behind the IP header of a probe; `dublin` over IPv6 adds at most `dublinLengths - 1`.
+    public static func transportLength(of probe: Probe, _ content: ProbeContent? = nil) -> Int {
         switch probe.method {
         case .icmpEcho, .udp: 8 + probe.payloadLength
         case .icmpTimestamp: ICMPTimestampMessage.length
-        case .tcpSYN: TCPHeader.minimumLength + segmentOptions.count
+        case .tcpSYN: TCPHeader.minimumLength + (content?.tcpOptionsLength ?? maximumSegmentSizeLength)
+        case .ip: probe.payloadLength
         }
+    }
+
+    /// Only for TCP the content is looked at.
+    private func transportLength(of transmit: Transmit) -> Int {
+        let probe = transmit.probe
+        if case .tcpSYN = probe.method { return Self.transportLength(of: probe, content) }
+        return Self.transportLength(of: probe) - probe.payloadLength + payloadLength(of: transmit)
+    }
+
+    private func isDublin(_ probe: Probe) -> Bool {
+        if content.flowIdentity == .dublin, case .udp = probe.method { true } else { false }
+    }
+
+    private func isNumberedByLength(_ probe: Probe) -> Bool { isDublin(probe) && probe.destination.version == .v6 }
+
+    /// The least length from the probe's own on that says the end of its number, where the length is what says it.
+    private func payloadLength(of transmit: Transmit) -> Int {
+        let length = transmit.probe.payloadLength
+        guard isNumberedByLength(transmit.probe) else { return length }
+        let end = Int(truncatingIfNeeded: transmit.id.rawValue) &+ Self.dublinOffset
+        return length &+ (end &- length) & (Self.dublinLengths - 1)
     }
 
     private func writeTransport(
@@ -138,19 +173,14 @@ public struct ProbeCodec: Sendable {
             try output.requireRoom(ICMPHeader.length + probe.payloadLength)
             try header.write(to: &output)
             writePayload(of: transmit, to: &output)
+            if content.flowIdentity == .paris, probe.payloadLength >= Self.balancedLength {
+                // Over IPv6 addresses and length, the same for all of them, come on top.
+                balance(
+                    InternetChecksum(), to: Self.flowChecksum | probe.flow & Self.flowMask,
+                    at: start + ICMPHeader.length + Self.cookieLength, from: start, in: &output)
+            }
             switch probe.destination {
-            case .v4:
-                if probe.payloadLength >= Self.balancedLength {
-                    // The word that turns the sum into the complement of the checksum that the flow shall have.
-                    let wanted = Self.flowChecksum | probe.flow & Self.flowMask
-                    let at = start + ICMPHeader.length + Self.cookieLength
-                    output.replace(at: at, with: 0)
-                    var sum = InternetChecksum()
-                    sum.add(~InternetChecksum.of(output.bytes.extracting(start..<output.byteCount)))
-                    sum.add(wanted)
-                    output.replace(at: at, with: sum.value)
-                }
-                ICMPHeader.writeChecksum(of: start, in: &output)
+            case .v4: ICMPHeader.writeChecksum(of: start, in: &output)
             case .v6(let destination):
                 // Without a source the kernel fills the checksum in, as it always does on ICMPv6 sockets.
                 guard case .v6(let source) = source else { break }
@@ -163,24 +193,90 @@ public struct ProbeCodec: Sendable {
             ).write(to: &output)
         case .udp(let port):
             guard let source else { throw .invalidValue(field: "source", value: 0) }
-            try output.requireRoom(UDPHeader.length + probe.payloadLength)
-            try UDPHeader(sourcePort: sourcePort(of: probe.flow), destinationPort: port).write(to: &output)
+            let length = payloadLength(of: transmit)
+            try output.requireRoom(UDPHeader.length + length)
+            try UDPHeader(sourcePort: sourcePort(of: transmit), destinationPort: port).write(to: &output)
             writePayload(of: transmit, to: &output)
-            UDPHeader.complete(from: start, in: &output, source: source, destination: probe.destination)
+            guard let wanted = udpChecksum(of: transmit), length >= Self.balancedLength,
+                let octets = UInt16(exactly: UDPHeader.length + length)
+            else {
+                UDPHeader.complete(from: start, in: &output, source: source, destination: probe.destination)
+                break
+            }
+            output.replace(at: start + 4, with: octets)
+            var sum = InternetChecksum()
+            sum.addPseudoHeader(
+                source: source, destination: probe.destination, proto: .udp, length: Int(octets))
+            balance(sum, to: wanted, at: start + UDPHeader.length + Self.cookieLength, from: start, in: &output)
+            output.replace(at: start + 6, with: wanted)
         case .tcpSYN(let port):
             guard let source else { throw .invalidValue(field: "source", value: 0) }
+            let number = segmentNumber(of: transmit.id)
+            // What answers a segment that acknowledges nothing of its own has our acknowledgment number as its number.
             let header = TCPHeader(
-                sourcePort: sourcePort(of: probe.flow), destinationPort: port,
-                sequenceNumber: segmentNumber(of: transmit.id), flags: .syn, options: Self.segmentOptions)
+                sourcePort: sourcePort(of: transmit), destinationPort: port, sequenceNumber: number,
+                acknowledgmentNumber: content.tcpFlags.contains(.ack) ? number : 0, flags: content.tcpFlags,
+                options: try content.tcpOptions.encoded())
             try header.write(to: &output)
             TCPHeader.complete(from: start, in: &output, source: source, destination: probe.destination)
+        case .ip:
+            try output.requireRoom(probe.payloadLength)
+            // Where many protocols have ports: of all probes of a flow the same.
+            let hasRoom = probe.payloadLength >= Self.flowPrefix
+            if hasRoom { output.append(UInt32(probe.flow)) }
+            writePayload(of: transmit, behind: hasRoom ? Self.flowPrefix : 0, to: &output)
         }
     }
 
-    private func writePayload(of transmit: Transmit, to output: inout OutputRawSpan) {
-        let length = transmit.probe.payloadLength
+    /// Sets the two octets at `offset`, an even number behind `start`, so that the checksum of all that is there becomes
+    /// `wanted`: zero stands in its place now. O(n).
+    private func balance(
+        _ pseudoHeader: InternetChecksum, to wanted: UInt16, at offset: Int, from start: Int,
+        in output: inout OutputRawSpan
+    ) {
+        output.replace(at: offset, with: 0)
+        var sum = pseudoHeader
+        sum.add(output.bytes.extracting(start..<output.byteCount))
+        sum.add(wanted)
+        output.replace(at: offset, with: sum.value)
+    }
+
+    /// The checksum that a datagram's payload is balanced for; nil where it is as it comes.
+    private func udpChecksum(of transmit: Transmit) -> UInt16? {
+        switch content.flowIdentity {
+        case .paris: Self.mark(of: transmit.id)
+        case .classic: nil
+        // The length, which differs, must not show in it.
+        case .dublin: isNumberedByLength(transmit.probe) ? Self.flowChecksum | transmit.probe.flow & Self.flowMask : nil
+        }
+    }
+
+    /// What a router that changes nothing quotes of the probe as it left a raw socket, beside the hop limit. A quote may
+    /// end anywhere: only what is there can be compared. Nil for what can't be written. O(packet).
+    public func expected(_ transmit: Transmit, source: IPAddress) -> QuotedPacket? {
+        let size =
+            IPv6Header.length + IPv4Header.maximumOptionsLength + Self.transportLength(of: transmit.probe, content)
+            + Self.dublinLengths
+        guard
+            let packet = try? [UInt8](
+                capacity: size,
+                writing: { output throws(PacketError) in
+                    try write(transmit, source: source, as: .ipPacket, to: &output)
+                })
+        else { return nil }
+        return try? QuotedPacket(parsing: packet.bytes, version: source.version)
+    }
+
+    /// - Parameter prefix: octets of the payload that are there already.
+    private func writePayload(of transmit: Transmit, behind prefix: Int = 0, to output: inout OutputRawSpan) {
+        let length = payloadLength(of: transmit) - prefix
         var offset = 0
-        if length >= Self.cookieLength {
+        if isDublin(transmit.probe) {
+            if length >= Self.markLength {
+                output.append(flowCookie(ofPort: sourcePort(of: transmit)))
+                offset = Self.markLength
+            }
+        } else if length >= Self.cookieLength {
             output.append(cookie(of: transmit.id))
             output.append(UInt32(truncatingIfNeeded: transmit.id.rawValue))
             offset = Self.cookieLength
@@ -215,7 +311,8 @@ public struct ProbeCodec: Sendable {
         case .icmp:
             return matchICMP(
                 upperLayer, .v4, arrival, options: header.options, verifyChecksum: true, latest: latest)
-        case .tcp: return matchSegment(upperLayer, arrival, latest: latest)
+        case .tcp where identity.proto == nil: return matchSegment(upperLayer, arrival, latest: latest)
+        case identity.proto: return matchUpperLayer(upperLayer, arrival, options: header.options, latest: latest)
         default: return nil
         }
     }
@@ -250,7 +347,7 @@ public struct ProbeCodec: Sendable {
                 return reply(
                     .echoReply, id, .wrongChecksum, payload, options, byteCount: message.byteCount, arrival)
             }
-            let skipped = version == .v4 ? Self.balancedLength : Self.cookieLength
+            let skipped = content.flowIdentity == .paris ? Self.balancedLength : Self.cookieLength
             guard let integrity = integrity(of: payload, for: id, skippingTo: skipped) else { return nil }
             return reply(.echoReply, id, integrity, payload, options, byteCount: message.byteCount, arrival)
         }
@@ -264,7 +361,7 @@ public struct ProbeCodec: Sendable {
         guard case .some(let id) = identify(quoted, latest) else { return nil }
         return Response(
             probe: id, kind: .icmpError(type: header.type, code: header.code, info: header.rest),
-            responder: arrival.source, quotedDestination: quoted.destination, hopLimit: arrival.hopLimit,
+            responder: arrival.source, quotedDestination: finalDestination(of: quoted), hopLimit: arrival.hopLimit,
             trafficClass: arrival.trafficClass, byteCount: message.byteCount, stamp: arrival.stamp,
             arrival: arrival.time,
             detail: ResponseDetail(
@@ -287,13 +384,39 @@ public struct ProbeCodec: Sendable {
             byteCount: message.byteCount, arrival)
     }
 
-    /// A TCP segment that answers a SYN. Nil when it is not ours.
+    /// A TCP segment that answers a probe. Nil when it is not ours.
     public func matchSegment(_ segment: RawSpan, _ arrival: Arrival, latest: ProbeID) -> Response? {
         guard let header = try? TCPHeader(parsing: segment), identity.sourcePorts.contains(header.destinationPort),
-            header.flags.contains(.ack), !header.flags.isDisjoint(with: [.rst, .syn]),
-            let id = identify(segmentNumber: header.acknowledgmentNumber &- 1, latest)
+            let id = identify(answer: header, latest)
         else { return nil }
         return reply(.tcp(header.flags), id, .intact, segment, [], byteCount: segment.byteCount, arrival)
+    }
+
+    /// The probe that a reset or a SYN answers: it acknowledges the probe's number, or a reset continues where the probe
+    /// said that this side was (RFC 9293 section 3.10.7.1).
+    private func identify(answer header: TCPHeader, _ latest: ProbeID) -> ProbeID? {
+        guard !header.flags.isDisjoint(with: [.rst, .syn]) else { return nil }
+        let flags = content.tcpFlags
+        if header.flags.contains(.ack) {
+            let acknowledged = header.acknowledgmentNumber
+            let octets: UInt32 = (flags.contains(.syn) ? 1 : 0) + (flags.contains(.fin) ? 1 : 0)
+            if let id = identify(segmentNumber: acknowledged &- octets, latest) { return id }
+            // A SYN may be taken without the FIN behind it.
+            if octets > 1, let id = identify(segmentNumber: acknowledged &- 1, latest) { return id }
+        }
+        guard flags.contains(.ack), header.flags.contains(.rst) else { return nil }
+        return identify(segmentNumber: header.sequenceNumber, latest)
+    }
+
+    /// What came in answer to probes without a header of their own, from behind its IP header. A payload of ours names
+    /// its probe; on loopback that is the probe itself.
+    ///
+    /// - Parameter options: the options area of the IPv4 header that it came with.
+    public func matchUpperLayer(
+        _ bytes: RawSpan, _ arrival: Arrival, options: [UInt8] = [], latest: ProbeID
+    ) -> Response {
+        let id: ProbeID? = identify(payload: bytes.from(Self.flowPrefix), latest) ?? nil
+        return reply(.datagram, id, .intact, bytes, options, byteCount: bytes.byteCount, arrival)
     }
 
     /// A UDP payload that came to one of our ports. Bytes that we did not send are kept as an answer without number:
@@ -304,9 +427,15 @@ public struct ProbeCodec: Sendable {
         _ payload: RawSpan, _ arrival: Arrival, options: [UInt8] = [], latest: ProbeID
     ) -> Response {
         let byteCount = payload.byteCount + UDPHeader.length
+        if content.flowIdentity == .dublin {
+            let isNumbered = arrival.source.version == .v6 && isFlowCookie(payload)
+            let id = isNumbered ? expand(ofLength: payload.byteCount, latest) : nil
+            return reply(.datagram, id, .intact, payload, options, byteCount: byteCount, arrival)
+        }
+        let skipped = content.flowIdentity == .paris ? Self.balancedLength : Self.cookieLength
         if payload.byteCount >= Self.cookieLength,
             let id = expand(payload.uint32(at: 8), latest),
-            let integrity = integrity(of: payload, for: id, skippingTo: Self.cookieLength)
+            let integrity = integrity(of: payload, for: id, skippingTo: skipped)
         {
             return reply(.echoReply, id, integrity, payload, options, byteCount: byteCount, arrival)
         }
@@ -377,14 +506,72 @@ public struct ProbeCodec: Sendable {
             return expand(number, bits: wireBits, quoted.payload.bytes, latest).map { .some($0) }
         case .udp(let header):
             guard identity.sourcePorts.contains(header.sourcePort) else { return nil }
+            if content.flowIdentity == .dublin { return identify(dublin: quoted, header, latest) }
             guard let id = identify(payload: quoted.payload.bytes, latest) else { return nil }
-            guard id == nil, quoted.version == .v4 else { return .some(id) }
-            return .some(expand(UInt32(quoted.identification), bits: 16, latest))
+            return .some(id ?? identify(short: quoted, header, latest))
         case .tcp(let header):
             guard identity.sourcePorts.contains(header.sourcePort) else { return nil }
             return identify(segmentNumber: header.sequenceNumber, latest).map { .some($0) }
-        case .other, .truncated: return nil
+        case .other:
+            guard quoted.proto == identity.proto, quoted.fragmentOffset == 0 else { return nil }
+            return identify(withoutHeader: quoted, latest)
+        case .truncated: return nil
         }
+    }
+
+    /// The probe of a quote that ends before the cookie of a datagram, by identification and checksum; nil where they
+    /// contradict each other, because somebody rewrote one of them.
+    private func identify(short quoted: QuotedPacket, _ header: UDPHeader, _ latest: ProbeID) -> ProbeID? {
+        let byIdentification =
+            quoted.version == .v4 ? expand(mark: quoted.identification, latest) : nil
+        // The kernel makes the checksum of what is too long for a raw socket.
+        let length = Int(header.length) - UDPHeader.length
+        guard content.flowIdentity == .paris, length >= Self.balancedLength,
+            quoted.version == .v4 || length <= Self.longestBalancedV6,
+            let byChecksum = expand(mark: header.checksum, latest)
+        else { return byIdentification }
+        guard let byIdentification else { return byChecksum }
+        return byIdentification == byChecksum ? byChecksum : nil
+    }
+
+    private func identify(
+        dublin quoted: QuotedPacket, _ header: UDPHeader, _ latest: ProbeID
+    ) -> ProbeID?? {
+        let payload = quoted.payload.bytes
+        if payload.byteCount >= Self.markLength, header.length >= UDPHeader.length + Self.markLength,
+            payload.uint64(at: 0) != 0, !isFlowCookie(payload)
+        {
+            return nil
+        }
+        switch quoted.version {
+        case .v4: return .some(expand(mark: quoted.identification, latest))
+        case .v6: return .some(expand(ofLength: Int(header.length) - UDPHeader.length, latest))
+        }
+    }
+
+    /// The probe in a quote of another protocol. Eight octets, all that a router has to quote, hold half of a cookie and
+    /// not the number, which the identification of IPv4 has.
+    private func identify(withoutHeader quoted: QuotedPacket, _ latest: ProbeID) -> ProbeID?? {
+        let payload = quoted.payload.bytes.from(Self.flowPrefix)
+        guard let id = identify(payload: payload, latest) else { return nil }
+        if id != nil { return .some(id) }
+        guard quoted.version == .v4, let marked = expand(mark: quoted.identification, latest) else {
+            return .some(nil)
+        }
+        let hasCookie = quoted.totalLength >= IPv4Header.minimumLength + Self.flowPrefix + Self.cookieLength
+        if hasCookie, payload.byteCount >= 4, payload.uint32(at: 0) != UInt32(cookie(of: marked) >> 32) { return nil }
+        return .some(marked)
+    }
+
+    /// Where a quoted probe was going: with a source route the header says only where it was going next.
+    private func finalDestination(of quoted: QuotedPacket) -> IPAddress {
+        guard !quoted.ipv4Options.isEmpty, content.firstRouter != nil,
+            let options = try? IPv4Options(parsing: quoted.ipv4Options.bytes)
+        else { return quoted.destination }
+        for case .looseSourceRoute(let route) in options {
+            if let last = route.remaining.last { return .v4(last) }
+        }
+        return quoted.destination
     }
 
     /// The number in the payload of one of our UDP datagrams: nil when another's cookie stands there, `.some(nil)` when
@@ -412,9 +599,31 @@ public struct ProbeCodec: Sendable {
         return UInt32(upper) << 16 | UInt32(header.sequenceNumber)
     }
 
-    private func sourcePort(of flow: UInt16) -> UInt16 {
+    private func sourcePort(of transmit: Transmit) -> UInt16 {
         let count = UInt16(identity.sourcePorts.count)
-        return count == 0 ? 0 : identity.sourcePorts.lowerBound + flow % count
+        guard count > 0 else { return 0 }
+        var flow = transmit.probe.flow
+        if content.flowIdentity == .classic, case .tcpSYN = transmit.probe.method {
+            flow = Self.mark(of: transmit.id) - 1
+        }
+        return identity.sourcePorts.lowerBound + flow % count
+    }
+
+    /// The end of a probe's number in the range of what neither identification nor checksum change on their way: not 0.
+    private static func mark(of id: ProbeID) -> UInt16 {
+        UInt16(truncatingIfNeeded: (id.rawValue &- 1) % marks + 1)
+    }
+
+    private func expand(mark: UInt16, _ latest: ProbeID) -> ProbeID? {
+        guard mark != 0, latest.rawValue != 0 else { return nil }
+        let back = ((latest.rawValue - 1) % Self.marks + Self.marks - UInt64(mark - 1)) % Self.marks
+        return back < latest.rawValue ? ProbeID(rawValue: latest.rawValue - back) : nil
+    }
+
+    private func expand(ofLength length: Int, _ latest: ProbeID) -> ProbeID? {
+        return expand(
+            UInt32((length &- Self.dublinOffset) & (Self.dublinLengths - 1)),
+            bits: Self.dublinLengths.trailingZeroBitCount, latest)
     }
 
     /// Half a number and half a cookie, so that an answer to somebody else's SYN is not ours.
@@ -449,6 +658,15 @@ public struct ProbeCodec: Sendable {
     }
 
     private func cookie(of id: ProbeID) -> UInt64 { identity.cookies.hash(id.rawValue) }
+
+    /// What marks datagrams that are all the same as ours; no probe has such a number.
+    private func flowCookie(ofPort port: UInt16) -> UInt64 { identity.cookies.hash(UInt64.max - UInt64(port)) }
+
+    private func isFlowCookie(_ payload: RawSpan) -> Bool {
+        guard payload.byteCount >= Self.markLength else { return false }
+        let found = payload.uint64(at: 0)
+        return identity.sourcePorts.contains { flowCookie(ofPort: $0) == found }
+    }
 
     /// What is wrong with a payload, nil when it is not ours at all: its cookie differs in more than a few bits.
     ///
@@ -521,8 +739,18 @@ public struct ProbeCodec: Sendable {
     private static let flowMask: UInt16 = 0x3fff
     /// A random cookie is this near to ours once in 2^43.
     private static let toleratedBits = 3
-    /// A maximum segment size of 1,460: firewalls distrust a SYN without one.
-    private static let segmentOptions: [UInt8] = [2, 4, 0x05, 0xb4]
+    /// Octets of the cookie alone.
+    private static let markLength = 8
+    /// Octets in front of the cookie where there is no header.
+    private static let flowPrefix = 4
+    private static let marks: UInt64 = 65_535
+    /// The payloads of successive `dublin` probes over IPv6 have so many lengths.
+    public static let dublinLengths = 512
+    /// The first probe of 32 octets has just those.
+    private static let dublinOffset = 31
+    /// Octets of a UDP payload in a packet that every link of IPv6 takes.
+    private static let longestBalancedV6 = 1_280 - IPv6Header.length - UDPHeader.length
+    private static let maximumSegmentSizeLength = 4
 }
 
 /// Whence and when a packet came.

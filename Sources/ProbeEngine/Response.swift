@@ -117,6 +117,16 @@ extension Response.Kind {
         return type == .destinationUnreachable(version) && code == (version == .v4 ? 3 : 4)
     }
 
+    /// Whether the host is there and does not speak the probe's protocol (RFC 792 code 2; RFC 4443 section 3.4 code 1).
+    @inlinable
+    public func isProtocolUnreachable(_ version: IPVersion) -> Bool {
+        guard case .icmpError(let type, let code, _) = self else { return false }
+        switch version {
+        case .v4: return type == ICMPType.V4.destinationUnreachable && code == 2
+        case .v6: return type == ICMPType.V6.parameterProblem && code == 1
+        }
+    }
+
     /// The next hop's MTU of "fragmentation needed" or "packet too big" (RFC 1191, RFC 4443 section 3.2).
     @inlinable
     public func nextHopMTU(_ version: IPVersion) -> UInt32? {

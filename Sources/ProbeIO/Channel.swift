@@ -7,7 +7,7 @@ import ProbeEngine
 /// A class, so that a transport can keep several in an array: the socket inside has one owner.
 final class Channel {
     /// How what the socket receives is to be read.
-    enum Incoming {
+    enum Incoming: Equatable {
         /// Nothing is received, only the error queue is read.
         case nothing
         /// Whole IPv4 packets (raw sockets).
@@ -16,6 +16,8 @@ final class Channel {
         case icmpMessages
         /// TCP segments without IP header (raw IPv6 sockets).
         case segments
+        /// What is behind the IP header (raw IPv6 sockets of other protocols).
+        case upperLayer(IPProtocol)
         /// The payloads of UDP datagrams.
         case datagrams
     }
@@ -30,6 +32,8 @@ final class Channel {
     /// Tells our messages from others' on this socket.
     let codec: ProbeCodec
 
+    /// The flow whose probes it sends, where each flow has a socket.
+    var flow: UInt16?
     /// Datagrams that the kernel dropped for lack of room.
     var dropped: UInt32 = 0
     /// The source address that a ping socket over IPv6 keeps for all of its destinations.

@@ -153,7 +153,7 @@ private final class TriedSocket {
                 refusal = (failure, failure.map { "\($0)" } ?? "\(error)")
             case .refused(_, let failure): refusal = (failure, "\(failure)")
             case .noSuchVersion: refusal = (.addressFamilyNotSupported, "\(error)")
-            case .noSuchSource: refusal = (nil, "\(error)")
+            case .noSuchSource, .noSuchSourcePort: refusal = (nil, "\(error)")
             }
         }
     }

@@ -29,7 +29,7 @@ extension ProbeTransport {
     public mutating func attach(_ tap: any PacketTap) throws(Errno) {
         for channel in channels {
             switch channel.incoming {
-            case .icmpMessages, .datagrams, .segments: try channel.socket.set(.receivePacketInfo, to: true)
+            case .icmpMessages, .datagrams, .segments, .upperLayer: try channel.socket.set(.receivePacketInfo, to: true)
             case .ipv4Packets, .nothing: break
             }
         }
@@ -89,6 +89,7 @@ extension ProbeTransport {
         case .ipv4Packets: return tap.received(TappedPacket(envelope: nil, stamp: arrival.stamp), bytes)
         case .icmpMessages: contents = .upperLayer(.icmp(for: channel.version), completes: false)
         case .segments: contents = .upperLayer(.tcp, completes: false)
+        case .upperLayer(let proto): contents = .upperLayer(proto, completes: false)
         case .datagrams:
             contents = .datagram(sourcePort: port, destinationPort: channel.codec.identity.sourcePorts.first ?? 0)
         }

@@ -46,6 +46,7 @@ public struct ProbeTransport: ~Copyable {
     private let pathMTUDiscovery: PathMTUDiscovery
     let settings: SocketSettings
     private let wantsIPv4Options: Bool
+    private let flows: UInt16
     private let wantsKernelStamps: Bool
     /// Probes of the last call of `send`.
     private var justSent = 0
@@ -73,7 +74,9 @@ public struct ProbeTransport: ~Copyable {
         self.connections = connections
         self.rung = rung
         self.method = method
-        let size = request.payloadLength + Self.headerRoom
+        flows = UInt16(max(1, min(request.flows, TransportRequest.maximumFlows)))
+        let varies = request.settings.content.flowIdentity == .dublin
+        let size = request.payloadLength + Self.headerRoom + (varies ? ProbeCodec.dublinLengths : 0)
         outgoing = SendBatch(capacity: max(1, min(Self.batch, Self.batchBytes / size)), slotSize: size)
         // Slots for the longest packet there is: their pages cost nothing before they are used.
         incoming = ReceiveBatch(capacity: Self.batch, slotSize: Self.longestPacket)
@@ -162,7 +165,9 @@ public struct ProbeTransport: ~Copyable {
     private func channel(for probe: Probe) -> Channel? {
         let version = probe.destination.version
         return channels.first { channel in
-            guard channel.version == version, let encapsulation = channel.encapsulation else { return false }
+            guard channel.version == version, let encapsulation = channel.encapsulation,
+                channel.flow == nil || channel.flow == probe.flow % flows
+            else { return false }
             // With IPV6_HDRINCL the kernel fragments nothing, so that long packets go by the ICMPv6 or UDP socket.
             return version == .v4 || encapsulation != .ipPacket
                 || ProbeCodec.transportLength(of: probe) + IPv6Header.length <= Self.minimumIPv6MTU
@@ -173,10 +178,12 @@ public struct ProbeTransport: ~Copyable {
         var transmit = transmit
         let probe = transmit.probe
         guard let encapsulation = channel.encapsulation else { throw .addressFamilyNotSupported }
+        // A source route goes by another address first.
+        let next = settings.content.firstRouter.map { .v4($0) } ?? probe.destination
         var source = self.source
         var departure: InternetTimestamp?
         if encapsulation == .ipPacket {
-            if source == nil, needsSource(probe) { source = try self.source(to: probe.destination) }
+            if source == nil, needsSource(probe) { source = try self.source(to: next) }
             if wantsIPv4Options { departure = Self.timeOfDay }
             if probe.destination.version == .v4 {
                 transmit.probe.dontFragment = try forbidsFragments(of: probe)
@@ -193,7 +200,7 @@ public struct ProbeTransport: ~Copyable {
         let port: UInt16 = encapsulation == .payload ? probe.method.destinationPort : 0
         do throws(PacketError) {
             try outgoing.append(
-                toHost: probe.destination, port: port, flowLabel: settings.content.flowLabel ?? 0,
+                toHost: next, port: port, flowLabel: settings.content.flowLabel ?? 0,
                 hopLimit: fields?.hopLimit, trafficClass: fields?.trafficClass, packetInfo: packetInfo,
                 timestampKey: key
             ) { output throws(PacketError) in
@@ -245,7 +252,7 @@ public struct ProbeTransport: ~Copyable {
 
     private func packetLength(of probe: Probe) -> Int {
         let options = (try? settings.content.ipv4Options.encoded())?.count ?? 0
-        return IPv4Header.minimumLength + options + ProbeCodec.transportLength(of: probe)
+        return IPv4Header.minimumLength + options + ProbeCodec.transportLength(of: probe, settings.content)
     }
 
     private static var timeOfDay: InternetTimestamp {
@@ -491,6 +498,7 @@ public struct ProbeTransport: ~Copyable {
             return channel.codec.matchICMP(
                 bytes, channel.version, arrival, options: ipv4Options(index), verifyChecksum: false, latest: latest)
         case .segments: return channel.codec.matchSegment(bytes, arrival, latest: latest)
+        case .upperLayer: return channel.codec.matchUpperLayer(bytes, arrival, latest: latest)
         case .datagrams:
             return channel.codec.matchDatagram(bytes, arrival, options: ipv4Options(index), latest: latest)
         case .nothing: return nil
@@ -611,8 +619,10 @@ public struct ProbeTransport: ~Copyable {
     /// Probes that follow each other within this time are many.
     private static let rush = TimeSpan.milliseconds(1)
     private static let longestPacket = 65_536 + 64
-    /// An IPv4 header with all of its options and a TCP header with one are the longest that go before a payload.
-    private static let headerRoom = IPv4Header.minimumLength + IPv4Header.maximumOptionsLength + 24
+    /// An IPv4 and a TCP header with all of their options are the longest that go before a payload.
+    private static let headerRoom =
+        IPv4Header.minimumLength + IPv4Header.maximumOptionsLength + TCPHeader.minimumLength
+        + TCPHeader.maximumOptionsLength
     private static let minimumIPv6MTU = 1_280
     private static let maximumReceives = 64
     /// More than one error may wait, and each refuses one call.

@@ -58,7 +58,9 @@ extension TransportSelection {
         do throws(Errno) {
             // Old kernels set a mark, and all of them SO_DEBUG, for CAP_NET_ADMIN only.
             let isForAdministrators = request.settings.mark != nil || request.settings.isDebugging
-            try ProcessRights.reduce(to: isForAdministrators ? [.netRaw, .netAdmin] : .netRaw)
+            var needed: CapabilitySet = isForAdministrators ? [.netRaw, .netAdmin] : .netRaw
+            if request.settings.sourcePort.map({ $0 < 1_024 }) ?? false { needed.formUnion(.netBindService) }
+            try ProcessRights.reduce(to: needed)
         } catch {
             throw ToolFailure("cannot reduce its rights: \(error)")
         }

@@ -52,6 +52,9 @@ extension TransportError: CustomStringConvertible {
                 + "run it as root, or give the program cap_net_raw+p with setcap\(remedy)"
         case .refused(let what, let failure): return "cannot open the \(what): \(failure) (\(failure.name))"
         case .noSuchSource(let source): return "\(source) is no address of this host"
+        case .noSuchSourcePort(let port, let failure):
+            let remedy = failure == .permissionDenied ? "; below 1024 it needs root or CAP_NET_BIND_SERVICE" : ""
+            return "cannot send from port \(port): \(failure) (\(failure.name))\(remedy)"
         case .noSuchVersion(let versions):
             let names = versions.map { "IPv\($0.rawValue)" }.joined(separator: " or ")
             return "this host has no \(names)"

@@ -20,6 +20,11 @@ public struct TransportRequest: Sendable {
     /// Ask the kernel when each probe left. It tells in a packet of its own, which is to be read.
     public var wantsKernelStamps = true
 
+    /// How many successive ports are to be held for flows of UDP or TCP probes, 1 to `maximumFlows`.
+    public var flows = 1
+    /// Each port costs a socket.
+    public static let maximumFlows = 64
+
     /// What needs its rung, such as `option --icmp-timestamp: needs raw sockets`: stands in front of a refusal.
     public var purpose: String?
 
@@ -37,6 +42,8 @@ public enum TransportError: Error, Sendable {
     case refused(what: String, Errno)
     /// The address to send from is not one of this host's.
     case noSuchSource(IPAddress)
+    /// The port to send from, or one of the next ones that flows need, can't be had.
+    case noSuchSourcePort(UInt16, Errno)
     /// The host has neither of the versions that were asked for.
     case noSuchVersion([IPVersion])
 }
@@ -75,6 +82,11 @@ public struct TransportSelection: ~Copyable {
                     continue
                 } catch {
                     if error == .addressNotAvailable, let source = request.source { throw .noSuchSource(source) }
+                    if let port = request.settings.sourcePort, rung != .ping,
+                        error == .addressInUse || error == .permissionDenied
+                    {
+                        throw .noSuchSourcePort(port, error)
+                    }
                     guard error == .notPermitted || error == .permissionDenied else {
                         throw .refused(what: "\(rung) socket", error)
                     }
@@ -101,7 +113,7 @@ public struct TransportSelection: ~Copyable {
             case .icmpEcho: request.fallback == nil ? [.raw, .ping] : [.raw, .ping, .udp]
             case .udp: [.raw, .udp]
             // Ping sockets send nothing but echo requests.
-            case .icmpTimestamp: [.raw]
+            case .icmpTimestamp, .ip: [.raw]
             case .tcpSYN: [.raw, .tcp]
             }
         return rungs.filter { $0 >= request.highestRung }
@@ -123,7 +135,7 @@ public struct TransportSelection: ~Copyable {
                 try openRaw(method, version, request, identity, &refused)
             }
         case .ping: channels = [try openPing(version, request, identity, &refused)]
-        case .udp: channels = [try openUDP(version, request, identity, &refused)]
+        case .udp: channels = try openUDP(version, request, identity, &refused)
         case .tcp: channels = []
         }
         for channel in channels { try configure(channel, request, &refused) }
@@ -140,6 +152,10 @@ public struct TransportSelection: ~Copyable {
         return socket
     }
 
+    private static let firstUnprivilegedPort: UInt16 = 1_024
+    /// So often other successive ports are tried for, while others hold some of them.
+    private static let maximumAttempts = 32
+
     private static func codec(_ identity: ProbeIdentity, _ request: TransportRequest) -> ProbeCodec {
         ProbeCodec(identity: identity, content: request.settings.content)
     }
@@ -153,24 +169,27 @@ public struct TransportSelection: ~Copyable {
         var identity = identity
         let source = request.source
         var channels: [Channel] = []
-        var datagrams: Channel?
+        var datagrams: [Channel] = []
         // The ICMP socket comes first: whether it is allowed decides about the rung.
         let receiver = try socket(version, .raw, version == .v4 ? .icmp : .icmpv6, request, &refused)
         switch method {
         case .icmpEcho, .icmpTimestamp: break
         case .udp:
-            // Reserves the port, and receives what the service there answers.
-            let datagramSocket = try bound(socket(version, .datagram, .automatic, request, &refused), version, source)
-            identity.sourcePorts = try ports(of: datagramSocket)
-            datagrams = Channel(
-                datagramSocket, version, incoming: .datagrams, encapsulation: version == .v6 ? .payload : nil,
-                codec: codec(identity, request))
+            // Reserves the ports, and receives what the service there answers.
+            datagrams = try reserve(.datagram, version, request, &refused) { socket, port in
+                Channel(
+                    socket, version, incoming: .datagrams, encapsulation: version == .v6 ? .payload : nil,
+                    codec: Self.codec(identity.sending(from: port..<port + 1), request))
+            }
+            identity = identity.sending(from: ports(of: datagrams))
         case .tcpSYN:
-            // A port that is bound and not listening: the kernel resets what a SYN of ours opened.
-            let reservation = try bound(socket(version, .stream, .automatic, request, &refused), version, source)
-            identity.sourcePorts = try ports(of: reservation)
-            channels.append(
-                Channel(reservation, version, incoming: .nothing, codec: codec(identity, request)))
+            // Ports that are bound and not listening: the kernel resets what a SYN of ours opened.
+            channels = try reserve(.stream, version, request, &refused) { socket, port in
+                Channel(
+                    socket, version, incoming: .nothing,
+                    codec: Self.codec(identity.sending(from: port..<port + 1), request))
+            }
+            identity = identity.sending(from: ports(of: channels))
             let segments = try socket(version, .raw, .tcp, request, &refused)
             let range = identity.sourcePorts.lowerBound...identity.sourcePorts.upperBound - 1
             try segments.attachDiscardingQueued(
@@ -178,6 +197,15 @@ public struct TransportSelection: ~Copyable {
             channels.append(
                 Channel(
                     segments, version, incoming: version == .v4 ? .ipv4Packets : .segments,
+                    codec: codec(identity, request)))
+        case .ip(let proto):
+            identity.proto = proto
+            // IPPROTO_RAW receives nothing (raw(7)).
+            guard Int32(proto.rawValue) != SocketProtocol.raw.rawValue else { break }
+            let packets = try socket(version, .raw, SocketProtocol(rawValue: Int32(proto.rawValue)), request, &refused)
+            channels.append(
+                Channel(
+                    packets, version, incoming: version == .v4 ? .ipv4Packets : .upperLayer(proto),
                     codec: codec(identity, request)))
         }
         let codec = codec(identity, request)
@@ -191,13 +219,14 @@ public struct TransportSelection: ~Copyable {
         try receiver.receiveOnly(answers(version))
         try receiver.attachDiscardingQueued(
             version == .v4
-                ? .icmp(identifiers, sourcePorts: ports) : .icmpv6(identifiers, sourcePorts: ports))
+                ? .icmp(identifiers, sourcePorts: ports, proto: identity.proto?.rawValue)
+                : .icmpv6(identifiers, sourcePorts: ports, proto: identity.proto?.rawValue))
         let sender = try bound(socket(version, .raw, .raw, request, &refused), version, source)
         try sender.attach(.dropAll)
         try sender.set(.receiveErrors, to: true)
         try sender.set(.headerIncluded, to: true)
         channels.append(Channel(sender, version, incoming: .nothing, encapsulation: .ipPacket, codec: codec))
-        if let datagrams { channels.append(datagrams) }
+        channels += datagrams
         let isSecondSender = version == .v6 && method == .icmpEcho
         channels.append(
             Channel(
@@ -224,18 +253,56 @@ public struct TransportSelection: ~Copyable {
         }
     }
 
-    /// The socket with a local port, which the kernel chooses, and the source address or any.
+    /// The socket with the source address or any, and with a local port, the kernel's choice where none is named.
     private static func bound(
-        _ socket: consuming Socket, _ version: IPVersion, _ source: IPAddress?
+        _ socket: consuming Socket, _ version: IPVersion, _ source: IPAddress?, port: UInt16 = 0
     ) throws(Errno) -> Socket {
         if version == .v6, socket.type != .raw { try socket.set(.onlyV6, to: true) }
-        try socket.bind(to: SocketAddress(source ?? (version == .v4 ? .v4(.any) : .v6(.any))))
+        let address = SocketAddress(source ?? (version == .v4 ? .v4(.any) : .v6(.any)), port: port)
+        if port == 0 || port >= Self.firstUnprivilegedPort {
+            try socket.bind(to: address)
+        } else {
+            try Capabilities.withRaised(.netBindService) { () throws(Errno) in try socket.bind(to: address) }
+        }
         return socket
     }
 
-    private static func ports(of socket: borrowing Socket) throws(Errno) -> Range<UInt16> {
-        guard let port = try socket.localAddress().port, port != 0, port < .max else { throw .addressNotAvailable }
-        return port..<port + 1
+    /// Holds as many successive ports as the request has flows, each with a socket of its own.
+    ///
+    /// - Parameter make: what becomes of a socket and its port.
+    private static func reserve(
+        _ type: SocketType, _ version: IPVersion, _ request: TransportRequest,
+        _ refused: inout [SocketSettings.Refusal], _ make: (consuming Socket, UInt16) -> Channel
+    ) throws(Errno) -> [Channel] {
+        let count = max(1, min(request.flows, TransportRequest.maximumFlows))
+        for attempt in 1... {
+            var channels: [Channel] = []
+            do throws(Errno) {
+                var next = request.settings.sourcePort ?? 0
+                while channels.count < count {
+                    let socket = try bound(
+                        socket(version, type, .automatic, request, &refused), version, request.source, port: next)
+                    guard let port = try socket.localAddress().port, port != 0, port < .max else {
+                        throw .addressInUse
+                    }
+                    let channel = make(socket, port)
+                    if count > 1 { channel.flow = UInt16(channels.count) }
+                    channels.append(channel)
+                    next = port + 1
+                }
+                return channels
+            } catch .addressInUse where request.settings.sourcePort == nil && attempt < maximumAttempts {
+                continue
+            }
+        }
+        throw .addressInUse
+    }
+
+    private static func ports(of channels: [Channel]) -> Range<UInt16> {
+        guard let first = channels.first?.codec.identity.sourcePorts,
+            let last = channels.last?.codec.identity.sourcePorts
+        else { return 0..<0 }
+        return first.lowerBound..<last.upperBound
     }
 
     // MARK: Without privilege
@@ -259,13 +326,12 @@ public struct TransportSelection: ~Copyable {
     private static func openUDP(
         _ version: IPVersion, _ request: TransportRequest, _ identity: ProbeIdentity,
         _ refused: inout [SocketSettings.Refusal]
-    ) throws(Errno) -> Channel {
-        let socket = try bound(socket(version, .datagram, .automatic, request, &refused), version, request.source)
-        var identity = identity
-        identity.sourcePorts = try ports(of: socket)
-        return Channel(
-            socket, version, incoming: .datagrams, encapsulation: .payload, readsErrors: true,
-            codec: codec(identity, request))
+    ) throws(Errno) -> [Channel] {
+        try reserve(.datagram, version, request, &refused) { socket, port in
+            Channel(
+                socket, version, incoming: .datagrams, encapsulation: .payload, readsErrors: true,
+                codec: codec(identity.sending(from: port..<port + 1), request))
+        }
     }
 
     private static func connecting(
@@ -273,11 +339,17 @@ public struct TransportSelection: ~Copyable {
     ) throws(TransportError) -> TransportSelection {
         let connections: ConnectSockets
         do throws(Errno) {
-            connections = try ConnectSockets(request, port: request.method.destinationPort)
+            let isLow = request.settings.sourcePort.map { $0 < 1_024 } ?? false
+            connections = try Capabilities.withRaised(isLow ? .netBindService : []) { () throws(Errno) in
+                try ConnectSockets(request, port: request.method.destinationPort)
+            }
         } catch .addressFamilyNotSupported {
             throw .noSuchVersion(request.versions)
         } catch {
             if error == .addressNotAvailable, let source = request.source { throw .noSuchSource(source) }
+            if let port = request.settings.sourcePort, error == .addressInUse || error == .permissionDenied {
+                throw .noSuchSourcePort(port, error)
+            }
             throw .refused(what: "\(Rung.tcp) socket", error)
         }
         return TransportSelection(

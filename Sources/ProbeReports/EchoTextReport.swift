@@ -45,7 +45,7 @@ public struct EchoTextReport: EchoReport {
             buffer.append(") ")
             appendWay(target, index, to: &buffer)
             switch method {
-            case .icmpEcho: break
+            case .icmpEcho, .ip: break
             case .icmpTimestamp: buffer.append("ICMP timestamp, ")
             case .udp(let port): appendPort("UDP", port, to: &buffer)
             case .tcpSYN(let port): appendPort("TCP", port, to: &buffer)
@@ -74,6 +74,7 @@ public struct EchoTextReport: EchoReport {
         case .icmpEcho, .icmpTimestamp: IPv4Header.minimumLength + ICMPHeader.length
         case .udp: IPv4Header.minimumLength + UDPHeader.length
         case .tcpSYN: IPv4Header.minimumLength + TCPHeader.minimumLength + 4
+        case .ip: IPv4Header.minimumLength
         }
     }
 
@@ -292,6 +293,7 @@ public struct EchoTextReport: EchoReport {
         case .icmpEcho, .icmpTimestamp: buffer.append("icmp_seq=")
         case .udp: buffer.append("udp_seq=")
         case .tcpSYN: buffer.append("tcp_seq=")
+        case .ip: buffer.append("ip_seq=")
         }
         buffer.append(decimal: sequence)
     }

@@ -142,13 +142,14 @@ extension ProbeMethod {
         case .icmpEcho, .icmpTimestamp: "icmp"
         case .udp: "udp"
         case .tcpSYN: "tcp"
+        case .ip: "ip"
         }
     }
 
     /// Nil where the protocol has no ports.
     var port: UInt16? {
         switch self {
-        case .icmpEcho, .icmpTimestamp: nil
+        case .icmpEcho, .icmpTimestamp, .ip: nil
         case .udp(let port), .tcpSYN(let port): port
         }
     }

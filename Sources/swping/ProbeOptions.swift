@@ -17,8 +17,8 @@ extension Options {
             Option(
                 "p", "pattern", .required("HEX"), "fill the payload with these 1 to 16 bytes over and over",
                 detail:
-                    "The first 12 bytes stay the probe's mark and number, and over IPv4 two more keep the checksum of "
-                    + "all probes the same. Answers are compared with it."
+                    "The first 12 bytes stay the probe's mark and number, and two more keep the checksum of all probes "
+                    + "the same or number them in it. Answers are compared with it."
             ) { $0.pattern = try $1.pattern() },
             Option(
                 "e", "identifier", .required("NUMBER"), "identifier of ICMP echo requests (random)",

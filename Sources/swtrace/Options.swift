@@ -5,10 +5,12 @@ import ProbeIO
 
 /// What the command line asks for.
 struct Options: Sendable {
-    enum Transport: Sendable {
+    enum Transport: Hashable, Sendable {
         case udp
         case icmp
         case tcp
+        /// Without a header of its own.
+        case ip(IPProtocol)
     }
 
     var version: IPVersion?
@@ -33,12 +35,25 @@ struct Options: Sendable {
     var source: String?
     var dontFragment = false
     var trafficClass: UInt8 = 0
-    var changesPort = false
     var highestRung = Rung.raw
     var isNumeric = false
     var showsExtensions = false
     var isVerbose = false
     var isJSON = false
+    var flow = FlowIdentity.paris
+    var sourcePort: UInt16?
+    var flowLabel: UInt32?
+    /// `-g`: the routers to go by.
+    var gateways: [IPv4Address] = []
+    var device: String?
+    var mark: UInt32?
+    var bypassesRouting = false
+    var isDebugging = false
+    var methodOptions = MethodOptions()
+    var wantsMethodHelp = false
+
+    /// Whether the destination port counts up.
+    var changesPort: Bool { flow == .classic && proto == .udp }
 
     /// What the probes ask with.
     var method: ProbeMethod {
@@ -46,13 +61,14 @@ struct Options: Sendable {
         case .udp: .udp(destinationPort: port ?? (isDNSPort ? 53 : 33_434))
         case .icmp: .icmpEcho
         case .tcp: .tcpSYN(destinationPort: port ?? 80)
+        case .ip(let number): .ip(number)
         }
     }
 
     static let table = OptionTable<Options>(
         Page(
             name: "swtrace", summary: "show the way that packets take to a host",
-            operands: Operands("HOST [SIZE]", minimum: 1, maximum: 2, completion: .host),
+            operands: Operands("HOST [SIZE]", minimum: 0, maximum: 2, completion: .host),
             description: [
                 "Sends probes whose hop limits run out on the way to HOST, all of them at once, and prints the routers "
                     + "that say so. SIZE is the length of a probe with its headers (60; 80 over IPv6).",

@@ -28,12 +28,19 @@ struct Tool {
         } catch {
             throw ToolFailure(error.message, speaker: error.tool)
         }
+        if options.wantsMethodHelp {
+            output.write(MethodOptions.help)
+            return 0
+        }
+        guard !operands.isEmpty else { throw ToolFailure("too few operands: needs HOST [SIZE] (see swtrace --help)") }
         let size = try operands.count > 1 ? packetLength(operands[1], options) : nil
         try check(options)
+        try options.settleVersion(operands[0])
 
         let selection = try TransportSelection.openAndDropRights(request(options, host: operands[0], size))
         let notice = selection.notice(program: name)
         let rung = selection.transport.rung
+        try options.checkRung(rung, selection.refusedSettings)
         let versions = selection.transport.versions
         if let notice {
             reportLine(notice, from: name)
@@ -41,11 +48,8 @@ struct Tool {
             reportLine("using \(rung) sockets", from: name)
         }
 
-        if rung == .tcp, options.trafficClass & 3 != 0 {
-            throw ToolFailure("option -t: connecting TCP sockets leave the last two bits, ECN, to the kernel")
-        }
-
         let host = try resolve(operands[0], options, versions)
+        try options.checkSize(size, to: host.address)
         let session = try TraceSession(
             host: host.name, host.address, size: size, options, over: selection.transport, note: notice)
         return try session.run(over: selection.take(), &output)
@@ -56,10 +60,7 @@ struct Tool {
         if options.firstHop > options.maximumHop {
             throw ToolFailure("option -f: \(options.firstHop) is more than the last hop, \(options.maximumHop) (-m)")
         }
-        if options.proto == .icmp, options.port != nil { throw ToolFailure("option -p: ICMP has no ports") }
-        if options.proto != .udp, options.changesPort {
-            throw ToolFailure("option --flow: only UDP probes can be classic")
-        }
+        try options.checkProbes()
     }
 
     private static func packetLength(_ text: String, _ options: Options) throws(ToolFailure) -> Int {
@@ -77,7 +78,10 @@ struct Tool {
         var request = TransportRequest(method: options.method)
         request.payloadLength = size ?? TraceSession.payloadLength
         request.dontFragment = options.dontFragment
-        request.highestRung = options.highestRung
+        request.highestRung = options.leastRung
+        request.settings = options.socketSettings
+        request.flows = options.flows
+        request.purpose = options.purpose
         let address = try? Resolver.numericAddress(host)
         request.versions = (options.version ?? address?.version).map { [$0] } ?? [.v4, .v6]
         if let source = options.source {

@@ -54,16 +54,17 @@ final class TraceSession {
         configuration.trafficClass = options.trafficClass
         configuration.dontFragment = options.dontFragment
         configuration.changesPort = options.changesPort
-        configuration.payloadLength = Self.payloadLength
-        if let size {
-            configuration.payloadLength = max(0, size - Self.headerLength(address.version) - UDPHeader.length)
-        }
+        // Of ICMP as of UDP; a packet of another protocol has none.
+        let header = if case .ip = configuration.method { 0 } else { UDPHeader.length }
+        configuration.payloadLength = Self.payloadLength + UDPHeader.length - header
+        if let size { configuration.payloadLength = max(0, size - Self.headerLength(address.version) - header) }
         if let bytes = try? randomBytes(8) { configuration.seed = bytes.reduce(0) { $0 << 8 | UInt64($1) } }
         self.configuration = configuration
         let target = ReportTarget(name: SafeText(host), address: address)
         var text = PathTextReport(target: target)
         text.showsNames = !options.isNumeric
         text.showsExtensions = options.showsExtensions
+        text.showsFlags = options.methodOptions.showsFlags
         var json = PathJSONReport(target: target, method: configuration.method)
         let zones = Resolver.zoneNames(of: [address]).mapValues { SafeText(name: $0) }
         text.zones = zones
@@ -197,8 +198,10 @@ final class TraceSession {
         let probe = Probe(
             destination: configuration.destination, method: configuration.method,
             payloadLength: configuration.payloadLength)
+        let content = options.socketSettings.content
         return Self.headerLength(configuration.destination.version)
-            + (transportLength ?? ProbeCodec.transportLength(of: probe))
+            + ((try? content.ipv4Options.encoded())?.count ?? 0)
+            + (transportLength ?? ProbeCodec.transportLength(of: probe, content))
     }
 
     private static func headerLength(_ version: IPVersion) -> Int {

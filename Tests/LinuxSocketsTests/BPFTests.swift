@@ -46,6 +46,19 @@ private func ports(_ source: UInt16, _ destination: UInt16 = 33434) -> [UInt8] {
         #expect(IdentifierBlock(value: 7).contains(7) && !IdentifierBlock(value: 7).contains(6))
     }
 
+    @Test(arguments: [UInt8(47), 253, 103])
+    func quotesOfAnyProtocol(number: UInt8) throws {
+        for (quoted, expected) in [(number, true), (17, false), (1, false), (number ^ 1, false)] {
+            for words: UInt8 in [5, 8] {
+                let v4 = headerV4(1) + message(11) + headerV4(quoted, words: words) + ports(40_000)
+                #expect(try accepts(.icmp(nil, proto: number), v4) == expected, "\(quoted)")
+            }
+            let v6 = message(3) + headerV6(quoted) + ports(40_000)
+            #expect(try accepts(.icmpv6(nil, proto: number), v6) == expected, "\(quoted)")
+        }
+        #expect(try !accepts(.icmp(nil, proto: number), headerV4(1) + message(0)))
+    }
+
     @Test(arguments: [
         ("our echo reply", message(0, 0x1235), true), ("the last of the block", message(0, 0x123f), true),
         ("another echo reply", message(0, 0x1240), false), ("our timestamp reply", message(14, 0x1230), true),

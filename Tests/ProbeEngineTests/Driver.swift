@@ -205,7 +205,7 @@ enum Ours {
     static func source(_ version: IPVersion) -> IPAddress { version == .v4 ? .v4(address4) : .v6(address6) }
 
     static func packet(_ transmit: Transmit, _ codec: ProbeCodec) -> [UInt8] {
-        let length = 40 + ProbeCodec.transportLength(of: transmit.probe)
+        let length = 40 + ProbeCodec.transportLength(of: transmit.probe, codec.content) + ProbeCodec.dublinLengths
         let packet = try? [UInt8](capacity: length) { (output) throws(PacketError) in
             try codec.write(
                 transmit, source: source(transmit.probe.destination.version), as: .ipPacket, to: &output)

@@ -25,7 +25,7 @@ import Testing
         guard !way.isTCP else { return }
         let payload = Self.payload(Self.wire(pattern: Self.pattern).packet(way, 7), way)
         #expect(payload.count == way.payload)
-        let marked = way.payload < 12 ? 0 : way.version == .v4 && !way.isUDP && way.payload >= 14 ? 14 : 12
+        let marked = way.payload < 12 ? 0 : way.payload >= 14 ? 14 : 12
         for (offset, octet) in payload.enumerated().dropFirst(marked) {
             #expect(octet == Self.pattern[offset % 5], "octet \(offset)")
         }

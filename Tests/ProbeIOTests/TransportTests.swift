@@ -101,6 +101,61 @@ struct TransportTests {
         #expect(trace.isReached, "a closed port resets")
     }
 
+    /// A flow is a port, and probes of each leave from its own on every rung.
+    @Test(arguments: [Rung.raw, .udp], ["10.0.2.2", "fd00:2::2"])
+    func flowsHavePortsOfTheirOwn(rung: Rung, address: String) throws {
+        let lab = try Self.chain()
+        let target = try #require(IPAddress(address))
+        let capture = try lab["b"].run { try Socket(family: .packet, type: .datagram, protocol: .allFrames) }
+        let ports = try lab["a"].run {
+            var request = TransportRequest(method: .udp(destinationPort: 33_434))
+            request.versions = [target.version]
+            request.highestRung = rung
+            request.flows = 5
+            let selection = try TransportSelection.open(request, identity: try .random())
+            let first = selection.transport.identity(target.version)?.sourcePorts.lowerBound ?? 0
+            var loop = try ProbeLoop(FlowProbes(target: target), over: selection.take())
+            try run(&loop) { _ in }
+            return (0..<5).map { first + $0 }
+        }
+        var seen: [UInt16] = []
+        var buffer = [UInt8](repeating: 0, count: 2_048)
+        while let packet = try capture.receive(into: &buffer) {
+            let bytes = Array(buffer.prefix(packet.count))
+            guard let found = try? QuotedPacket(parsing: bytes.bytes, version: target.version),
+                case .udp(let header) = found.transport
+            else { continue }
+            seen.append(header.sourcePort)
+        }
+        #expect(seen == ports + ports)
+    }
+
+    /// Two probes of each of five flows, whose answers nobody waits for.
+    private struct FlowProbes: Measurement {
+        typealias Event = Never
+
+        var target: IPAddress
+        private var count: UInt64 = 0
+
+        init(target: IPAddress) { self.target = target }
+
+        mutating func nextTransmit(at now: Timestamp) -> Transmit? {
+            guard count < 10 else { return nil }
+            count += 1
+            let probe = Probe(
+                destination: target, method: .udp(destinationPort: 33_434), flow: UInt16(count - 1) % 5)
+            return Transmit(id: ProbeID(rawValue: count), probe: probe)
+        }
+
+        mutating func didSend(_ id: ProbeID, at stamp: Stamp) {}
+        mutating func didNotSend(_ id: ProbeID, _ failure: SendFailure, at now: Timestamp) {}
+        mutating func receive(_ response: Response) {}
+        mutating func advance(to now: Timestamp) {}
+        mutating func stop(at now: Timestamp) {}
+        mutating func nextEvent() -> Never? { nil }
+        var schedule: Schedule { count < 10 ? .at(Timestamp(nanoseconds: 0)) : .finished }
+    }
+
     @Test func aMissingRouteIsNoLoss() throws {
         let lab = try Self.chain()
         let target = try #require(IPAddress("203.0.113.1"))

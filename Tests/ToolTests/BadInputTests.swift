@@ -103,7 +103,9 @@ import Testing
             line: "option -w: '1,2' is not MAX or MAX,HERE,NEAR "
                 + "(MAX 0.001 to 3600 seconds, HERE and NEAR 0 to 1000)"),
         Mistake("-p", "0", "h", line: "option -p: '0' is not a port from 1 to 65535"),
-        Mistake("-I", "-p", "3", "h", line: "option -p: ICMP has no ports"),
+        Mistake(
+            "-I", "-p", "3", "h",
+            line: "option -p: ICMP has no ports, and a probe's sequence number is its own number"),
         Mistake("-s", "x", "::1", line: "option -s: 'x' is not an IP address"),
         Mistake("-s", "::1", "127.0.0.1", line: "option -s: ::1 is of another IP version than the host"),
         Mistake("-s", "192.0.2.77", "127.0.0.1", line: "192.0.2.77 is no address of this host"),
