@@ -12,10 +12,11 @@ public struct SocketSettings: Sendable {
     public var device: String?
     /// For policy routing and packet filters.
     public var mark: UInt32?
-    /// The first port that UDP and TCP probes come from; TCP connections go one after the other then. Nil leaves the choice
-    /// to the kernel.
+    /// The first port that UDP and TCP probes come from; nil leaves the choice to the kernel. TCP connections go one after
+    /// the other then.
     public var sourcePort: UInt16?
-    /// The maximum segment size that a TCP connection offers, 88 to 32767; nil for that of its route.
+    /// The maximum segment size that a TCP connection offers, 88 to 32767; nil for that of its route. Segments whose header
+    /// is ours have it in `content`.
     public var maximumSegmentSize: UInt16?
     /// Whether probes may be fragmented; nil leaves it to the request's `dontFragment`.
     public var pathMTUDiscovery: PathMTUDiscovery?

@@ -339,11 +339,17 @@ public struct TransportSelection: ~Copyable {
     ) throws(TransportError) -> TransportSelection {
         let connections: ConnectSockets
         do throws(Errno) {
-            connections = try ConnectSockets(request, port: request.method.destinationPort)
+            let isLow = request.settings.sourcePort.map { $0 < 1_024 } ?? false
+            connections = try Capabilities.withRaised(isLow ? .netBindService : []) { () throws(Errno) in
+                try ConnectSockets(request, port: request.method.destinationPort)
+            }
         } catch .addressFamilyNotSupported {
             throw .noSuchVersion(request.versions)
         } catch {
             if error == .addressNotAvailable, let source = request.source { throw .noSuchSource(source) }
+            if let port = request.settings.sourcePort, error == .addressInUse || error == .permissionDenied {
+                throw .noSuchSourcePort(port, error)
+            }
             throw .refused(what: "\(Rung.tcp) socket", error)
         }
         return TransportSelection(

@@ -26,9 +26,10 @@ struct MethodOptions: Sendable {
     }
 
     /// Whether header options are named.
-    var hasOwnOptions: Bool {
-        permitsSelectiveAcknowledgments || hasTimestamps || scalesWindow || maximumSegmentSize != nil
-    }
+    var hasOwnOptions: Bool { needsOwnSegment || maximumSegmentSize != nil }
+
+    /// Whether the kernel's own SYN can't have them as they were asked for.
+    var needsOwnSegment: Bool { permitsSelectiveAcknowledgments || hasTimestamps || scalesWindow }
 
     /// Whether no SYN of the kernel's own will do.
     var needsOwnSegment: Bool {

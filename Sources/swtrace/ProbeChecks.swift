@@ -102,8 +102,10 @@ extension Options {
             // The option starts at the fourth octet of a word, so that its addresses start words.
             settings.content.ipv4Options = [.noOperation, .looseSourceRoute(IPv4Route(slots: gateways))]
         }
-        settings.maximumSegmentSize = methodOptions.maximumSegmentSize
-        if proto == .tcp { (settings.content.tcpFlags, settings.content.tcpOptions) = methodOptions.segment }
+        if proto == .tcp {
+            (settings.content.tcpFlags, settings.content.tcpOptions) = methodOptions.segment
+            settings.maximumSegmentSize = methodOptions.maximumSegmentSize
+        }
         return settings
     }
 
@@ -136,7 +138,14 @@ extension RungNeed<Options> {
         RungNeed("--flow dublin", .raw) { $0.flow == .dublin },
         RungNeed("-O raw", .raw) { $0.methodOptions.icmpSockets == .raw },
         // What connects is the kernel's SYN.
-        RungNeed("-O", .raw) { $0.proto == .tcp && $0.methodOptions.needsOwnSegment },
+        RungNeed("-O", .raw) {
+            $0.proto == .tcp && ($0.methodOptions.flags != nil || $0.methodOptions.needsOwnSegment)
+        },
+        // TCP_MAXSEG takes no others (`tcp_sock_set_maxseg`).
+        RungNeed("-O mss below 88 or above 32767", .raw) {
+            !(88...32_767).contains($0.methodOptions.maximumSegmentSize ?? 1_460)
+        },
+        RungNeed("-t with ECN bits, the last two", .raw) { $0.proto == .tcp && $0.trafficClass & 3 != 0 },
         RungNeed("-O sysctl", .raw) { $0.methodOptions.followsKernel },
     ]
 }

@@ -36,7 +36,9 @@ extension Options {
             ) { $0.port = try $1.port() },
             Option(
                 nil, "sport", .required("PORT"), "send from this port",
-                detail: "Probes go all at once with it too: they are told apart by other fields."
+                detail:
+                    "Probes go all at once with it too: they are told apart by other fields. Only TCP connections, which "
+                    + "-T makes where raw sockets are refused, go one after the other."
             ) { $0.sourcePort = try $1.port() },
             Option(
                 nil, "flow", .required("KIND"),
@@ -108,11 +110,8 @@ extension Options {
         case "icmp": proto = .icmp
         case "tcp": proto = .tcp
         case "tcpconn":
-            guard let rung = Rung(rawValue: "tcp") else {
-                throw .refused("TCP probes come from raw sockets only; -T sends a SYN and opens no connection")
-            }
             proto = .tcp
-            highestRung = rung
+            highestRung = .tcp
         case "udp":
             proto = .udp
             isDNSPort = true

@@ -54,10 +54,6 @@ struct Tool {
             reportLine("using \(rung) sockets", from: name)
         }
 
-        if rung == .tcp, options.trafficClass & 3 != 0 {
-            throw ToolFailure("option -t: connecting TCP sockets leave the last two bits, ECN, to the kernel")
-        }
-
         let (targets, failed) = try resolve(hosts, options, versions)
         guard !targets.isEmpty else { return 2 }
         for target in targets { try options.checkSize(size, to: target.address) }

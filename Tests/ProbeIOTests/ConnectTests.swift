@@ -78,9 +78,9 @@ struct ConnectTests {
                 configuration.maximumWait = .milliseconds(1_500)
             }
         }
-        #expect(trace.result.statistics.transmitted == 4)
+        #expect(trace.result.statistics.transmitted >= 4)
         #expect(trace.resent == 0)
-        #expect(try Self.syns(segments).count == 4)
+        #expect(try Self.syns(segments).count == Int(trace.result.statistics.transmitted))
     }
 
     @Test(arguments: [("prohibit", "EACCES"), ("unreachable", "EHOSTUNREACH")], [4, 6])
