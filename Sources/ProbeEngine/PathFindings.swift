@@ -17,9 +17,12 @@ public struct PathFindings: Sendable {
         let rows = hops.prefix(Int(UInt8.max)).map { FoundRow($0) }
         let loop = LoopFinder.find(in: rows)
         var found = QuoteComparison(rows, sent: sent).findings
-        let hopLimits = HopLimitFindings.all(in: rows, loop: loop)
-        found += hopLimits
-        found += ReturnFindings.all(in: rows, loop: loop, hopLimits)
+        // Where the trace began at the end of the path or behind it, nobody knows how long that is.
+        if !rows.isEmpty, !(rows[0].number > 1 && rows[0].isEnd) {
+            let hopLimits = HopLimitFindings.all(in: rows, loop: loop)
+            found += hopLimits
+            found += ReturnFindings.all(in: rows, loop: loop, hopLimits)
+        }
         found += rows.compactMap(\.interfaces)
         found += LossFindings.all(in: rows)
         if let loop { found.append(loop) }

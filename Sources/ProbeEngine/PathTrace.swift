@@ -332,6 +332,11 @@ public struct PathTrace: Measurement, Sendable {
             guard response.quotedDestination?.withoutZone == destination else { return nil }
             if response.kind.isTimeExceeded(destination.version) { return .timeExceeded }
             if isFromDestination, response.kind.isPortUnreachable(destination.version) { return .reached }
+            if isFromDestination, case .ip = configuration.method,
+                response.kind.isProtocolUnreachable(destination.version)
+            {
+                return .reached
+            }
             if destination.version == .v4, type == ICMPType.V4.redirect || type == ICMPType.V4.sourceQuench {
                 return nil
             }

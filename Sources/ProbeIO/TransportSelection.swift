@@ -370,6 +370,8 @@ public struct TransportSelection: ~Copyable {
         }
         switch channel.encapsulation {
         case .payload, .icmpMessage:
+            // As in packets whose header is ours, where it is 0 unless it was asked for.
+            if channel.version == .v6 { try channel.socket.set(.automaticFlowLabel, to: false) }
             let discovery = request.pathMTUDiscovery
             try channel.socket.set(.pathMTUDiscovery, to: discovery)
             if channel.version == .v6, discovery == .always || discovery == .probe {

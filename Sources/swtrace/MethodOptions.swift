@@ -31,11 +31,6 @@ struct MethodOptions: Sendable {
     /// Whether the kernel's own SYN can't have them as they were asked for.
     var needsOwnSegment: Bool { permitsSelectiveAcknowledgments || hasTimestamps || scalesWindow }
 
-    /// Whether no SYN of the kernel's own will do.
-    var needsOwnSegment: Bool {
-        flags != nil || permitsSelectiveAcknowledgments || hasTimestamps || scalesWindow
-    }
-
     /// A header option that stands only in a SYN.
     var needsSYN: String? {
         if permitsSelectiveAcknowledgments { return "sack" }

@@ -163,6 +163,8 @@ final class TraceSession {
 
     /// Compares what routers quote with what was sent, where these sockets show both.
     private func findings(of member: PathTraceGroup.Member) -> [PathFinding] {
+        // What nobody asked nobody answered.
+        guard member.trace.statistics.transmitted > 0 else { return [] }
         let destination = member.configuration.trace.destination
         let codec = rung == .raw ? codecs[destination.version] : nil
         let source = sources[destination]

@@ -177,6 +177,12 @@ private enum Made {
         }
     }
 
+    @Test("A trace that begins behind the end of the path knows nothing of its length")
+    func beginsBehindTheEnd() {
+        let answer = Made.answer(9, "10.0.9.9", kind: .reached, hopLimit: 61, sentWith: 9)
+        #expect(Made.found([PathHop(number: 9, answers: [answer])]).isEmpty)
+    }
+
     @Test("One router at two hops, with and without quotes")
     func repeated() {
         func rows(_ first: UInt8?, _ second: UInt8?) -> [PathHop] {

@@ -89,8 +89,7 @@ import Testing
     ]
 
     static let swtrace = [
-        Mistake(line: "too few operands: needs HOST [SIZE] (see swtrace --help)"),
-        Mistake("h", "60", "x", line: "unexpected operand 'x': takes HOST [SIZE] (see swtrace --help)"),
+        Mistake(line: "too few operands: needs HOST... [SIZE] (see swtrace --help)"),
         Mistake("--bogus", "h", line: "unknown option '--bogus' (see swtrace --help)"),
         Mistake("-f", "0", "h", line: "option -f: '0' is not a whole number from 1 to 255"),
         Mistake("-f", "5", "-m", "3", "h", line: "option -f: 5 is more than the last hop, 3 (-m)"),
@@ -109,7 +108,9 @@ import Testing
         Mistake("-s", "x", "::1", line: "option -s: 'x' is not an IP address"),
         Mistake("-s", "::1", "127.0.0.1", line: "option -s: ::1 is of another IP version than the host"),
         Mistake("-s", "192.0.2.77", "127.0.0.1", line: "192.0.2.77 is no address of this host"),
-        Mistake("::1", "x", line: "SIZE: 'x' is not a whole number from 28 to 65000"),
+        Mistake("--json", "--csv", "h", line: "options --json and --csv exclude each other (see swtrace --help)"),
+        Mistake("--mtu", "-T", "h", line: "option --mtu: only UDP and ICMP probes can have any length"),
+        Mistake("--pcap", "-", "h", line: "option --pcap: standard output has the report; name a file or a pipe"),
         Mistake("::1", "65001", line: "SIZE: '65001' is not a whole number from 28 to 65000"),
         Mistake("-4", "::1", line: "'::1' is not an IPv4 address"),
         Mistake("-6", "127.0.0.1", line: "'127.0.0.1' is not an IPv6 address"),

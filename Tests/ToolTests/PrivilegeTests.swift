@@ -102,7 +102,7 @@ struct PrivilegeTests {
 
     /// What a rung can't do is one line, not a trap or a silent other thing.
     @Test(arguments: [
-        ("swtrace", ["-T", "127.0.0.1"]), ("swtrace", ["-I", "127.0.0.1"]), ("swping", ["--icmp", "::1"]),
+        ("swtrace", ["-P", "253", "127.0.0.1"]), ("swtrace", ["-I", "127.0.0.1"]), ("swping", ["--icmp", "::1"]),
     ])
     func whatNeedsMoreRightsSaysSo(tool: String, arguments: [String]) throws {
         let lab = try NamespaceLab("a")

@@ -137,7 +137,9 @@ struct TracerouteComparisonTests {
         }
     }
 
+    /// The first line and the rows: what swtrace tells behind them traceroute has no lines for.
     private static func normalised(_ text: String) -> [String] {
         text.split(separator: "\n").map { String($0.replacing(#/[0-9]+\.[0-9]{3} ms/#, with: "T ms")) }
+            .filter { $0.starts(with: #/traceroute to |[ 0-9][0-9] /#) }
     }
 }
