@@ -177,10 +177,12 @@ extension Answer {
     /// An ICMP error about `packet` from `source`, with as much of the packet and as many extensions as the node shows
     /// (RFC 792, RFC 4443, RFC 4884).
     ///
-    /// - Parameter rest: the four octets behind the checksum, zero where a length of the quote may stand.
+    /// - Parameters:
+    ///   - rest: the four octets behind the checksum, zero where a length of the quote may stand.
+    ///   - labels: the label stack that is shown, top first.
     init(
         error type: ICMPType, code: UInt8, rest: UInt32 = 0, about packet: [UInt8], _ layout: PacketLayout,
-        from source: IPAddress, _ answers: Answers, interface: InterfaceObject
+        from source: IPAddress, _ answers: Answers, interface: InterfaceObject, labels: [ShownLabel]
     ) {
         let version = layout.version
         let header = version == .v4 ? 20 : 40
@@ -189,7 +191,7 @@ extension Answer {
         // Packet too big has no room for a length (RFC 4884 section 4).
         if version == .v4 || type != .V6.packetTooBig {
             extensions = Self.extensions(
-                labels: Array(answers.labels.prefix(8)), interface: answers.showsInterface ? interface : nil)
+                labels: Array(labels.prefix(8)), interface: answers.showsInterface ? interface : nil)
         }
         let asked = answers.quote.map { version == .v4 ? $0 : $0 + 20 } ?? limit
         var quote = Array(packet.prefix(max(0, min(asked, limit - extensions.count))))
@@ -225,15 +227,16 @@ extension Answer {
     }
 
     /// The extension structure with its header and checksum, empty when there is nothing to say (RFC 4884 section 7).
-    private static func extensions(labels: [UInt32], interface: InterfaceObject?) -> [UInt8] {
+    private static func extensions(labels: [ShownLabel], interface: InterfaceObject?) -> [UInt8] {
         guard !labels.isEmpty || interface != nil else { return [] }
         var bytes: [UInt8] = [0x20, 0, 0, 0]
         if !labels.isEmpty {
-            // RFC 4950: class 1, C-Type 1, one word per label; the last one has the S bit, the TTL is 1.
+            // RFC 4950: class 1, C-Type 1, one word per label; the last one has the S bit.
             bytes.append(UInt16(4 + 4 * labels.count))
             bytes.append(0x0101 as UInt16)
             for (index, label) in labels.enumerated() {
-                bytes.append((label & 0xf_ffff) << 12 | (index == labels.count - 1 ? 0x100 : 0) | 1)
+                let bottom: UInt32 = index == labels.count - 1 ? 0x100 : 0
+                bytes.append((label.label & 0xf_ffff) << 12 | bottom | UInt32(label.timeToLive))
             }
         }
         if let interface {
@@ -286,9 +289,29 @@ extension Answer {
             completeLength()
         case .forgedTime:
             for offset in 8..<max(8, min(24, message.count)) { message[offset] = 0xff }
+        case .foreignQuote:
+            guard isError, let last = Self.destinationEnd(message) else { return }
+            message[last] ^= 0x40
+        case .zeroQuote:
+            guard isError else { return }
+            for offset in message.indices.dropFirst(8) { message[offset] = 0 }
+        case .longHeader:
+            guard isError, message.count > 14 else { return }
+            // Fifteen words of an IPv4 header, or a hop-by-hop header in IPv6 whose length is whatever follows.
+            if message[8] >> 4 == 4 { message[8] = 0x4f } else { message[14] = 0 }
+        case .cutHeader:
+            guard isError else { return }
+            message = Array(message.prefix(20))
         case .duplicate, .late:
             break
         }
+    }
+
+    /// The offset of the last octet of the quoted destination, nil where the quote does not reach it.
+    private static func destinationEnd(_ message: [UInt8]) -> Int? {
+        guard message.count > 8 else { return nil }
+        let last = message[8] >> 4 == 4 ? 27 : 47
+        return last < message.count ? last : nil
     }
 
     /// Writes the length of a datagram that changed.

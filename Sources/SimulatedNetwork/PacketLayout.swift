@@ -144,17 +144,22 @@ extension Array where Element == UInt8 {
     }
 
     /// The hop limit of the IP packet that the array holds.
-    var hopLimit: UInt8 { self[self[0] >> 4 == 4 ? 8 : 7] }
+    var hopLimit: UInt8 {
+        get { self[self[0] >> 4 == 4 ? 8 : 7] }
+        set {
+            guard self[0] >> 4 == 4 else {
+                self[7] = newValue
+                return
+            }
+            let old = uint16(at: 8)
+            self[8] = newValue
+            replace(at: 10, with: InternetChecksum.updated(uint16(at: 10), replacing: old, with: uint16(at: 8)))
+        }
+    }
 
     /// Lowers the hop limit, which is not 0, by one as a router does (RFC 1624).
     mutating func decrementHopLimit() {
-        guard self[0] >> 4 == 4 else {
-            self[7] &-= 1
-            return
-        }
-        let old = uint16(at: 8)
-        self[8] &-= 1
-        replace(at: 10, with: InternetChecksum.updated(uint16(at: 10), replacing: old, with: uint16(at: 8)))
+        hopLimit &-= 1
     }
 
     /// The traffic class of the IP packet that the array holds.

@@ -28,58 +28,6 @@ extension Array where Element == UInt8 {
         self[option + 2] &+= 4
         completeIPv4Header(headerLength)
     }
-
-    /// Replaces an IPv4 address of the header at `header` and brings that header's checksum, the one of the datagram
-    /// or segment behind it, and an enclosing one, up to date (RFC 3022 section 4.1, RFC 1624).
-    ///
-    /// - Parameters:
-    ///   - field: offset of the address in the header, 12 or 16.
-    ///   - transport: whether the checksum of UDP or TCP is the translator's to restore too.
-    ///   - enclosing: offset of the checksum of the ICMP error in which the header is quoted.
-    mutating func translate(
-        header: Int = 0, field: Int, to address: IPv4Address, transport: Bool, enclosing: Int? = nil
-    ) {
-        let headerLength = Int(self[header] & 0xf) * 4
-        let isFirst = (uint16(at: header + 6) & 0x1fff) == 0
-        var transportChecksum: Int?
-        if transport, isFirst, let offset = InternetChecksum.offset(IPProtocol(rawValue: self[header + 9])),
-            self[header + 9] != IPProtocol.icmp.rawValue, header + headerLength + offset + 2 <= count
-        {
-            let position = header + headerLength + offset
-            if self[header + 9] != IPProtocol.udp.rawValue || uint16(at: position) != 0 { transportChecksum = position }
-        }
-        for (half, value) in [(0, address.rawValue >> 16), (2, address.rawValue & 0xffff)] {
-            let offset = header + field + half
-            let old = uint16(at: offset)
-            let new = UInt16(truncatingIfNeeded: value)
-            rewrite(at: offset, with: new, enclosing: enclosing)
-            for checksum in [header + 10, transportChecksum].compactMap(\.self) {
-                rewrite(
-                    at: checksum, with: InternetChecksum.updated(uint16(at: checksum), replacing: old, with: new),
-                    enclosing: enclosing)
-            }
-        }
-    }
-
-    /// Translates the destination of an answer back, and the source of the packet that it quotes if it is an error.
-    mutating func translateBack(from old: IPv4Address, to new: IPv4Address, isCareless: Bool, _ layout: PacketLayout) {
-        translate(field: 16, to: new, transport: true)
-        let quote = layout.transport + 8
-        guard layout.isError(self), quote + 20 <= count, self[quote] >> 4 == 4,
-            bytes.uint32(at: quote + 12) == old.rawValue
-        else { return }
-        translate(
-            header: quote, field: 12, to: new, transport: !isCareless, enclosing: layout.transport + 2)
-    }
-
-    private mutating func rewrite(at offset: Int, with value: UInt16, enclosing: Int?) {
-        if let enclosing {
-            let checksum = InternetChecksum.updated(
-                uint16(at: enclosing), replacing: uint16(at: offset), with: value)
-            replace(at: enclosing, with: checksum)
-        }
-        replace(at: offset, with: value)
-    }
 }
 
 /// Cuts a packet into fragments that fit an MTU: IPv4 wherever DF is clear, IPv6 where the packet starts (RFC 791,

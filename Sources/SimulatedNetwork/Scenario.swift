@@ -8,6 +8,8 @@ public struct Scenario: Hashable, Sendable {
     public var routers: [Router] = []
     public var links: [Link] = []
     public var balances: [Balance] = []
+    public var flips: [Flip] = []
+    public var tunnels: [Tunnel] = []
     public var returns: [ReturnPath] = []
     public var targets: [Target] = []
 
@@ -38,8 +40,15 @@ public struct Scenario: Hashable, Sendable {
         public var refuses: Unreachable?
         public var bleaches: Bleach?
         public var translation: Translation?
+        public var redirection: Redirection?
+        public var rewriting = Rewriting()
         /// Sends what should go on back to where it came from, from where it comes again.
         public var loops = false
+        /// The first rule that holds a packet decides; what no rule holds passes.
+        public var filters: [Filter] = []
+        public var answersFrom = AnswerSource.incoming
+        /// Sends packets on whose hop limit runs out here: the next node gets them with a hop limit of 0.
+        public var forwardsZero = false
 
         public init(_ name: String) { self.name = name }
     }
@@ -54,6 +63,8 @@ public struct Scenario: Hashable, Sendable {
         public var isBlackHole = false
         /// Leaves the MTU out of "fragmentation needed", as before RFC 1191.
         public var hidesMTU = false
+        /// What "fragmentation needed" says instead of the truth.
+        public var claimedMTU: Int?
         public var impairment = Impairment()
         /// Addresses of the interfaces at `from` and at `to`; a router's own address where there is none.
         public var near = Interface()
@@ -86,6 +97,29 @@ public struct Scenario: Hashable, Sendable {
             self.router = router
             self.nextHops = nextHops
             self.key = key
+        }
+    }
+
+    /// A router whose next hop changes as time goes by, counted from the first packet of the host.
+    public struct Flip: Hashable, Sendable {
+        public enum Schedule: Hashable, Sendable {
+            /// Once, after so many nanoseconds.
+            case at(Int64)
+            /// There and back, each time after so many nanoseconds.
+            case every(Int64)
+        }
+
+        public var router: String
+        /// The next hop at the start.
+        public var first: String
+        public var second: String
+        public var schedule: Schedule
+
+        public init(_ router: String, _ first: String, _ second: String, _ schedule: Schedule) {
+            self.router = router
+            self.first = first
+            self.second = second
+            self.schedule = schedule
         }
     }
 
@@ -161,6 +195,12 @@ public struct Scenario: Hashable, Sendable {
         balances.append(Balance(router, nextHops, by: key))
     }
 
+    /// Lets the router change from the first next hop to the second, linking it to both.
+    public mutating func flip(_ router: String, _ first: String, _ second: String, _ schedule: Flip.Schedule) {
+        for hop in [first, second] where !isLinked(router, hop) { link(router, hop) }
+        flips.append(Flip(router, first, second, schedule))
+    }
+
     /// Adds a host or a prefix of hosts: `10.0.9.9`, `fd00:9::9`, `10.0.8.0/24`. Text that is no address is left out.
     public mutating func target(_ prefixes: String..., via: String, _ configure: (inout Target) -> Void = { _ in }) {
         router(via)
@@ -222,6 +262,8 @@ public struct Answers: Hashable, Sendable {
     /// Extensions follow 128 octets of quote without a length field, as before RFC 4884.
     public var hasLegacyExtensions = false
     public var echoes = true
+    /// Errors about packets that arrived start with the hop limit that was left in those, as in some old stacks.
+    public var copiesHopLimit = false
     /// Answers ICMP timestamp requests with this clock; nil leaves them unanswered.
     public var clock: HostClock?
     /// The first rule that holds the port decides; where none does, port unreachable.
@@ -284,18 +326,6 @@ public enum Bleach: String, Hashable, Sendable, CaseIterable {
     }
 }
 
-/// Network address translation of IPv4: what goes on has this source.
-public struct Translation: Hashable, Sendable {
-    public var address: IPv4Address
-    /// Restores the addresses in a quoted packet but not the transport checksum.
-    public var isCareless: Bool
-
-    public init(_ address: IPv4Address, isCareless: Bool = false) {
-        self.address = address
-        self.isCareless = isCareless
-    }
-}
-
 /// Why something can't be reached, in the words of both versions of ICMP.
 public enum Unreachable: Hashable, Sendable {
     case net, host, proto, port, admin
@@ -342,6 +372,14 @@ public struct HostileReply: Hashable, Sendable {
         case empty
         /// The first sixteen octets of the payload, where other pings keep the time, are 0xff.
         case forgedTime
+        /// In an error: another destination in the quote.
+        case foreignQuote
+        /// In an error: zeros for the quote.
+        case zeroQuote
+        /// In an error: a quoted header that claims to be as long as can be.
+        case longHeader
+        /// In an error: the quote ends within its IP header.
+        case cutHeader
     }
 
     public var kind: Kind
@@ -408,4 +446,14 @@ extension IPPrefix {
 
     /// As `init(target:)` reads it.
     var targetText: String { isAddress ? first.description : description }
+}
+
+extension Scenario.Flip.Schedule {
+    /// Whether the second next hop is in use so many nanoseconds after the first packet.
+    func isSecond(after time: Int64) -> Bool {
+        switch self {
+        case .at(let moment): time >= moment
+        case .every(let period): time / max(1, period) % 2 == 1
+        }
+    }
 }

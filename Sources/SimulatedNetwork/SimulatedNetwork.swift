@@ -86,6 +86,39 @@ public struct SimulatedNetwork: Sendable {
         /// The node that answered.
         var responder = 0
         var hostile: HostileReply.Kind?
+        /// What routers changed in a packet on its way, and will take back in the answer; the latest one last.
+        var changes: [Change] = []
+        /// On it in a tunnel.
+        var label: Label?
+
+        /// The first rule that holds the packet.
+        func filter(_ filters: [Filter]) -> Filter? {
+            filters.first { filter in
+                guard filter.transport.holds(layout.proto) else { return false }
+                guard filter.transport != .icmp, filter.ports != 0...65_535 else { return true }
+                // Later fragments have no ports.
+                guard layout.fragmentOffset == 0, layout.transport + 4 <= bytes.count else { return false }
+                return filter.ports.contains(bytes.uint16(at: layout.transport + 2))
+            }
+        }
+    }
+
+    private struct Label: Sendable {
+        var tunnel: Int
+        /// Which node of the tunnel the packet is at, or on its way to.
+        var position: Int
+        var timeToLive: UInt8
+    }
+
+    private struct Change: Sendable {
+        enum Kind: Sendable {
+            case source(Translation, original: IPAddress)
+            case destination(Redirection, original: IPAddress)
+            case sequence(UInt32)
+        }
+
+        var node: Int
+        var kind: Kind
     }
 
     private struct Event {
@@ -214,6 +247,10 @@ extension SimulatedNetwork {
     /// A packet of the host is at `node`, which owns it or sends it on.
     private mutating func forward(_ packet: Packet, at node: Int, cameOver incoming: Int?) {
         var packet = packet
+        if let label = packet.label, label.position < topology.tunnels[label.tunnel].last {
+            switchLabel(packet, label, at: node, cameOver: incoming)
+            return
+        }
         if packet.destination == node {
             arrive(packet, at: node, cameOver: incoming)
             return
@@ -230,11 +267,25 @@ extension SimulatedNetwork {
             push(packet, over: edge)
             return
         }
-        guard packet.bytes.hopLimit > 1 else {
+        guard packet.bytes.hopLimit > 1 || (packet.bytes.hopLimit == 1 && router.forwardsZero) else {
             refuse(packet, at: node, cameOver: incoming, .timeExceeded(packet.layout.version), code: 0)
             return
         }
+        if let redirection = router.redirection, redirect(&packet, redirection, at: node) {
+            arrive(packet, at: node, cameOver: incoming)
+            return
+        }
         if let reason = refusal(packet, at: node, router) {
+            refuse(
+                packet, at: node, cameOver: incoming, .destinationUnreachable(packet.layout.version),
+                code: reason.code(packet.layout.version))
+            return
+        }
+        if let filter = packet.filter(router.filters) {
+            guard let reason = filter.reason else {
+                lose(packet, at: node, .filtered)
+                return
+            }
             refuse(
                 packet, at: node, cameOver: incoming, .destinationUnreachable(packet.layout.version),
                 code: reason.code(packet.layout.version))
@@ -248,16 +299,69 @@ extension SimulatedNetwork {
         }
         packet.bytes.decrementHopLimit()
         if let bleach = router.bleaches { packet.bytes.trafficClass &= bleach.mask }
-        if packet.layout.version == .v4 {
-            if packet.layout.transport > 20, let address = topology.edges[edge].near.v4 ?? router.v4 {
-                packet.bytes.recordRoute(address, headerLength: packet.layout.transport)
-            }
-            if let translation = router.translation {
-                packet.bytes.translate(field: 12, to: translation.address, transport: true)
-                packet.layout.source = .v4(translation.address)
-            }
+        if packet.layout.version == .v4, packet.layout.transport > 20,
+            let address = topology.edges[edge].near.v4 ?? router.v4
+        {
+            packet.bytes.recordRoute(address, headerLength: packet.layout.transport)
+        }
+        change(&packet, router, at: node)
+        packet.label = topology.tunnel(startingWith: edge, to: packet.destination).map { number in
+            let copies = topology.tunnels[number].kind.copiesHopLimit
+            return Label(tunnel: number, position: 1, timeToLive: copies ? packet.bytes.hopLimit : 255)
         }
         push(packet, over: edge, cameOver: incoming)
+    }
+
+    /// A packet is at a router inside of a tunnel, which looks at the label alone.
+    private mutating func switchLabel(_ packet: Packet, _ label: Label, at node: Int, cameOver incoming: Int?) {
+        guard label.timeToLive > 1 else {
+            refuse(packet, at: node, cameOver: incoming, .timeExceeded(packet.layout.version), code: 0)
+            return
+        }
+        var packet = packet
+        let tunnel = topology.tunnels[label.tunnel]
+        let isLast = label.position == tunnel.last - 1
+        // What is left of the label when it goes is left of the hop limit (RFC 3443 section 3.1).
+        if isLast { packet.bytes.hopLimit = min(packet.bytes.hopLimit, label.timeToLive - 1) }
+        packet.label =
+            isLast && tunnel.kind != .opaque
+            ? nil : Label(tunnel: label.tunnel, position: label.position + 1, timeToLive: label.timeToLive - 1)
+        push(packet, over: tunnel.edges[label.position], cameOver: incoming)
+    }
+
+    /// Gives a packet another destination. Returns whether that is the router itself.
+    private mutating func redirect(_ packet: inout Packet, _ redirection: Redirection, at node: Int) -> Bool {
+        let header = TranslatedHeader(packet.layout)
+        guard let address = redirection.address(header.version), packet.layout.destination != address else {
+            return false
+        }
+        packet.changes.append(
+            Change(node: node, kind: .destination(redirection, original: packet.layout.destination)))
+        packet.bytes.translate(header, isSource: false, to: address)
+        packet.layout.destination = address
+        packet.destination = topology.owner(of: address)
+        return packet.destination == node
+    }
+
+    /// What a router changes in a packet that leaves it.
+    private func change(_ packet: inout Packet, _ router: Scenario.Router, at node: Int) {
+        if !router.rewriting.isNothing {
+            packet.bytes.apply(router.rewriting, packet.layout)
+            if packet.layout.version == .v4, let number = router.rewriting.identification {
+                packet.layout.identification = UInt32(number)
+            }
+            if router.rewriting.sequenceShift != 0 {
+                packet.changes.append(Change(node: node, kind: .sequence(router.rewriting.sequenceShift)))
+            }
+        }
+        let header = TranslatedHeader(packet.layout)
+        guard let translation = router.translation, let address = translation.address(header.version),
+            packet.layout.source != address
+        else { return }
+        packet.changes.append(Change(node: node, kind: .source(translation, original: packet.layout.source)))
+        packet.bytes.translate(header, isSource: true, to: address)
+        packet.bytes.shiftPort(header, isSource: true, by: translation.portShift)
+        packet.layout.source = address
     }
 
     /// Why a router does not forward a packet although its hop limit would allow it.
@@ -279,8 +383,13 @@ extension SimulatedNetwork {
             let edge = topology.edge(from: node, cameOver: incoming, to: destination)
         else { return nil }
         guard let group = topology.group(of: edge, cameOver: incoming) else { return edge }
-        let hash = group.key == .packet ? generator.next() : flowHash(packet, group.key, at: node)
-        return group.edges[Int(hash.multipliedFullWidth(by: UInt64(group.edges.count)).high)]
+        switch group.choice {
+        case .flow(let key):
+            let hash = key == .packet ? generator.next() : flowHash(packet, key, at: node)
+            return group.edges[Int(hash.multipliedFullWidth(by: UInt64(group.edges.count)).high)]
+        case .time(let schedule):
+            return group.edges[schedule.isSecond(after: now &- (start ?? now)) ? 1 : 0]
+        }
     }
 
     /// The hash of what a router looks at: constant for a flow, and another one at every router.
@@ -331,7 +440,7 @@ extension SimulatedNetwork {
             lose(packet, at: link.to, .tooBig)
             return
         }
-        let mtu = UInt32(clamping: link.hidesMTU ? 0 : link.mtu)
+        let mtu = UInt32(clamping: link.claimedMTU)
         switch packet.layout.version {
         case .v4:
             refuse(packet, at: link.from, cameOver: incoming, .V4.destinationUnreachable, code: 4, rest: mtu & 0xffff)
@@ -537,7 +646,9 @@ extension SimulatedNetwork {
         guard packet.layout.deservesError(packet.bytes), !answers.isSilent,
             let source = isArrival
                 ? packet.layout.destination
-                : topology.address(of: node, packet.layout.version, cameOver: incoming)
+                : topology.address(
+                    of: node, packet.layout.version, cameOver: incoming,
+                    leavesOver: leavingEdge(packet, at: node, cameOver: incoming))
         else {
             silence(packet, at: node)
             return
@@ -547,14 +658,32 @@ extension SimulatedNetwork {
             note(packet.origin, Truth.Loss(node: topology.nodes[node].name, isBackward: true, reason: .rateLimit))
             return
         }
+        var shown = answers
+        if isArrival, answers.copiesHopLimit { shown.hopLimit = max(1, packet.bytes.hopLimit) }
         let interface = Answer.InterfaceObject(
             index: UInt32(truncatingIfNeeded: (incoming ?? 0) + 1), address: source,
             name: incoming.map { "to-" + topology.nodes[topology.edges[$0].from].name } ?? "lo",
             mtu: incoming.map { UInt32(clamping: min(topology.edges[$0].mtu, 1500)) } ?? 1500)
         answer(
             Answer(
-                error: type, code: code, rest: rest, about: packet.bytes, packet.layout, from: source, answers,
-                interface: interface), packet, at: node)
+                error: type, code: code, rest: rest, about: packet.bytes, packet.layout, from: source, shown,
+                interface: interface, labels: labels(of: packet, at: node, answers)), packet, at: node)
+    }
+
+    /// The labels that an error about the packet shows: of its tunnel, and what the scenario adds.
+    private func labels(of packet: Packet, at node: Int, _ answers: Answers) -> [ShownLabel] {
+        let plain = answers.labels.map { ShownLabel(label: $0, timeToLive: 1) }
+        guard let label = packet.label else { return plain }
+        let tunnel = topology.tunnels[label.tunnel]
+        guard tunnel.kind.showsLabel, let place = tunnel.nodes.firstIndex(of: node) else { return plain }
+        return [ShownLabel(label: tunnel.label + UInt32(max(0, place - 1)), timeToLive: max(1, label.timeToLive))]
+            + plain
+    }
+
+    /// The edge by which a packet would leave a router whose errors show that.
+    private mutating func leavingEdge(_ packet: Packet, at node: Int, cameOver incoming: Int?) -> Int? {
+        guard topology.nodes[node].router?.answersFrom == .outgoing else { return nil }
+        return nextEdge(packet, at: node, cameOver: incoming)
     }
 
     /// Sends an answer on its way: honest or not, once or more often, now or later.
@@ -576,12 +705,39 @@ extension SimulatedNetwork {
         identification &+= 1
         var bytes = answer.packet(identification: identification)
         guard let layout = PacketLayout(&bytes) else { return }
-        let reply = Packet(
+        var reply = Packet(
             bytes: bytes, layout: layout, origin: packet.origin, destination: 0, isBackward: true, responder: node,
-            hostile: hostile)
+            hostile: hostile, changes: packet.changes)
+        takeBack(&reply, at: node)
         for _ in 0...copies {
+            if let label = packet.label, answer.isError, turn(reply, label, at: node, after: delay) { continue }
             if delay > 0 { plan(reply, .node(node), at: now &+ delay) } else { backward(reply, from: node) }
         }
+    }
+
+    /// Sends an error of a router inside of a tunnel on to the tunnel's end, from where it comes back: inside nobody
+    /// knows a way to the host. Returns false where that does not hold.
+    private mutating func turn(_ reply: Packet, _ label: Label, at node: Int, after delay: Int64) -> Bool {
+        let tunnel = topology.tunnels[label.tunnel]
+        guard topology.nodes[node].returnPath == nil, let place = tunnel.nodes.firstIndex(of: node),
+            place < tunnel.last
+        else { return false }
+        var reply = reply
+        var delay = delay
+        for edge in tunnel.edges[place...] {
+            let link = topology.edges[edge]
+            for case let impairment? in [link.impairment, topology.nodes[link.to].access] {
+                delay &+= generator.duration(of: impairment.delay)
+            }
+            guard link.to != tunnel.nodes[tunnel.last] else { break }
+            guard reply.bytes.hopLimit > 1 else {
+                lose(reply, at: link.to, .hopLimit)
+                return true
+            }
+            reply.bytes.decrementHopLimit()
+        }
+        plan(reply, .edge(tunnel.edges[tunnel.last - 1]), at: now &+ delay)
+        return true
     }
 
     private func reading(of clock: HostClock, at time: Int64) -> UInt32 {
@@ -619,6 +775,10 @@ extension SimulatedNetwork {
             lose(packet, at: node, .ignored)
             return
         }
+        var packet = packet
+        if let tunnel = topology.hiddenTunnel(endingWith: edge) {
+            packet.label = Label(tunnel: tunnel, position: topology.tunnels[tunnel].last - 1, timeToLive: 255)
+        }
         // IPv6 is cut only where it starts, by somebody who knows the MTU of the path.
         if packet.layout.version == .v6, !packet.layout.isFragment, packet.bytes.count > 1280 {
             let mtu = pathMTU(from: node)
@@ -646,27 +806,54 @@ extension SimulatedNetwork {
     /// A router takes an answer and sends it on.
     private mutating func passBack(_ packet: Packet, at node: Int) {
         var packet = packet
+        if let label = packet.label {
+            passBack(packet, label, at: node)
+            return
+        }
         guard packet.bytes.hopLimit > 1, let router = topology.nodes[node].router else {
             lose(packet, at: node, .hopLimit)
             return
         }
         packet.bytes.decrementHopLimit()
-        if packet.layout.version == .v4 {
-            if packet.layout.transport > 20, let address = router.v4 {
-                packet.bytes.recordRoute(address, headerLength: packet.layout.transport)
-            }
-            translateBack(&packet, router)
+        if packet.layout.version == .v4, packet.layout.transport > 20, let address = router.v4 {
+            packet.bytes.recordRoute(address, headerLength: packet.layout.transport)
+        }
+        takeBack(&packet, at: node)
+        backward(packet, from: node)
+    }
+
+    /// A router inside of a tunnel takes an answer, looks at the label alone and sends it on.
+    private mutating func passBack(_ packet: Packet, _ label: Label, at node: Int) {
+        var packet = packet
+        let tunnel = topology.tunnels[label.tunnel]
+        let left = label.timeToLive - 1
+        let position = label.position - 1
+        packet.label = Label(tunnel: label.tunnel, position: position, timeToLive: left)
+        let next = topology.edge(from: node, cameOver: nil, to: 0).map { topology.edges[$0].to }
+        if position < 1 || next != tunnel.nodes[position] || topology.nodes[node].returnPath != nil {
+            packet.label = nil
+            packet.bytes.hopLimit = min(packet.bytes.hopLimit, left)
         }
         backward(packet, from: node)
     }
 
-    private func translateBack(_ packet: inout Packet, _ router: Scenario.Router) {
-        guard let translation = router.translation, let source = topology.nodes[0].v4,
-            packet.layout.destination == .v4(translation.address)
-        else { return }
-        packet.bytes.translateBack(
-            from: translation.address, to: source, isCareless: translation.isCareless, packet.layout)
-        packet.layout.destination = .v4(source)
+    /// Takes back what this router, or any router, changed in the packet that is answered.
+    private func takeBack(_ packet: inout Packet, at node: Int?) {
+        while let change = packet.changes.last, node == nil || change.node == node {
+            packet.changes.removeLast()
+            switch change.kind {
+            case .source(let translation, let original):
+                packet.bytes.restoreSource(original, translation, packet.layout)
+                packet.layout.destination = original
+            case .destination(let redirection, let original):
+                packet.bytes.restoreDestination(original, redirection, packet.layout)
+                if packet.layout.source == redirection.address(packet.layout.version) {
+                    packet.layout.source = original
+                }
+            case .sequence(let shift):
+                packet.bytes.restoreAcknowledgment(shift, packet.layout)
+            }
+        }
     }
 
     /// The way of its own on which the answers at a router reach the source.
@@ -678,11 +865,7 @@ extension SimulatedNetwork {
         }
         for _ in 0..<max(0, path.hops) { packet.bytes.decrementHopLimit() }
         // Wherever the answer comes out, the source must know it: translators share what they know.
-        if packet.layout.version == .v4 {
-            for other in topology.nodes where other.router?.translation != nil {
-                if let router = other.router { translateBack(&packet, router) }
-            }
-        }
+        takeBack(&packet, at: nil)
         cross(packet, [path.impairment], toward: 0, arrival: topology.edges.count + node, .source)
     }
 

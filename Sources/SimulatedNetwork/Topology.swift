@@ -10,7 +10,8 @@ struct Topology: Sendable {
         let to: Int
         let mtu: Int
         let isBlackHole: Bool
-        let hidesMTU: Bool
+        /// What an error about a packet that is too big says.
+        let claimedMTU: Int
         /// Of the link itself.
         let impairment: Impairment?
         /// Addresses of the interfaces at both ends.
@@ -22,16 +23,40 @@ struct Topology: Sendable {
             self.to = to
             mtu = link.mtu ?? Int.max
             isBlackHole = link.isBlackHole
-            hidesMTU = link.hidesMTU
+            claimedMTU = link.hidesMTU ? 0 : link.claimedMTU ?? mtu
             impairment = link.impairment.isNothing ? nil : link.impairment
             self.near = near
             self.far = far
         }
     }
 
+    /// Next hops among which a router chooses.
     struct Group: Sendable {
-        var key: BalanceKey
+        enum Choice: Sendable {
+            case flow(BalanceKey)
+            /// Two next hops, the first one at the start.
+            case time(Scenario.Flip.Schedule)
+        }
+
+        var choice: Choice
         var edges: [Int]
+    }
+
+    final class Tunnel: Sendable {
+        let nodes: [Int]
+        /// From each node to the next one.
+        let edges: [Int]
+        let kind: TunnelKind
+        let label: UInt32
+
+        init(nodes: [Int], edges: [Int], _ tunnel: Scenario.Tunnel) {
+            self.nodes = nodes
+            self.edges = edges
+            kind = tunnel.kind
+            label = tunnel.label
+        }
+
+        var last: Int { nodes.count - 1 }
     }
 
     final class Node: Sendable {
@@ -78,6 +103,7 @@ struct Topology: Sendable {
     private(set) var edges: [Edge] = []
     /// The edges that leave each node, in the order of the scenario.
     private(set) var leaving: [[Int]] = []
+    private(set) var tunnels: [Tunnel] = []
     private var groups: [[Group]] = []
     private var owners: [IPAddress: Int] = [:]
     private var prefixes: [(prefix: IPPrefix, node: Int)] = []
@@ -109,7 +135,21 @@ struct Topology: Sendable {
             guard let router = numbers[balance.router] else { continue }
             let hops = balance.nextHops.compactMap { numbers[$0] }
             let group = hops.compactMap { hop in edge(from: router, to: hop) }
-            if group.count > 1 { groups[router].append(Group(key: balance.key, edges: group)) }
+            if group.count > 1 { groups[router].append(Group(choice: .flow(balance.key), edges: group)) }
+        }
+        for flip in scenario.flips {
+            guard let router = numbers[flip.router] else { continue }
+            let group = [flip.first, flip.second].compactMap { numbers[$0] }.compactMap { hop in
+                edge(from: router, to: hop)
+            }
+            if group.count == 2 { groups[router].append(Group(choice: .time(flip.schedule), edges: group)) }
+        }
+        for tunnel in scenario.tunnels {
+            let nodes = tunnel.routers.compactMap { numbers[$0] }
+            let edges = zip(nodes, nodes.dropFirst()).compactMap { edge(from: $0, to: $1) }
+            guard (3...250).contains(nodes.count), nodes.count == tunnel.routers.count, edges.count == nodes.count - 1
+            else { continue }
+            tunnels.append(Tunnel(nodes: nodes, edges: edges, tunnel))
         }
         for target in scenario.targets {
             guard let via = numbers[target.via], let first = target.prefixes.first else { continue }
@@ -141,6 +181,22 @@ struct Topology: Sendable {
     /// The edge that joins two nodes directly.
     func edge(from node: Int, to neighbour: Int) -> Int? { leaving[node].first { edges[$0].to == neighbour } }
 
+    /// The tunnel that starts with the edge, for a packet that goes to nobody inside of it. O(tunnels).
+    func tunnel(startingWith edge: Int, to destination: Int?) -> Int? {
+        tunnels.firstIndex { tunnel in
+            guard tunnel.edges[0] == edge, let destination else { return false }
+            return !tunnel.nodes[1..<tunnel.last].contains(nodes[destination].attachment)
+        }
+    }
+
+    /// The tunnel without copied hop limits that ends where the edge starts and comes over its way back. O(tunnels).
+    func hiddenTunnel(endingWith edge: Int) -> Int? {
+        tunnels.firstIndex { tunnel in
+            !tunnel.kind.copiesHopLimit && edges[edge].from == tunnel.nodes[tunnel.last]
+                && edges[edge].to == tunnel.nodes[tunnel.last - 1]
+        }
+    }
+
     /// Who has this address: a router or a target. O(prefixes).
     func owner(of address: IPAddress) -> Int? {
         owners[address] ?? prefixes.first { $0.prefix.contains(address) }?.node
@@ -152,9 +208,16 @@ struct Topology: Sendable {
         return Scenario.lives(address, live)
     }
 
-    /// The address of a node as the source of an error about a packet that came over `edge`.
-    func address(of node: Int, _ version: IPVersion, cameOver edge: Int?) -> IPAddress? {
-        let interface = edge.map { edges[$0].far }
+    /// The address of a node as the source of an error about a packet that came over `incoming` and was to leave over
+    /// `outgoing`.
+    func address(of node: Int, _ version: IPVersion, cameOver incoming: Int?, leavesOver outgoing: Int?) -> IPAddress? {
+        let interface: Scenario.Interface? =
+            switch nodes[node].router?.answersFrom ?? .incoming {
+            case .incoming: incoming.map { edges[$0].far }
+            case .outgoing: outgoing.map { edges[$0].near }
+            case .own: nil
+            case .address(let interface): interface
+            }
         switch version {
         case .v4: return (interface?.v4 ?? nodes[node].v4).map { .v4($0) }
         case .v6: return (interface?.v6 ?? nodes[node].v6).map { .v6($0) }
@@ -182,7 +245,7 @@ struct Topology: Sendable {
         return routes[index] == Self.none ? nil : Int(routes[index])
     }
 
-    /// The group of equal next hops to which the edge belongs, without the one back to where the packet came from.
+    /// The group of next hops to which the edge belongs, without the one back to where the packet came from.
     func group(of edge: Int, cameOver incoming: Int?) -> Group? {
         guard var group = groups[edges[edge].from].first(where: { $0.edges.contains(edge) }) else { return nil }
         if let incoming { group.edges.removeAll { edges[$0].to == edges[incoming].from } }
@@ -245,7 +308,11 @@ extension Scenario {
             if let v6 { taken.insert(.v6(v6)) }
         }
         take(source.v4, source.v6)
-        for router in routers { take(router.v4, router.v6) }
+        for router in routers {
+            take(router.v4, router.v6)
+            if case .address(let interface) = router.answersFrom { take(interface.v4, interface.v6) }
+            take(router.translation?.v4, router.translation?.v6)
+        }
         for link in links {
             take(link.near.v4, link.near.v6)
             take(link.far.v4, link.far.v6)

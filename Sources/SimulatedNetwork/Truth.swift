@@ -42,6 +42,8 @@ public struct Truth: Hashable, Sendable {
         case corruption
         /// Too big for a link, and nobody said so or could.
         case tooBig
+        /// A firewall dropped it.
+        case filtered
         /// The hop limit ran out where no error is sent.
         case hopLimit
         /// The router is silent, or the port or the host never answers.

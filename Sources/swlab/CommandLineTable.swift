@@ -23,16 +23,30 @@ enum CommandLineTable {
                 "path NAME NAME...: links each to the next; source is the host.",
                 "link NAME NAME [mtu OCTETS] [blackhole] [PROPERTY...]: a link that has something to say.",
                 "balance NAME NAME NAME... by ports | transport | flow-label | destination | packet: equal next hops.",
+                "flip NAME NAME NAME at 2s | every 5s: a next hop that changes, counted from the first packet.",
+                """
+                tunnel NAME NAME NAME... explicit | implicit | invisible | opaque [label NUMBER]: an MPLS tunnel from the \
+                first router to the last.
+                """,
                 "return NAME hops COUNT [PROPERTY...]: answers that are at this router come back by another way.",
                 "target ADDRESS-OR-PREFIX... via NAME [PROPERTY...]: hosts behind a router.",
                 """
-                Properties are delay 5ms | 5ms..8ms | 5ms~1ms | 5ms+1ms, loss 1%, duplicate 1%, reorder 1% by 10ms, \
-                corrupt 1%; of routers and targets also silent, limit 1/s burst 6, slow 2ms, quote 28, mpls 16004/24001, \
-                interface-info, legacy-extensions, ttl 64, no-echo, clock -5ms skew 35ppm tick 10ms, udp 7 echo, \
-                tcp 80 open, unreachable admin, and \
-                hostile with one of wrong-source, wrong-checksum, truncated, overlong, unknown-sequence, \
-                wrong-identifier, other-code, empty, forged-time, duplicate 3, late 2s; of routers bleach tos, \
-                nat ADDRESS, loop; of targets live 40%, dead host.
+                Properties of everything that packets pass are delay 5ms | 5ms..8ms | 5ms~1ms | 5ms+1ms, loss 1%, \
+                duplicate 1%, reorder 1% by 10ms, corrupt 1%; of links also blackhole, no-mtu, claim-mtu 1400, near and \
+                far with the addresses of the interfaces.
+                """,
+                """
+                Routers and targets have silent, limit 1/s burst 6, slow 2ms, quote 28, mpls 16004/24001, \
+                interface-info, legacy-extensions, ttl 64, copy-ttl, no-echo, clock -5ms skew 35ppm tick 10ms, udp 7 \
+                echo, tcp 80 open, unreachable admin, and hostile with one of wrong-source, wrong-checksum, truncated, \
+                overlong, unknown-sequence, wrong-identifier, other-code, empty, forged-time, foreign-quote, zero-quote, long-header, cut-header, duplicate 3, late 2s. \
+                Targets have live 40%, dead host.
+                """,
+                """
+                Routers have loop, zero-ttl, from outgoing | own | ADDRESS, drop udp 33434-33534, reject tcp as admin; \
+                and they change packets: bleach tos, nat ADDRESS shift-ports 100, dnat ADDRESS (both also careless or \
+                forgetful about quotes), clamp-mss 1400, strip-options sack/timestamps, shift-sequence 1000, clear-df, \
+                set-id 0, set-flow-label 7.
                 """,
             ],
             exitStatuses: [

@@ -52,6 +52,7 @@ struct Lab: ~Copyable {
                 try Interface.addDefaultRoute(address.version, through: name)
             }
         }
+        try waitUntilDelivered(to: addresses)
         var network = SimulatedNetwork(scenario, seed: seed, recordsPackets: false)
         network.wallClockOffset = SystemClock.realtime.now - SystemClock.monotonic.now
         return Lab(
@@ -125,6 +126,27 @@ struct Lab: ~Copyable {
 
     /// Completes the journal, if there is one.
     mutating func finish() throws(Failure) { try journal?.finish() }
+
+    /// Waits until the host takes packets in: the kernel adds the local routes of IPv6 addresses in the background, and
+    /// forwards, or drops, what comes before.
+    private static func waitUntilDelivered(to addresses: [IPAddress]) throws(Failure) {
+        let deadline = SystemClock.monotonic.now + 2_000_000_000
+        while !addresses.allSatisfy(isDelivered) {
+            guard SystemClock.monotonic.now < deadline else { throw Failure("the addresses: no local route") }
+            usleep(200)
+        }
+    }
+
+    /// Whether the route to one of our own addresses leads to the loopback, whose MTU no other interface has.
+    private static func isDelivered(_ address: IPAddress) -> Bool {
+        do throws(Errno) {
+            let socket = try Socket(family: address.version == .v4 ? .inet : .inet6, type: .datagram)
+            try socket.connect(to: SocketAddress(address, port: 9))
+            return try socket.value(of: .routeMTU) >= 65_535
+        } catch {
+            return false
+        }
+    }
 
     private static func makeDevice() throws(Failure) -> TunDevice {
         do throws(Errno) {

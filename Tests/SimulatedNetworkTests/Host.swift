@@ -53,12 +53,13 @@ enum Host {
     /// A TCP segment.
     static func segment(
         to destination: String, port: UInt16, flags: TCPHeader.Flags = .syn, sequence: UInt32 = 1_000,
-        acknowledgment: UInt32 = 0, payload: [UInt8] = [], hopLimit: UInt8 = 64
+        acknowledgment: UInt32 = 0, payload: [UInt8] = [], hopLimit: UInt8 = 64, options: [UInt8] = []
     ) -> [UInt8] {
         packet(to: destination, from: nil, hopLimit: hopLimit) { _ in
-            let header = TCPHeader(
+            var header = TCPHeader(
                 sourcePort: 40_000, destinationPort: port, sequenceNumber: sequence,
                 acknowledgmentNumber: acknowledgment, flags: flags)
+            header.options = options
             let bytes = try? [UInt8](capacity: 60) { output throws(PacketError) in try header.write(to: &output) }
             return (.tcp, (bytes ?? []) + payload)
         }

@@ -173,6 +173,14 @@ private func diamond(_ key: String) -> String {
         #expect(hole.truth.packets[0].losses == [Truth.Loss(node: "r2", isBackward: false, reason: .tooBig)])
     }
 
+    @Test func liarsClaimAnotherMTU() throws {
+        for (claim, target) in [(1_400, "10.0.9.9"), (68, "10.0.9.9"), (1_280, "fd00:9::9"), (9_000, "fd00:9::9")] {
+            var network = try SimulatedNetwork(narrow("mtu 1300 claim-mtu \(claim)"))
+            let packet = Host.echo(to: target, payload: [UInt8](repeating: 1, count: 1_310), dontFragment: true)
+            #expect(try network.ask(packet)[0].rest == UInt32(claim))
+        }
+    }
+
     @Test(arguments: [1_401, 2_000, 4_000, 65_507])
     func whatMayBeCutIsCutAndPutTogether(_ size: Int) throws {
         var network = try SimulatedNetwork(narrow("mtu 1400"))
@@ -264,5 +272,49 @@ private func diamond(_ key: String) -> String {
             piece += [packet[6], 0, UInt8(field >> 8), UInt8(field & 0xff), 0, 0, 0, 9]
             return piece + body
         }
+    }
+}
+
+@Suite struct FlipTests {
+    private func network(_ schedule: String) throws -> SimulatedNetwork {
+        try SimulatedNetwork(
+            """
+            source 10.0.0.1 fd00::1
+            router r1 10.0.1.1 fd00:1::1
+            router a 10.0.2.1 fd00:2::1
+            router b 10.0.2.2 fd00:2::2
+            router b2 10.0.2.3 fd00:2::3
+            router r3 10.0.3.1 fd00:3::1
+            path source r1 a r3
+            path b b2 r3
+            flip r1 a b \(schedule)
+            target 10.0.9.9 fd00:9::9 via r3
+            """)
+    }
+
+    private func path(_ network: inout SimulatedNetwork, to target: String, at time: Int64) throws -> [String] {
+        var path: [String] = []
+        for hop in 1...8 as ClosedRange<UInt8> {
+            path += try network.ask(Host.datagram(to: target, hopLimit: hop), at: time).map(\.source)
+            if path.last == target { break }
+        }
+        return path
+    }
+
+    @Test func onceItChangesForGood() throws {
+        var network = try network("at 2s")
+        let short = ["10.0.1.1", "10.0.2.1", "10.0.3.1", "10.0.9.9"]
+        let long = ["10.0.1.1", "10.0.2.2", "10.0.2.3", "10.0.3.1", "10.0.9.9"]
+        // The time of the first packet is the start.
+        #expect(try path(&network, to: "10.0.9.9", at: 7 * second) == short)
+        #expect(try path(&network, to: "10.0.9.9", at: 9 * second - 1) == short)
+        #expect(try path(&network, to: "10.0.9.9", at: 9 * second) == long)
+        #expect(try path(&network, to: "10.0.9.9", at: 90 * second) == long)
+    }
+
+    @Test func orThereAndBack() throws {
+        var network = try network("every 5s")
+        let lengths = try [0, 4, 5, 9, 10, 15, 21].map { try path(&network, to: "fd00:9::9", at: $0 * second).count }
+        #expect(lengths == [4, 4, 5, 5, 4, 5, 4])
     }
 }

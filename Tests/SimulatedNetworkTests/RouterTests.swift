@@ -175,6 +175,62 @@ private let row = """
             message.extensions?.objects == [.mpls([MPLSLabel(label: 16_004, isBottomOfStack: true, timeToLive: 1)])])
     }
 
+    @Test func errorsMayComeFromOtherAddresses() throws {
+        for (words, expected) in [
+            ("", ["10.12.0.2", "fd00:12::2"]), ("from outgoing", ["10.23.0.2", "fd00:23::2"]),
+            ("from own", ["10.0.2.1", "fd00:2::1"]), ("from 192.168.0.1", ["192.168.0.1", "fd00:2::1"]),
+        ] {
+            var network = try SimulatedNetwork(
+                row.replacing("delay 2ms", with: words) + """
+                    link r1 r2 near 10.12.0.1 fd00:12::1 far 10.12.0.2 fd00:12::2
+                    link r2 r3 near 10.23.0.2 fd00:23::2 far 10.23.0.3 fd00:23::3
+                    """)
+            for (target, source) in zip(["10.0.9.9", "fd00:9::9"], expected) {
+                #expect(try network.ask(Host.datagram(to: target, hopLimit: 2))[0].source == source, "\(words)")
+            }
+        }
+    }
+
+    @Test func filtersHoldOneProtocolAndTheHopLimitComesFirst() throws {
+        let rules: [(String, UInt8?)] = [("drop udp", nil), ("reject udp", 13), ("reject udp 33434 as host", 1)]
+        for (rule, code) in rules {
+            var network = try SimulatedNetwork(row.replacing("delay 2ms", with: rule))
+            #expect(try network.ask(Host.datagram(to: "10.0.9.9", hopLimit: 2))[0].isTimeExceeded)
+            let answers = try network.ask(Host.datagram(to: "10.0.9.9"))
+            #expect(answers.map(\.code) == (code.map { [$0] } ?? []), "\(rule)")
+            #expect(code == nil || answers[0].source == "10.0.2.1")
+            #expect(try network.ask(Host.echo(to: "10.0.9.9"))[0].isEchoReply)
+            #expect(try network.ask(Host.segment(to: "fd00:9::9", port: 80))[0].proto == .tcp)
+        }
+        var network = try SimulatedNetwork(row.replacing("delay 2ms", with: "drop udp 33000-34000 drop icmp"))
+        #expect(try network.ask(Host.datagram(to: "fd00:9::9", port: 53))[0].isUnreachable)
+        #expect(try network.ask(Host.datagram(to: "fd00:9::9")).isEmpty)
+        #expect(try network.ask(Host.echo(to: "10.0.9.9")).isEmpty)
+        #expect(network.truth.packets[1].losses == [Truth.Loss(node: "r2", isBackward: false, reason: .filtered)])
+    }
+
+    @Test(arguments: ["10.0.9.9", "fd00:9::9"])
+    func aRouterThatForwardsZeroIsNotSeen(target: String) throws {
+        var network = try SimulatedNetwork(row.replacing("delay 2ms", with: "zero-ttl"))
+        let answers = try (1...4).map { try network.ask(Host.datagram(to: target, hopLimit: UInt8($0)))[0] }
+        let r3 = target.contains(".") ? "10.0.3.1" : "fd00:3::1"
+        #expect(answers[1].source == r3 && answers[2].source == r3 && answers[3].source == target)
+        let limits = try answers[..<3].map {
+            try QuotedPacket(parsing: $0.quote.bytes, version: $0.version).hopLimit
+        }
+        #expect(limits == [1, 0, 1])
+    }
+
+    @Test func hostsThatCopyTheHopLimitAreHeardFromTwiceAsFar() throws {
+        var network = try SimulatedNetwork(row.replacing("delay 4ms", with: "copy-ttl"))
+        for target in ["10.0.9.9", "fd00:9::9"] {
+            let first = try (4...8).first { try !network.ask(Host.datagram(to: target, hopLimit: UInt8($0))).isEmpty }
+            // Three routers to pass: the answer must start with 4, and the probe with 3 more.
+            #expect(first == 7)
+            #expect(try network.ask(Host.echo(to: target))[0].hopLimit == 61)
+        }
+    }
+
     @Test func returnPathsHaveHopsAndDelayOfTheirOwn() throws {
         var network = try SimulatedNetwork(row + "return r2 hops 9 delay 20ms\n")
         let first = try network.ask(Host.echo(to: "10.0.9.9", hopLimit: 1))[0]

@@ -11,13 +11,21 @@ private let everything = """
     router r3 fd00:3::1 ttl 64 no-echo unreachable admin bleach dscp nat 203.0.113.1 careless loop
     router r4 delay 1ms..1500us limit 10/500ms nat 203.0.113.2 bleach ecn unreachable 200
     router r5 delay 1ms~50us bleach tos reorder 1%
-    router r6
+    router r6 drop udp 33434-33534 reject tcp 25 as 10 reject icmp drop tcp from outgoing zero-ttl
+    router r7 from own copy-ttl
+    router r8 from 192.168.0.1 fd00:a::1 nat 203.0.113.8 fd00:b::8 shift-ports 1000 forgetful dnat 10.0.9.8 careless
+    router r9 clamp-mss 1400 strip-options sack/timestamps shift-sequence 4294967295 clear-df set-id 0 set-flow-label 1048575
     path source r1 r2
     link r1 r2 mtu 1400 blackhole near 10.12.0.1 fd00:12::1 far 10.12.0.2 delay 1us loss 2%
     link r5 r6 mtu 1300 no-mtu
+    link r7 r8 mtu 1300 claim-mtu 1400
     balance r2 r3 r4 by ports
     balance r4 r5 r6 by flow-label
     path r3 r6
+    tunnel r2 r3 r4 r5 explicit label 16004
+    tunnel r4 r5 r6 opaque
+    flip r1 r2 r6 at 2s
+    flip r6 r5 r3 every 1500ms
     return r5 hops 3 delay 2ms loss 1%
     target 10.0.9.9 fd00:9::9 via r6 udp 7 echo udp 100-200 silent udp * unreachable tcp 80 open tcp 81-90 closed tcp * filtered
     target 10.0.8.0/24 fd00:8::/64 via r6 live 12.5% dead host
@@ -26,6 +34,7 @@ private let everything = """
     target 10.0.7.9 via source clock 0ms skew 35ppm non-standard
     target 10.0.6.6 via r6 hostile wrong-source 5% hostile duplicate 3 10% hostile late 2s hostile wrong-checksum
     target 10.0.6.7 via r6 hostile truncated hostile overlong hostile unknown-sequence hostile wrong-identifier hostile other-code hostile empty hostile forged-time 99.9999%
+    target 10.0.6.8 via r6 hostile foreign-quote hostile zero-quote hostile long-header hostile cut-header
 
     """
 
@@ -50,13 +59,51 @@ private let everything = """
         #expect(r2.showsInterface && r2.hasLegacyExtensions)
         let r3 = scenario.routers[2]
         #expect(r3.v4 == nil && r3.answers.hopLimit == 64 && !r3.answers.echoes && r3.refuses == .admin && r3.loops)
-        #expect(r3.translation == Translation(IPv4Address(203, 0, 113, 1), isCareless: true))
+        #expect(r3.translation == Translation(v4: IPv4Address(203, 0, 113, 1), quotes: .careless))
         #expect(scenario.routers[3].answers.limit == RateLimit(10, per: 500 * milli))
         #expect(scenario.routers[3].access.delay == .uniform(milli, milli * 3 / 2))
         #expect(scenario.routers[4].access.delay == .normal(mean: milli, deviation: 50_000))
+        #expect(
+            scenario.routers[5].filters == [
+                Filter(.udp, 33_434...33_534), Filter(.tcp, 25...25, reason: .code(10)), Filter(.icmp, reason: .admin),
+                Filter(.tcp),
+            ])
+        #expect(scenario.routers[5].answersFrom == .outgoing && scenario.routers[5].forwardsZero)
+        #expect(scenario.routers[6].answersFrom == .own && scenario.routers[6].answers.copiesHopLimit)
+        guard case .address(let other) = scenario.routers[7].answersFrom else {
+            Issue.record("no address")
+            return
+        }
+        #expect(other.v4?.description == "192.168.0.1" && other.v6?.description == "fd00:a::1")
+        #expect(
+            scenario.routers[7].translation
+                == Translation(
+                    v4: IPv4Address(203, 0, 113, 8), v6: IPv6Address("fd00:b::8"), portShift: 1_000,
+                    quotes: .forgetful))
+        #expect(scenario.routers[7].redirection == Redirection(v4: IPv4Address(10, 0, 9, 8), quotes: .careless))
+        var rewriting = Rewriting()
+        rewriting.maximumSegment = 1_400
+        rewriting.strippedOptions = [.sack, .timestamps]
+        rewriting.sequenceShift = .max
+        rewriting.clearsDontFragment = true
+        rewriting.identification = 0
+        rewriting.flowLabel = 0xf_ffff
+        #expect(scenario.routers[8].rewriting == rewriting)
+        #expect(scenario.links.contains { $0.claimedMTU == 1_400 && $0.mtu == 1_300 })
+        #expect(
+            scenario.tunnels
+                == [
+                    Scenario.Tunnel(["r2", "r3", "r4", "r5"], .explicit, label: 16_004),
+                    Scenario.Tunnel(["r4", "r5", "r6"], .opaque),
+                ])
+        #expect(
+            scenario.flips == [
+                Scenario.Flip("r1", "r2", "r6", .at(2 * second)),
+                Scenario.Flip("r6", "r5", "r3", .every(1_500 * milli)),
+            ])
         let link = try #require(scenario.links.first { $0.mtu == 1_400 })
         #expect(link.isBlackHole && link.near.v6 != nil && link.far.v6 == nil && link.impairment.loss == .percent(2))
-        #expect(scenario.links.count { $0.from == "r1" || $0.to == "r1" } == 2)
+        #expect(scenario.links.count { $0.from == "r1" || $0.to == "r1" } == 3)
         #expect(scenario.targets[1].live == Share(millionths: 125_000) && scenario.targets[1].dead == .host)
         #expect(scenario.targets[5].answers.hostile[1] == HostileReply(.duplicate(3), .percent(10)))
         #expect(
@@ -137,11 +184,22 @@ private let everything = """
         ("router r1 unreachable never", 1, "never", "net, host"),
         ("router r1 unreachable 256", 1, "256", "0 to 255"),
         ("router r1 bleach all", 1, "all", "dscp, ecn, tos"),
-        ("router r1 nat fd00::1", 1, "fd00::1", "IPv4"),
+        ("router r1 nat careless", 1, "careless", "an address"),
+        ("router r1 nat 203.0.113.1 shift-ports 65536", 1, "65536", "0 to 65535"),
+        ("router r1 dnat", 1, "", "an address"),
+        ("router r1 strip-options md5", 1, "md5", "mss, wscale, sack, timestamps, all"),
+        ("router r1 strip-options sack/sack", 1, "sack/sack", "each once"),
+        ("router r1 set-flow-label 1048576", 1, "1048576", "0 to 1048575"),
+        ("router r1 shift-sequence -1", 1, "-1", "4294967295"),
         ("router r1 live 5%", 1, "live", "no such property"),
         ("router r1 udp 7 mirror", 1, "mirror", "echo, unreachable, silent"),
         ("router r1 tcp 70000 open", 1, "70000", "5000-5010"),
         ("router r1 udp 9-7 echo", 1, "9-7", "5000-5010"),
+        ("router r1 drop gre", 1, "gre", "icmp, tcp, udp"),
+        ("router r1 reject udp 9-7", 1, "9-7", "no such property"),
+        ("router r1 reject udp as never", 1, "never", "net, host"),
+        ("router r1 from", 1, "", "outgoing, own"),
+        ("router r1 from here", 1, "here", "outgoing, own"),
         ("router r1 hostile nasty", 1, "nasty", "wrong-source"),
         ("router r1 hostile duplicate", 1, "", "copies"),
         ("router r1\nlink source r2", 2, "r2", "there are r1"),
@@ -156,6 +214,14 @@ private let everything = """
         ("router r1\nrouter r2\nrouter r3\nbalance r1 r2 r3 by luck", 4, "luck", "flow-label"),
         ("router r1\nrouter r2\nrouter r3\nbalance r1 r2 r3 by ports now", 4, "now", "nothing comes here"),
         ("router r1\nbalance r1 r2 r3", 2, "", "by ports"),
+        ("router r1\nrouter r2\nflip r1 r2 r2 at 1s", 3, "r2", "two other nodes"),
+        ("router r1\nrouter r2\nrouter r3\nflip r1 r2 r3 after 1s", 4, "after", "at or every"),
+        ("router r1\nrouter r2\nrouter r3\nflip r1 r2 r3 at noon", 4, "noon", "5ms"),
+        ("router r1\nrouter r2\ntunnel r1 r2 explicit", 3, "explicit", "three routers"),
+        ("router r1\nrouter r2\ntunnel r1 r2 r1 explicit", 3, "r1", "different routers"),
+        ("router r1\nrouter r2\ntunnel source r1 r2 explicit", 3, "source", "different routers"),
+        ("router r1\ntunnel r1 r2 r3", 2, "", "then: explicit"),
+        ("router r1\ntunnel r1 r2 r3 opaque label 3", 2, "3", "from 16"),
         ("router r1\nreturn r1 3", 2, "3", "hops"),
         ("router r1\nreturn r1 hops 300", 2, "300", "0 to 254"),
         ("router r1\nreturn r1 hops 3\nreturn r1 hops 4", 3, "r1", "one return path"),

@@ -246,6 +246,22 @@ private let both = ["10.0.9.9", "fd00:9::9"]
         }
     }
 
+    @Test(arguments: both)
+    func quotesMayBeAnything(_ target: String) throws {
+        let packet = Host.echo(to: target, hopLimit: 1)
+        for (kind, octets) in [
+            ("foreign-quote", target.contains(":") ? 48 + 64 - 8 : 84), ("zero-quote", packet.count),
+            ("long-header", packet.count), ("cut-header", 12),
+        ] {
+            var network = try SimulatedNetwork(lab("", router: "hostile \(kind)"))
+            let answer = try network.ask(packet)[0]
+            #expect(answer.checksumVerifies && answer.isTimeExceeded)
+            #expect(answer.quote.count == octets && answer.quote != packet, "\(kind)")
+            // An answer without a quote is as honest as any.
+            #expect(try network.ask(Host.echo(to: target))[0].message.count == 64)
+        }
+    }
+
     @Test func aShareOfTheAnswers() throws {
         var network = try SimulatedNetwork(lab("hostile wrong-checksum 25%"))
         var wrong = 0

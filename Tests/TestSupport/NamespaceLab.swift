@@ -143,6 +143,9 @@ public final class NamespaceLab {
             }
         }
 
+        /// Loads rules of nft(8) into this namespace.
+        public func nft(_ rules: String) throws { try exec("nft", rules) }
+
         /// Sends everything that has no other route to a neighbour of that name, over IPv4 and IPv6 as far as the link
         /// has them.
         public func addDefaultRoute(via neighbour: String) throws {
