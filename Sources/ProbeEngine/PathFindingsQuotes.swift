@@ -65,6 +65,9 @@ struct QuoteComparison {
         for index in readings.indices {
             readings[index].mark = Self.mark(readings[index], field, isKnown: isKnown, isConstant: isConstant)
         }
+        // Among values that were rewritten, one that was sent as just that tells nothing.
+        let rewritten = Set(readings.lazy.filter { $0.mark == .differs }.map(\.value))
+        readings.removeAll { $0.mark == .asSent && rewritten.contains($0.value) }
         let runs = runs(of: readings, field, startsHere: isKnown && field.isComparedWithSent)
         for (old, new) in zip(runs, runs.dropFirst()).prefix(Self.maximumChanges) {
             let from = Self.value(of: old, for: new.first)
