@@ -98,6 +98,8 @@ private enum Made {
             ([255, 254, 250], [3...3], []),
             // The hop before is silent, so that the way there may be longer too.
             ([255, 0, 250, 252, 251], [3...3], []),
+            // Routers of a tunnel who are seen: their answers go to its end first.
+            ([255, 248, 249, 250, 251], [2...4], []), ([255, 250, 251, 252], [2...3], []),
             // One more and back is no tunnel.
             ([255, 253, 253], [2...2], []),
         ] as [([UInt8], [ClosedRange<Int>], [ClosedRange<Int>])])
@@ -231,6 +233,29 @@ private enum Made {
         let found = Made.found([row(1, [0, 0, 0]), row(2, [0, 32, 0]), row(3, [32, 0, 0]), row(4, [0, 0, 0])])
         let kind = PathFinding.Kind.quotedBySome(.dscp, usual: .number(0), quoted: .number(8), count: 1, of: 3)
         #expect(found == [PathFinding(hops: 2...2, kind: kind)])
+    }
+
+    @Test("A number that was sent as what all are rewritten to tells nothing")
+    func coincidence() {
+        let rows = (1...5).map { hop in
+            PathHop(
+                number: hop,
+                answers: (0..<3).map { query in
+                    Made.answer(hop, at: Int64(hop * 3 + query)) {
+                        $0.identification = hop > 2 ? 7 : UInt16(hop * 3 + query)
+                    }
+                })
+        }
+        // Numbers 3 to 17: 7 itself is among those of hop 2, or of hop 4.
+        for shift in [0, -5] {
+            let found = Made.found(rows) { answer in
+                var sent = Made.quote()
+                let number = Int(answer.sentAt.nanoseconds / 1_000_000)
+                sent.identification = UInt16(number >= 9 ? number + shift : number)
+                return sent
+            }
+            #expect(found.map(\.hops) == [2...3], "\(found)")
+        }
     }
 
     @Test("Where nothing is known of what was sent, only hops are compared with each other")
