@@ -26,7 +26,7 @@ public struct PathFindings: Sendable {
         found += rows.compactMap(\.interfaces)
         found += LossFindings.all(in: rows)
         if let loop { found.append(loop) }
-        found += rows.flatMap(\.severalResponders)
+        found += rows.compactMap(\.severalResponders)
         found += EndFinder.findings(of: rows, loop: loop)
         // Stable: at one hop they stay in the order of above.
         let order = found.indices.sorted {
@@ -117,7 +117,7 @@ struct FoundRow {
         return PathFinding(hops: number...number, kind: .interfaces(found, responder: responder))
     }
 
-    var severalResponders: [PathFinding] {
+    var severalResponders: PathFinding? {
         var flows: [(flow: Probe, responders: [IPAddress])] = []
         for answer in answers {
             var flow = answer.probe
@@ -134,8 +134,8 @@ struct FoundRow {
             else { continue }
             flows[index].responders.append(answer.responder)
         }
-        guard let flow = flows.first(where: { $0.responders.count > 1 }) else { return [] }
-        return [PathFinding(hops: number...number, kind: .severalResponders(flow.responders))]
+        guard let flow = flows.first(where: { $0.responders.count > 1 }) else { return nil }
+        return PathFinding(hops: number...number, kind: .severalResponders(flow.responders))
     }
 
     private static let maximumResponders = 8
@@ -214,6 +214,14 @@ enum EndFinder {
     }
 
     private static let maximumErrors = 4
+}
+
+extension PathHop {
+    /// The responders of the first flow that more than one answered, as the finding tells; nil where each flow met one.
+    public var severalResponders: [IPAddress]? {
+        guard case .severalResponders(let responders)? = FoundRow(self).severalResponders?.kind else { return nil }
+        return responders
+    }
 }
 
 extension PathAnswer {

@@ -179,7 +179,7 @@ public struct PathAssertion: Hashable, Sendable {
             return "\(changed) unknown: no hop answered"
         }
         var changes = evidence.hops.compactMap { hop in
-            hop.severalOfOneFlow.map { responders in
+            hop.severalResponders.map { responders in
                 "hop \(hop.number) is \(responders.map { $0.text(evidence.zones) }.joined(separator: " and ")) for one flow"
             }
         }
@@ -221,16 +221,17 @@ private enum Quantity: String, CaseIterable, Hashable {
         switch self {
         case .hops, .mtu: return .count(UInt64(clamping: lastHop))
         case .loss:
-            // A router that answers in the host's row was met by a probe of a longer path: that one is not lost.
-            let row =
-                evidence.hops.first { $0.number == lastHop }?.answers.filter { $0?.kind ?? .reached == .reached } ?? []
-            guard !row.isEmpty else { return .nothing("no probe went so far") }
-            return .share(UInt64(row.count { $0 == nil }), of: UInt64(row.count))
+            guard let row = evidence.hops.first(where: { $0.number == lastHop }) else {
+                return .nothing("no probe went so far")
+            }
+            let (lost, count) = row.losses
+            guard count > 0 else { return .nothing("no probe went so far") }
+            return .share(UInt64(lost), of: UInt64(count))
         case .rtt:
             guard let shortest = answers.map(\.roundTrip).min() else { return .nothing(PathAssertion.noAnswer) }
             return .time(shortest)
         case .back:
-            guard let longest = answers.compactMap(\.lengthBack).max() else {
+            guard let longest = answers.compactMap(\.hopsBack).max() else {
                 return .nothing("no hop limit of an answer is known")
             }
             return .count(UInt64(longest))
@@ -238,11 +239,24 @@ private enum Quantity: String, CaseIterable, Hashable {
     }
 }
 
-extension PathAnswer {
-    /// Hops of the way back as traceroute's `--back` guesses them: the answer started with 64, 128 or 255.
-    fileprivate var lengthBack: Int? {
-        guard let hopLimit, hopLimit > 0 else { return nil }
-        let start = hopLimit <= 64 ? 65 : hopLimit <= 128 ? 129 : 256
-        return start - Int(hopLimit)
+extension PathHop {
+    /// How many probes are lost in the row of the host, of how many that it answered or should have. What did not leave this
+    /// host, or was still under way when the row was told, is neither. A router that answers in the host's row was met by
+    /// a probe of a longer path: that one is not lost.
+    fileprivate var losses: (lost: Int, count: Int) {
+        var lost = 0
+        var answered = 0
+        for query in queries {
+            switch query.outcome {
+            case .answered(let answer): if answer.kind == .reached { answered += 1 }
+            case .lost: lost += 1
+            case .unsent, .underWay: continue
+            }
+        }
+        if queries.isEmpty {
+            lost = answers.count { $0 == nil }
+            answered = answers.count { $0?.kind == .reached }
+        }
+        return (lost, lost + answered)
     }
 }

@@ -30,36 +30,9 @@ public enum PathChange: Hashable, Sendable {
 
 extension PathHop {
     /// Who answered, each once, in the order of the answers.
-    var responders: [IPAddress] { Self.responders(of: answers.lazy.compactMap(\.self)) }
-
-    /// The responders of the first flow that more than one answered, nil where each flow met one: no balancer by flows
-    /// tells probes of one flow apart.
-    var severalOfOneFlow: [IPAddress]? {
-        let answers = answers.compactMap(\.self)
-        for (index, answer) in answers.enumerated() {
-            let flow = Flow(answer.probe)
-            let responders = Self.responders(of: answers[index...].lazy.filter { Flow($0.probe) == flow })
-            if responders.count > 1 { return responders }
-        }
-        return nil
-    }
-
-    private static func responders(of answers: some Sequence<PathAnswer>) -> [IPAddress] {
-        answers.reduce(into: []) { responders, answer in
+    var responders: [IPAddress] {
+        answers.lazy.compactMap(\.self).reduce(into: []) { responders, answer in
             if !responders.contains(answer.responder) { responders.append(answer.responder) }
         }
-    }
-}
-
-/// What balancers look at.
-private struct Flow: Hashable {
-    var method: ProbeMethod
-    var number: UInt16
-    var trafficClass: UInt8
-
-    init(_ probe: Probe) {
-        method = probe.method
-        number = probe.flow
-        trafficClass = probe.trafficClass
     }
 }

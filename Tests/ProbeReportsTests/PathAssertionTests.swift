@@ -90,6 +90,24 @@ import Testing
         #expect(try PathAssertion(parsing: "loss>=50%").failure(of: evidence) == "loss 50% >= 50%")
     }
 
+    /// What did not leave this host, or is still under way, is not lost, and what had hops to spare was as far.
+    @Test func onlyWhatIsLostIsLost() throws {
+        let reached = answer("10.77.99.9", 1, .reached)
+        func query(_ outcome: PathQuery.Outcome) -> PathQuery {
+            PathQuery(probe: reached.probe, sentAt: Timestamp(nanoseconds: 0), outcome: outcome)
+        }
+        var row = PathHop(number: 1, answers: [reached, nil, nil])
+        let assertion = try PathAssertion(parsing: "loss>0%")
+        for (outcomes, expected) in [
+            ([.answered(reached), .unsent, .underWay], nil),
+            ([.answered(reached), .lost, .underWay, .answered(reached), .answered(reached)], "loss 25% > 0%"),
+            ([.unsent, .underWay], "loss unknown: no probe went so far"),
+        ] as [([PathQuery.Outcome], String?)] {
+            row.queries = outcomes.map(query)
+            #expect(assertion.failure(of: PathEvidence(hops: [row], lastHop: 1)) == expected)
+        }
+    }
+
     @Test func aFlowThatMeetsTwoRoutersHasChanged() throws {
         let changed = try PathAssertion(parsing: "path-changed")
         let hops = [PathHop(number: 3, answers: [answer("10.0.3.2", 1), nil, answer("10.0.3.9", 1)])]
