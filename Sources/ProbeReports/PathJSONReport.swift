@@ -115,6 +115,7 @@ public struct PathJSONReport: PathReport {
         line.add("duplicates", statistics.duplicates)
         line.add("unidentified", statistics.unidentified)
         line.add("asked_alone", statistics.askedAlone)
+        line.add("asked_again", statistics.askedAgain)
         line.add("unsent", statistics.unsent)
         line.add("unsolicited", statistics.unsolicited + run.foreign)
         line.add("dropped_here", run.droppedHere)
