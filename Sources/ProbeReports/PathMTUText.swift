@@ -94,7 +94,11 @@ extension PathTextReport {
         buffer.append("hop ")
         buffer.append(decimal: drop.after)
         buffer.append(" (")
-        append(responder, name: name, to: &buffer)
+        if showsNames, let name = name(responder) {
+            buffer.append(name)
+            buffer.append(", ")
+        }
+        buffer.append(responder, zones: zones)
         buffer.append(")")
     }
 
