@@ -59,7 +59,20 @@ enum LossFindings {
         {
             for index in buckets { limited[index] = true }
         }
+        if areAllAlike(samples) { for index in candidates { limited[index] = true } }
         return limited
+    }
+
+    /// Whether all routers answered the same number of the first probes and then none, two or more: what a host meets that
+    /// has used up what each of them gives it. Where they lack only the last one, the path may have had a bad moment.
+    private static func areAllAlike(_ samples: [Sample]) -> Bool {
+        let routers = samples.filter { !$0.isEnd }
+        guard let first = routers.first, first.missing >= 2,
+            routers.allSatisfy({
+                $0.isBucket && $0.count.answered == first.count.answered && $0.missing == first.missing
+            })
+        else { return false }
+        return Probability.ofBuckets(hops: routers.count, asked: first.count.asked) <= alikeThreshold
     }
 
     /// The probability that a lossy link takes what one of the hops behind it left out, in that order, but no more than is
@@ -102,6 +115,7 @@ enum LossFindings {
     private static let threshold = 0.0099
     private static let lossyThreshold = 0.001
     private static let bucketThreshold = 0.0005
+    private static let alikeThreshold = 0.005
 }
 
 /// What a hop answered of what it was asked.
@@ -198,6 +212,20 @@ enum Probability {
             let rate = Double(step) / Double(steps)
             return atLeast(hop.asked - hop.answered, of: hop.asked, rate)
                 * atMost(others.asked - others.answered, of: others.asked, rate)
+        }.reduce(0, max)
+    }
+
+    /// That so many hops all lose the same number of their last probes, two or more, and no other, at the loss rate that
+    /// makes it largest.
+    static func ofBuckets(hops: Int, asked: Int) -> Double {
+        let steps = 64
+        return (1..<steps).map { step in
+            let rate = Double(step) / Double(steps)
+            return (1..<max(1, asked - 1)).map { answered in
+                let one =
+                    atMost(0, of: answered, rate) * atMost(0, of: asked - answered, 1 - rate)
+                return (0..<hops).reduce(1.0) { product, _ in product * one }
+            }.reduce(0, +)
         }.reduce(0, max)
     }
 

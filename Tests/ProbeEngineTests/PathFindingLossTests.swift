@@ -1,3 +1,4 @@
+import Glibc
 import PacketFormats
 import SimulatedNetwork
 import Testing
@@ -56,7 +57,7 @@ extension [PathFinding] {
 
     private static func tally(
         _ text: String, limited: Set<Int> = [], lossFrom: Int? = nil, queries: Int = 3,
-        method: ProbeMethod = .udp(destinationPort: 33_434), seeds: ClosedRange<UInt64> = 1...1_000
+        method: ProbeMethod = .udp(destinationPort: 33_434), seeds: ClosedRange<UInt64> = 200_001...200_300
     ) throws -> Tally {
         var tally = Tally()
         for seed in seeds {
@@ -69,15 +70,54 @@ extension [PathFinding] {
         return tally
     }
 
-    /// Of a thousand lossy paths, how many have a hop that is wrongly said to limit: 9, 2, 6, 9, 5 and 2 of these. Of a
-    /// loss, 415, 217, 708, 145, 785 and 952 are told, each from its link or a later one on.
+    /// The thresholds were tuned on seeds 1 to 1000; `survey` is how to look at others.
     @Test(
         "Losses are hardly ever taken for a limit",
         arguments: [(1, "3%", 3), (5, "3%", 3), (5, "10%", 3), (9, "10%", 3), (5, "6%", 5), (1, "6%", 10)])
     func falseAlarms(place: Int, loss: String, queries: Int) throws {
         let tally = try Self.tally(Self.chain([place: "loss \(loss)"]), lossFrom: place, queries: queries)
-        #expect(tally.falseLimits < 10 && tally.wrongPlaces < 50)
+        #expect(tally.falseLimits * 100 <= tally.traces && tally.wrongPlaces * 20 < tally.traces)
     }
+
+    /// A table of false alarms and misses over seeds: `PATH_FINDING_SURVEY=100001-103000 swift test --filter survey`.
+    @Test(
+        "Survey", .enabled(if: surveySeeds != nil, "only where PATH_FINDING_SURVEY names seeds"),
+        arguments: [2, 3, 5, 10])
+    func survey(queries: Int) throws {
+        let seeds = try #require(Self.surveySeeds)
+        for count in [5, 10, 20] {
+            for loss in [1, 2, 5, 10, 20, 40] {
+                var lossy = Tally()
+                var mixed = Tally()
+                for seed in seeds {
+                    // The lossy link is the first, or in the middle.
+                    let link = seed.isMultiple(of: 2) ? 1 : count / 2 + 1
+                    let limiter = count / 2
+                    var routers = Array(repeating: "", count: count - 1)
+                    routers[link - 1] = "loss \(loss)%"
+                    lossy.add(
+                        try Trace.of(Trace.chain(routers), seed: seed) { $0.queries = queries }, limited: [],
+                        lossFrom: link)
+                    routers[limiter - 1] += " limit 1/s burst 1"
+                    mixed.add(
+                        try Trace.of(Trace.chain(routers), seed: seed) { $0.queries = queries }, limited: [limiter],
+                        lossFrom: link)
+                }
+                print(
+                    "survey q \(queries) hops \(count) loss \(loss)%: \(lossy.falseLimits) false limits and",
+                    "\(lossy.wrongPlaces) false places in \(lossy.traces), loss told in \(lossy.losses);",
+                    "with a limiter \(mixed.falseLimits) false limits, \(mixed.told) of \(mixed.shown) told")
+                #expect(lossy.falseLimits * 100 <= lossy.traces && mixed.falseLimits * 100 <= mixed.traces)
+            }
+        }
+    }
+
+    private static let surveySeeds: ClosedRange<UInt64>? = {
+        guard let text = unsafe getenv("PATH_FINDING_SURVEY") else { return nil }
+        let ends = unsafe String(cString: text).split(separator: "-").compactMap { UInt64($0) }
+        guard ends.count == 2, ends[0] <= ends[1] else { return nil }
+        return ends[0]...ends[1]
+    }()
 
     @Test("Hops that limit are told, where two hops behind show that they forward", arguments: [3, 5])
     func limits(queries: Int) throws {
@@ -92,13 +132,11 @@ extension [PathFinding] {
         #expect(last.told == 0 && last.losses == 0)
     }
 
-    /// Of 1,988, 1,957 and 1,822 hops that leave out answers 1,979, 1,816 and 159 are told; 2, 5 and 1 traces have a
-    /// false one.
     @Test("Limits and losses on one path: what can't be told apart is not told", arguments: ["1%", "5%", "20%"])
     func mixed(loss: String) throws {
         let text = Self.chain([3: "limit 1/s burst 1", 6: "limit 1/s burst 1 loss \(loss)"])
         let tally = try Self.tally(text, limited: [3, 6], lossFrom: 6, queries: 5)
-        #expect(tally.falseLimits < 10 && tally.wrongPlaces < 50)
+        #expect(tally.falseLimits * 100 <= tally.traces && tally.wrongPlaces * 20 < tally.traces)
         if loss == "1%" { #expect(Double(tally.told) > 0.9 * Double(tally.shown)) }
     }
 
@@ -107,6 +145,16 @@ extension [PathFinding] {
         let text = Self.chain([:], all: "limit 1/s burst 1", target: "limit 1/s burst 1")
         let tally = try Self.tally(text, limited: Set(1...10), method: method, seeds: 1...5)
         #expect(tally.told == tally.shown && tally.shown >= 45 && tally.losses == 0)
+    }
+
+    /// What a host meets that traces again and again through routers of the kernel.
+    @Test("Three routers that have one error each are enough")
+    func allOfAFew() throws {
+        let text = Trace.chain(Array(repeating: "limit 1/s burst 1", count: 3), target: "limit 1/s burst 1")
+        #expect(try Trace.of(text).findings.limited == [1, 2, 3])
+        // With two of three answered the path may have been bad for a moment.
+        let bad = Trace.chain(Array(repeating: "limit 1/s burst 2", count: 3), target: "limit 1/s burst 2")
+        #expect(try Trace.of(bad).findings.limited == [])
     }
 
     @Test("The evidence is counted")
@@ -131,6 +179,8 @@ extension [PathFinding] {
         #expect(isNear(Probability.atLeast(2, of: 3, 0.5), 0.5) && Probability.atLeast(0, of: 3, 0.5) == 1)
         #expect(isNear(Probability.atLeast(2, of: [0.5, 0.5]), 0.25) && isNear(Probability.atLeast(0, of: []), 1))
         #expect(Probability.atLeast(1, of: []) == 0)
+        #expect(abs(Probability.ofBuckets(hops: 3, asked: 3) - 0.00325) < 0.00001)
+        #expect(Probability.ofBuckets(hops: 3, asked: 2) == 0)
         #expect(Probability.atMost(9, of: 100_000, 0.5) == 0)
     }
 }
