@@ -65,6 +65,40 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
         var annexes: [Int: String] = [:]
     }
 
+    /// What stands behind the rows. Each line is a regular expression; `{2}` is the address of router 2.
+    struct Findings: Sendable {
+        /// One line for each of them.
+        var certain: [String] = []
+        /// What chance may bring.
+        var possible: [String] = []
+
+        /// Which of these lines are wrong or missing.
+        func problems(_ lines: [String], isV6: Bool) throws -> [String] {
+            func regex(_ text: String) throws -> Regex<AnyRegexOutput> {
+                var pattern = text
+                for number in [1, 2, 3, 4, 5, 21, 22] {
+                    pattern.replace("{\(number)}", with: isV6 ? "fd00:\(number)::1" : "10.\(number).0.1")
+                }
+                return try Regex(pattern)
+            }
+            var rest = lines
+            var missing: [String] = []
+            for pattern in certain {
+                let expected = try regex(pattern)
+                if let index = rest.firstIndex(where: { $0.wholeMatch(of: expected) != nil }) {
+                    rest.remove(at: index)
+                } else {
+                    missing.append("missing: " + pattern)
+                }
+            }
+            for pattern in possible {
+                let allowed = try regex(pattern)
+                rest.removeAll { $0.wholeMatch(of: allowed) != nil }
+            }
+            return missing + rest.map { "wrong: " + $0 }
+        }
+    }
+
     var name: String
     var text: String
     /// Of the tool, beside those of the means.
@@ -74,23 +108,48 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
     /// Whether a trace leaves the network in another state than it found it in.
     var isStateful: Bool { text.contains(" limit ") }
     var sight: @Sendable (Transport) -> Sight
+    /// Only raw sockets show what routers quote.
+    var findings: @Sendable (Means, _ isV6: Bool) -> Findings
 
     var description: String { name }
 
     private init(
         _ name: String, _ lines: String, _ arguments: [String] = [], size: Int? = nil,
+        tells findings: @escaping @Sendable (Means, Bool) -> Findings = { _, _ in Findings() },
         sees sight: @escaping @Sendable (Transport) -> Sight
     ) {
         self.name = name
         text = Self.expand(lines)
         self.arguments = arguments
         self.size = size
+        self.findings = findings
         self.sight = sight
     }
 
-    private init(_ name: String, _ lines: String, _ arguments: [String] = [], sees rows: [Row]) {
-        self.init(name, lines, arguments) { _ in Sight(rows: rows) }
+    private init(
+        _ name: String, _ lines: String, _ arguments: [String] = [],
+        tells findings: @escaping @Sendable (Means, Bool) -> Findings = { _, _ in Findings() }, sees rows: [Row]
+    ) {
+        self.init(name, lines, arguments, tells: findings) { _ in Sight(rows: rows) }
     }
+
+    /// The same on every means.
+    private static func always(_ lines: String...) -> @Sendable (Means, Bool) -> Findings {
+        { _, _ in Findings(certain: lines) }
+    }
+
+    /// Where quotes are shown.
+    private static func raw(_ lines: String...) -> @Sendable (Means, Bool) -> Findings {
+        { means, _ in Findings(certain: means.isRoot ? lines : []) }
+    }
+
+    /// Where the probes are not TCP's.
+    private static func datagrams(_ lines: String...) -> @Sendable (Means, Bool) -> Findings {
+        { means, _ in Findings(certain: means.transport == .tcp ? [] : lines) }
+    }
+
+    /// A number in hexadecimal digits.
+    private static let number = "0x[0-9a-f]+"
 
     /// The scenario of lines in which routers and the target have no addresses yet.
     private static func expand(_ lines: String) -> String {
@@ -148,10 +207,25 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
             """
     }
 
+    private static let hiddenHops =
+        "hop 1: way back of 1 hop, hop 2: way back of 5 hops, hop 3: way back of 3 hops: "
+        + "perhaps an invisible MPLS tunnel of 3 hops before hop 2"
+
     static let all: [TraceLabScenario] = [
         TraceLabScenario("delay", chain([2: "delay 3ms", 3: "delay 1ms..2ms slow 2ms"]), sees: honest),
-        TraceLabScenario("loss", chain([2: "loss 10%", 4: "loss 5%"]), ["-q", "8"], sees: honest),
-        TraceLabScenario("limits", chain([1: "limit 10/s burst 1", 3: "limit 10/s burst 2"]), sees: honest),
+        TraceLabScenario(
+            "loss", chain([2: "loss 10%", 4: "loss 5%"]), ["-q", "8"],
+            // About one in a hundred such paths has a hop of which chance makes a limiter.
+            tells: { _, _ in
+                Findings(possible: [
+                    "loss from hop [2-5] on: .*", "loss on the way to hop [2-5]: .*", "hop [2-4]: limited: .*",
+                ])
+            }, sees: honest),
+        TraceLabScenario(
+            "limits", chain([1: "limit 10/s burst 1", 3: "limit 10/s burst 2"]), ["-q", "5"],
+            tells: always(
+                #"hop 1: limited: 1 of 5 answered, the 3 later hops (\d+) of \1"#,
+                #"hop 3: limited: 2 of 5 answered, the 2 later hops (\d+) of \1"#), sees: honest),
         TraceLabScenario(
             "silence", chain([2: "silent", 3: "silent"]),
             sees: [.router(1), .silence, .silence, .router(4), .target]),
@@ -161,7 +235,10 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
         TraceLabScenario("balance by destination", diamond("destination"), ["-q", "6"]) { _ in
             Sight(rows: [.router(1), .oneOf([21, 22]), .router(3), .target])
         },
-        TraceLabScenario("explicit tunnel", tunnel("explicit label 16004"), ["-e"]) { _ in
+        TraceLabScenario(
+            "explicit tunnel", tunnel("explicit label 16004"), ["-e"],
+            tells: always("hops 2-4: way back of 8, 7, 6 hops")
+        ) { _ in
             Sight(
                 rows: [.router(1), .router(2), .router(3), .router(4), .router(5), .target],
                 annexes: [
@@ -170,56 +247,107 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
         },
         TraceLabScenario(
             "implicit tunnel", tunnel("implicit"), ["-e"],
+            tells: { means, _ in
+                let rise = "hops 2-4: quoted hop limits rise, 1, 2, 3: perhaps an MPLS tunnel"
+                return Findings(certain: (means.isRoot ? [rise] : []) + ["hops 2-4: way back of 8, 7, 6 hops"])
+            },
             sees: [.router(1), .router(2), .router(3), .router(4), .router(5), .target]),
-        TraceLabScenario("invisible tunnel", tunnel("invisible"), ["-e"], sees: [.router(1), .router(5), .target]),
-        TraceLabScenario("opaque tunnel", tunnel("opaque"), ["-e"]) { _ in
+        TraceLabScenario(
+            "invisible tunnel", tunnel("invisible"), ["-e"], tells: always(hiddenHops),
+            sees: [.router(1), .router(5), .target]),
+        TraceLabScenario("opaque tunnel", tunnel("opaque"), ["-e"], tells: always(hiddenHops)) { _ in
             Sight(rows: [.router(1), .router(5), .target], annexes: [2: "<MPLS:L=24003,E=0,S=1,T=252>"])
         },
         TraceLabScenario(
-            "black hole", chain() + "link 2 3 mtu 1300 blackhole\n", ["-F", "-m", "5", "-w", "0.05"], size: 1_400
+            "black hole", chain() + "link 2 3 mtu 1300 blackhole\n", ["-F", "-m", "5", "-w", "0.05"], size: 1_400,
+            tells: datagrams("nothing answered behind hop 2")
         ) { transport in
             transport == .tcp
                 ? Sight(rows: honest)
                 : Sight(rows: [.router(1), .router(2), .silence, .silence, .silence], status: 1)
         },
-        TraceLabScenario("narrow link", chain() + "link 2 3 mtu 1300\n", ["-F"], size: 1_400) { transport in
+        TraceLabScenario(
+            "narrow link", chain() + "link 2 3 mtu 1300\n", ["-F"], size: 1_400,
+            tells: { means, isV6 in
+                let words = isV6 ? "Packet too big: mtu=1300" : #"Frag needed and DF set \(mtu = 1300\)"#
+                return Findings(certain: means.transport == .tcp ? [] : ["hop 3: {2} says: " + words])
+            }
+        ) { transport in
             transport == .tcp
                 ? Sight(rows: honest)
                 : Sight(rows: [.router(1), .router(2), .router(2)], mark: "!F-1300", status: 1)
         },
-        TraceLabScenario("loop", chain([3: "loop"]), ["-m", "8"]) { _ in
+        TraceLabScenario(
+            "loop", chain([3: "loop"]), ["-m", "8"], tells: always("loop: hops 2-5 repeat {2}, {3}")
+        ) { _ in
             Sight(rows: [.router(1)] + (2...8).map { .router($0 % 2 == 0 ? 2 : 3) }, enough: 4, status: 1)
         },
         TraceLabScenario(
             "route flip",
             diamond("destination").replacing("balance 1 21 22 by destination", with: "flip 1 21 22 every 11ms"),
-            ["-z", "0.003", "-q", "6", "-m", "5"], sees: [.router(1), .allOf([21, 22]), .router(3), .target]),
+            ["-z", "0.003", "-q", "6", "-m", "5"],
+            tells: always("hop 2: 2 routers for one flow: ({21}, {22}|{22}, {21})"),
+            sees: [.router(1), .allOf([21, 22]), .router(3), .target]),
         TraceLabScenario("correct NAT", chain([2: "nat 203.0.113.2 2001:db8::2 shift-ports 700"]), sees: honest),
-        TraceLabScenario("careless NAT", chain([2: "nat 203.0.113.2 2001:db8::2 careless"]), sees: honest),
+        TraceLabScenario(
+            "careless NAT", chain([2: "nat 203.0.113.2 2001:db8::2 careless"]),
+            tells: { means, _ in
+                let line = "UDP checksum rewritten between hop 2 and 3: \(number) -> \(number)"
+                return Findings(certain: means == .rawUDP ? [line] : [])
+            }, sees: honest),
         TraceLabScenario(
             "balancer", chain([3: "dnat 10.99.0.10 fd00:99::10"]) + "server via 4\n", sees: honest),
-        TraceLabScenario("bleaching", chain([2: "bleach tos"]), ["-t", "0xb8"], sees: honest),
+        TraceLabScenario(
+            "bleaching", chain([2: "bleach tos"]), ["-t", "0xb8"],
+            tells: raw("DSCP cleared between hop 2 and 3: 0x2e -> 0x00"), sees: honest),
         TraceLabScenario(
             "rewriting", chain([2: "clamp-mss 1300 strip-options sack/timestamps clear-df set-id 7 set-flow-label 7"]),
-            sees: honest),
-        TraceLabScenario("asymmetric return", chain() + "return 3 hops 9 delay 2ms\n", sees: honest),
+            tells: { means, isV6 in
+                guard means.isRoot else { return Findings() }
+                let header =
+                    isV6
+                    ? "flow label changed between hop 2 and 3: 0x0 -> 0x7"
+                    : "IP ID rewritten between hop [12] and [34]: \(number) -> 0x7"
+                let mss = "TCP MSS changed between hop 2 and 3: 1460 -> 1300"
+                return Findings(certain: [header] + (means == .rawTCP ? [mss] : []))
+            }, sees: honest),
+        TraceLabScenario(
+            "asymmetric return", chain() + "return 3 hops 9 delay 2ms\n",
+            tells: always("hops 3-5: way back of 10 to 12 hops"), sees: honest),
         TraceLabScenario(
             "28 octets of quote", chain([2: "quote 28", 4: "quote 28"]), ["-q", "1", "-w", "1"], sees: honest),
         TraceLabScenario(
             "third party", chain([3: "from 192.0.2.3 2001:db8::3"]),
             sees: [.router(1), .router(2), .address(v4: "192.0.2.3", v6: "2001:db8::3"), .router(4), .target]),
         TraceLabScenario(
-            "zero hop limit", chain([2: "zero-ttl"]), sees: [.router(1), .router(3), .router(3), .router(4), .target]),
-        TraceLabScenario("UDP filtered", chain([2: "drop udp"]), ["-m", "5", "-w", "0.05"]) { transport in
+            "zero hop limit", chain([2: "zero-ttl"]),
+            tells: { means, _ in
+                let line = "hops 2-3: both are {3}"
+                let reason = ": hop 2 passes on packets whose hop limit has run out"
+                return Findings(certain: [means.isRoot ? line + reason : line])
+            }, sees: [.router(1), .router(3), .router(3), .router(4), .target]),
+        TraceLabScenario(
+            "UDP filtered", chain([2: "drop udp"]), ["-m", "5", "-w", "0.05"],
+            tells: { means, _ in
+                Findings(certain: means.transport == .udp ? ["nothing answered behind hop 2"] : [])
+            }
+        ) { transport in
             transport == .udp
                 ? Sight(rows: [.router(1), .router(2), .silence, .silence, .silence], status: 1) : Sight(rows: honest)
         },
-        TraceLabScenario("UDP prohibited", chain([2: "reject udp"])) { transport in
+        TraceLabScenario(
+            "UDP prohibited", chain([2: "reject udp"]),
+            tells: { means, isV6 in
+                let words = isV6 ? "Destination unreachable: Administratively prohibited" : "Packet filtered"
+                return Findings(certain: means.transport == .udp ? ["hop 3: {2} says: " + words] : [])
+            }
+        ) { transport in
             transport == .udp
                 ? Sight(rows: [.router(1), .router(2), .router(2)], mark: "!X", status: 1) : Sight(rows: honest)
         },
         TraceLabScenario(
             "hostile quotes", chain([3: "hostile foreign-quote 30% hostile cut-header 20%"]), ["-q", "8"],
-            sees: honest),
+            // What nobody can tell whose it is looks like silence, and its order is chance.
+            tells: { _, _ in Findings(possible: ["hop 3: limited: .*"]) }, sees: honest),
     ]
 }

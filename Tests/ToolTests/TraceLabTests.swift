@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// Every scenario on every means and over both versions: the rows that its truth says.
+/// Every scenario on every means and over both versions: the rows that its truth says, and no finding that is false.
 @Suite(
     .waiting,
     .enabled(
@@ -28,6 +28,10 @@ struct TraceLabTests {
             try #require(results.count == runs.count)
             for (run, result) in zip(runs, results) {
                 Self.check(result, scenario.sight(run.means.transport), isV6: run.isV6, "\(run) \(result)")
+                let lines = result.output.split(separator: "\n").dropFirst().filter { !$0.hasPrefix(" ") }.map(
+                    String.init)
+                let findings = scenario.findings(run.means, run.isV6)
+                #expect(try findings.problems(lines, isV6: run.isV6) == [], "\(run) \(result)")
             }
         }
     }
