@@ -24,6 +24,7 @@ extension Options {
         configuration.tailWait = tailWait
         configuration.maximumDelay = maximumDelay
         configuration.gapLimit = gapLimit
+        configuration.asksSilentHopsAgain = asksAgain
         configuration.maximumInFlight = min(maximumInFlight, limits.inFlight ?? .max)
         configuration.pause = TimeSpan(nanoseconds: pause)
         configuration.trafficClass = trafficClass

@@ -31,6 +31,7 @@ struct Options: Sendable {
     var maximumDelay: TimeSpan? = .milliseconds(500)
     var maximumInFlight = 2_550
     var gapLimit: Int?
+    var asksAgain = false
     var pause: Int64 = 0
     var source: String?
     var dontFragment = false
