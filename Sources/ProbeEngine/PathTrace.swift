@@ -31,6 +31,9 @@ public struct PathTrace: Measurement, Sendable {
         public var dontFragment = false
         /// Counts the destination port up with every probe, as old traceroutes do: each probe is a flow of its own.
         public var changesPort = false
+        /// Gives each probe another flow number, where its means makes it a flow of its own: routers that differ between them
+        /// are no contradiction then.
+        public var changesFlow = false
         /// How long hops are waited for behind which nobody answers, at least: longer where NEAR round trips of the longest
         /// are, never longer than `maximumWait`; nil is `maximumWait`.
         public var tailWait: TimeSpan? = .seconds(1)
@@ -47,6 +50,9 @@ public struct PathTrace: Measurement, Sendable {
         public var seed: UInt64 = 0
         /// Wait for the kernel's send stamps before a hop is reported.
         public var wantsKernelStamps = true
+
+        /// Whether all probes look alike to a load balancer.
+        public var hasConstantFlow: Bool { !changesPort && !changesFlow }
 
         public init(destination: IPAddress) { self.destination = destination }
     }
@@ -146,13 +152,12 @@ public struct PathTrace: Measurement, Sendable {
 
     private mutating func probe(hop: Int) -> Probe {
         var method = configuration.method
-        if configuration.changesPort, case .udp(let port) = method {
-            method = .udp(destinationPort: port &+ sentCount)
-            sentCount &+= 1
-        }
+        if configuration.changesPort, case .udp(let port) = method { method = .udp(destinationPort: port &+ sentCount) }
+        let flow = configuration.changesFlow ? sentCount : 0
+        sentCount &+= 1
         return Probe(
             destination: configuration.destination, method: method, hopLimit: UInt8(clamping: hop),
-            trafficClass: configuration.trafficClass, payloadLength: configuration.payloadLength,
+            trafficClass: configuration.trafficClass, flow: flow, payloadLength: configuration.payloadLength,
             dontFragment: configuration.dontFragment)
     }
 

@@ -30,6 +30,7 @@ extension Options {
         configuration.trafficClass = trafficClass
         configuration.dontFragment = dontFragment || findsMTU
         configuration.changesPort = changesPort
+        configuration.changesFlow = flow == .classic && !changesPort || !limits.hasConstantFlow
         // Of ICMP as of UDP; a packet of another protocol has none.
         let header = if case .ip = configuration.method { 0 } else { UDPHeader.length }
         configuration.payloadLength = Self.payloadLength + UDPHeader.length - header

@@ -8,7 +8,6 @@ import ProbeReports
 final class TraceSession {
     private let options: Options
     private let rung: Rung
-    private let hasConstantFlow: Bool
     /// Octets of a probe behind its IP header where the kernel decides about them.
     private let transportLength: Int?
     private let note: String?
@@ -38,7 +37,6 @@ final class TraceSession {
         self.options = options
         rung = transport.rung
         let limits = transport.limits
-        hasConstantFlow = limits.hasConstantFlow
         transportLength = transport.transportLength
         self.note = note
         baseline = files.baseline
@@ -123,11 +121,10 @@ final class TraceSession {
     private func start(_ begun: Int) {
         while started < begun {
             let configuration = traces[started].configuration
-            var start = PathStart(
+            let start = PathStart(
                 configuration, packetLength: options.packetLength(of: configuration, transportLength),
                 rung: rung.rawValue, note: note, source: sources[traces[started].target.address],
                 time: SystemClock.realtime.now)
-            start.hasConstantFlow = hasConstantFlow
             traces[started].start(start, at: Self.now)
             started += 1
         }

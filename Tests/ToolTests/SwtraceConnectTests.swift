@@ -210,4 +210,30 @@ struct SwtraceConnectSimulationTests {
             #expect(result.status == 0)
         }
     }
+
+    /// Probes that are flows of their own may take several ways: nobody may call that one flow by two routers.
+    @Test func waysOfSeveralFlowsAreNoContradiction() throws {
+        let scenario = """
+            source 10.0.0.1
+            router r1 10.1.0.1 delay 200us
+            router a 10.2.0.1 delay 200us
+            router b 10.2.0.2 delay 200us
+            router r3 10.3.0.1 delay 200us
+            path source r1 a r3
+            path r1 b r3
+            balance r1 a b by ports
+            target 10.9.9.9 via r3 tcp 80 open
+            """
+        for (isRoot, options) in [(false, ["-T"]), (true, ["-T", "--flow", "classic"])] {
+            let arguments = ["-n", "-q", "10", "-w", "1"] + options
+            let text = try SwtraceSimulationTests.trace(scenario, isRoot: isRoot, arguments + ["10.9.9.9"]).output
+            #expect(Set(TraceRow.rows(of: text)[1].responders) == ["10.2.0.1", "10.2.0.2"], "\(text)")
+            #expect(!text.contains("for one flow"), "\(text)")
+            let json = try SwtraceSimulationTests.trace(
+                scenario, isRoot: isRoot, arguments + ["--json", "--fail-if", "path-changed", "10.9.9.9"])
+            #expect(json.output.contains("\"constant_flow\":false"))
+            #expect(json.output.contains("\"failed\":[]"), "\(json)")
+            #expect(json.status == 0)
+        }
+    }
 }

@@ -280,6 +280,10 @@ struct SwtraceSimulationTests {
 
     /// Runs swtrace in a scenario, as root or as a user who may do nothing.
     static func trace(_ scenario: String, isRoot: Bool, _ arguments: String...) throws -> CommandResult {
+        try trace(scenario, isRoot: isRoot, arguments)
+    }
+
+    static func trace(_ scenario: String, isRoot: Bool, _ arguments: [String]) throws -> CommandResult {
         let tool = try InstalledTool("swtrace")
         var command = ToolCommand("swlab", "run", "--ping-sockets", "shut")
         if !isRoot { command.arguments += ["--user", "65534"] }
