@@ -129,7 +129,7 @@ public struct PathTraceGroup: Measurement, Sendable {
             var response = response
             response.probe = owner.id
             receive(response, isMTU: owner.isMTU, owner.member)
-        } else if let member = running.first(where: { isAbout($0, response) }) {
+        } else if let member = running.first(where: { isAbout($0, response) }) ?? only(response) {
             receive(response, isMTU: members[member].mtu != nil, member)
         }
     }
@@ -140,6 +140,11 @@ public struct PathTraceGroup: Measurement, Sendable {
         } else {
             members[member].trace.receive(response)
         }
+    }
+
+    /// The only member that there is for an error which quotes a packet of ours to another destination: a router rewrote it.
+    private func only(_ response: Response) -> Int? {
+        response.evidence == .port && running.count == 1 ? running.first : nil
     }
 
     /// Whether a response without number is about this member's host.
