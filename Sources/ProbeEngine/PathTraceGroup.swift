@@ -64,10 +64,24 @@ public struct PathTraceGroup: Measurement, Sendable {
     private var events = Queue<Event>()
     private var isStopped = false
 
-    /// - Parameter maximumRunning: how many traces run at once.
-    public init(_ configurations: [Configuration], maximumRunning: Int = Self.defaultRunning) {
+    /// - Parameters:
+    ///   - maximumRunning: how many traces run at once.
+    ///   - maximumInFlight: how many probes may be under way over all of them, which share it equally; nil for what each
+    ///     trace allows itself.
+    public init(
+        _ configurations: [Configuration], maximumRunning: Int = Self.defaultRunning, maximumInFlight: Int? = nil
+    ) {
+        var configurations = configurations
+        var running = max(1, maximumRunning)
+        if let maximumInFlight {
+            running = max(1, min(running, configurations.count, maximumInFlight))
+            for index in configurations.indices {
+                let share = max(1, maximumInFlight / running)
+                configurations[index].trace.maximumInFlight = min(configurations[index].trace.maximumInFlight, share)
+            }
+        }
         members = configurations.map { Member($0) }
-        self.maximumRunning = max(1, maximumRunning)
+        self.maximumRunning = running
         begin()
     }
 

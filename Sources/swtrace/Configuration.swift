@@ -24,7 +24,7 @@ extension Options {
         configuration.tailWait = tailWait
         configuration.maximumDelay = maximumDelay
         configuration.gapLimit = gapLimit
-        configuration.maximumInFlight = min(maximumInFlight, limits.inFlight ?? .max)
+        configuration.maximumInFlight = maximumInFlight
         configuration.pause = TimeSpan(nanoseconds: pause)
         configuration.trafficClass = trafficClass
         configuration.dontFragment = dontFragment || findsMTU
