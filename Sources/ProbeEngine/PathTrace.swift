@@ -330,7 +330,10 @@ public struct PathTrace: Measurement, Sendable {
                 && response.byteCount == configuration.payloadLength + ICMPHeader.length
             return isFromDestination && isWhole ? .reached : nil
         case .timestampReply: return nil
-        case .datagram, .tcp: return isFromDestination ? .reached : nil
+        case .datagram, .tcp:
+            // A protocol without ports brings all that the destination sends to this host.
+            if case .ip = configuration.method, response.probe == nil { return nil }
+            return isFromDestination ? .reached : nil
         case .icmpError(let type, let code, let info):
             guard response.isAbout(destination) || response.evidence == .port else { return nil }
             if response.kind.isTimeExceeded(destination.version) { return .timeExceeded }
