@@ -363,7 +363,7 @@ public struct PathMTU: Measurement, Sendable {
         case .timestampReply:
             return nil
         case .icmpError(let type, _, _):
-            guard response.quotedDestination?.withoutZone == destination else { return nil }
+            guard response.isAbout(destination) else { return nil }
             if let mtu = response.kind.nextHopMTU(destination.version) { return .tooBig(mtu) }
             guard response.kind.isConclusive(destination.version) else { return nil }
             let hop = probe?.hop ?? end

@@ -92,6 +92,8 @@ public struct PathTrace: Measurement, Sendable {
     private var sentInThisTurn = 0
     private var firstsInThisTurn = 0
     private var sentCount: UInt16 = 0
+    /// Of the probes that have a port of their own, in the order of their ports.
+    private var numbersByPort: [ProbeID] = []
     /// When the last probe was taken from here.
     private var lastSentAt = Timestamp(nanoseconds: .min)
     /// The latest instant that was told.
@@ -137,7 +139,7 @@ public struct PathTrace: Measurement, Sendable {
             guard isWanted(place) else { continue }
             let id = table.insert(
                 InFlightRecord(subject: UInt32(place.hop), sequence: UInt32(place.query), sentAt: now))
-            let probe = probe(hop: place.hop)
+            let probe = probe(id, hop: place.hop)
             rows[place.hop - 1].send(place.query, id, probe, at: now)
             inFlightCount += 1
             sentInThisTurn += 1
@@ -150,9 +152,12 @@ public struct PathTrace: Measurement, Sendable {
         return nil
     }
 
-    private mutating func probe(hop: Int) -> Probe {
+    private mutating func probe(_ id: ProbeID, hop: Int) -> Probe {
         var method = configuration.method
-        if configuration.changesPort, case .udp(let port) = method { method = .udp(destinationPort: port &+ sentCount) }
+        if configuration.changesPort, case .udp(let port) = method {
+            method = .udp(destinationPort: port &+ sentCount)
+            numbersByPort.append(id)
+        }
         let flow = configuration.changesFlow ? sentCount : 0
         sentCount &+= 1
         return Probe(
@@ -271,7 +276,7 @@ public struct PathTrace: Measurement, Sendable {
             statistics.unsolicited += 1
             return
         }
-        guard let id = response.probe ?? creditWithoutIdentity() else { return }
+        guard let id = probe(of: response) ?? creditWithoutIdentity() else { return }
         guard let record = table[id], record.state != .pending, record.state != .unsent else {
             statistics.unsolicited += 1
             return
@@ -332,9 +337,12 @@ public struct PathTrace: Measurement, Sendable {
                 && response.byteCount == configuration.payloadLength + ICMPHeader.length
             return isFromDestination && isWhole ? .reached : nil
         case .timestampReply: return nil
-        case .datagram, .tcp: return isFromDestination ? .reached : nil
+        case .datagram, .tcp:
+            // A protocol without ports brings all that the destination sends to this host.
+            if case .ip = configuration.method, response.probe == nil { return nil }
+            return isFromDestination ? .reached : nil
         case .icmpError(let type, let code, let info):
-            guard response.quotedDestination?.withoutZone == destination else { return nil }
+            guard response.isAbout(destination) || response.evidence == .port else { return nil }
             if response.kind.isTimeExceeded(destination.version) { return .timeExceeded }
             if isFromDestination, response.kind.isPortUnreachable(destination.version) { return .reached }
             if isFromDestination, case .ip = configuration.method,
@@ -347,6 +355,18 @@ public struct PathTrace: Measurement, Sendable {
             }
             return .error(type: type, code: code, info: info)
         }
+    }
+
+    /// The probe that a response names, nil where it names none, or one whose quote was rewritten too far to believe it.
+    private func probe(of response: Response) -> ProbeID? {
+        guard case .icmpError = response.kind else { return response.probe }
+        guard response.isAbout(configuration.destination.withoutZone) else { return nil }
+        if let id = response.probe { return id }
+        // Where each probe has a port of its own, that is its number too.
+        guard configuration.changesPort, case .udp(let first) = configuration.method, let port = response.quotedPort
+        else { return nil }
+        let place = numbersByPort.count - 1 - Int(sentCount &- 1 &- (port &- first))
+        return place >= 0 ? numbersByPort[place] : nil
     }
 
     /// The only probe that an answer without number can belong to; counts the answer where there is none.

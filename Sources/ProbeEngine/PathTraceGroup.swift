@@ -64,10 +64,24 @@ public struct PathTraceGroup: Measurement, Sendable {
     private var events = Queue<Event>()
     private var isStopped = false
 
-    /// - Parameter maximumRunning: how many traces run at once.
-    public init(_ configurations: [Configuration], maximumRunning: Int = Self.defaultRunning) {
+    /// - Parameters:
+    ///   - maximumRunning: how many traces run at once.
+    ///   - maximumInFlight: how many probes may be under way over all of them, which share it equally; nil for what each
+    ///     trace allows itself.
+    public init(
+        _ configurations: [Configuration], maximumRunning: Int = Self.defaultRunning, maximumInFlight: Int? = nil
+    ) {
+        var configurations = configurations
+        var running = max(1, maximumRunning)
+        if let maximumInFlight {
+            running = max(1, min(running, configurations.count, maximumInFlight))
+            for index in configurations.indices {
+                let share = max(1, maximumInFlight / running)
+                configurations[index].trace.maximumInFlight = min(configurations[index].trace.maximumInFlight, share)
+            }
+        }
         members = configurations.map { Member($0) }
-        self.maximumRunning = max(1, maximumRunning)
+        self.maximumRunning = running
         begin()
     }
 
@@ -129,7 +143,7 @@ public struct PathTraceGroup: Measurement, Sendable {
             var response = response
             response.probe = owner.id
             receive(response, isMTU: owner.isMTU, owner.member)
-        } else if let member = running.first(where: { isAbout($0, response) }) {
+        } else if let member = running.first(where: { isAbout($0, response) }) ?? only(response) {
             receive(response, isMTU: members[member].mtu != nil, member)
         }
     }
@@ -140,6 +154,11 @@ public struct PathTraceGroup: Measurement, Sendable {
         } else {
             members[member].trace.receive(response)
         }
+    }
+
+    /// The only member that there is for an error which quotes a packet of ours to another destination: a router rewrote it.
+    private func only(_ response: Response) -> Int? {
+        response.evidence == .port && running.count == 1 ? running.first : nil
     }
 
     /// Whether a response without number is about this member's host.

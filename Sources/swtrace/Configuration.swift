@@ -25,7 +25,7 @@ extension Options {
         configuration.maximumDelay = maximumDelay
         configuration.gapLimit = gapLimit
         configuration.asksSilentHopsAgain = asksAgain
-        configuration.maximumInFlight = min(maximumInFlight, limits.inFlight ?? .max)
+        configuration.maximumInFlight = maximumInFlight
         configuration.pause = TimeSpan(nanoseconds: pause)
         configuration.trafficClass = trafficClass
         configuration.dontFragment = dontFragment || findsMTU

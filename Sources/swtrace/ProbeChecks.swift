@@ -146,6 +146,8 @@ extension RungNeed<Options> {
             !(88...32_767).contains($0.methodOptions.maximumSegmentSize ?? 1_460)
         },
         RungNeed("-t with ECN bits, the last two", .raw) { $0.proto == .tcp && $0.trafficClass & 3 != 0 },
+        // The kernel makes, sends and reads the packets of connections: nobody else sees them.
+        RungNeed("--pcap", .raw) { $0.proto == .tcp && $0.captureFile != nil },
         RungNeed("-O sysctl", .raw) { $0.methodOptions.followsKernel },
     ]
 }

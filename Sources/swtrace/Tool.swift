@@ -110,6 +110,7 @@ struct Tool {
         request.payloadLength = size ?? Options.payloadLength
         request.dontFragment = options.dontFragment || options.findsMTU
         if options.findsMTU { request.payloadLength = longestPacket }
+        request.hearsRewrittenQuotes = true
         request.highestRung = options.leastRung
         request.settings = options.socketSettings
         request.flows = options.flows

@@ -8,6 +8,8 @@ import ProbeReports
 final class TraceSession {
     private let options: Options
     private let rung: Rung
+    /// Probes that the transport can have under way for all hosts together; nil for any number.
+    private let inFlight: Int?
     /// Octets of a probe behind its IP header where the kernel decides about them.
     private let transportLength: Int?
     private let note: String?
@@ -37,6 +39,7 @@ final class TraceSession {
         self.options = options
         rung = transport.rung
         let limits = transport.limits
+        inFlight = limits.inFlight
         transportLength = transport.transportLength
         self.note = note
         baseline = files.baseline
@@ -81,7 +84,7 @@ final class TraceSession {
                 PathTraceGroup.Configuration(
                     trace.configuration,
                     firstSize: options.findsMTU ? try? transport.interfaceMTU(to: trace.target.address) : nil)
-            })
+            }, maximumInFlight: inFlight)
         start(group.begun)
         var loop = try ProbeLoop(group, over: transport)
         try loop.run(

@@ -79,6 +79,29 @@ import Testing
         #expect(finished == 9)
     }
 
+    @Test("All traces together stay below what the transport can have under way", arguments: [1, 7, 16, 100, 256])
+    func probesAreShared(limit: Int) throws {
+        for hosts in [1, 3, 20] {
+            var configurations = (1...hosts).map { PathTraceGroup.Configuration(configuration($0)) }
+            for index in configurations.indices { configurations[index].trace.maximumHop = 255 }
+            var group = PathTraceGroup(configurations, maximumInFlight: limit)
+            #expect(group.begun == min(hosts, limit, PathTraceGroup.defaultRunning))
+            var taken = 0
+            for _ in 0..<50 {
+                group.advance(to: .ms(0))
+                while let transmit = group.nextTransmit(at: .ms(0)) {
+                    taken += 1
+                    group.didSend(transmit.id, at: Stamp(nanoseconds: 0, clock: .user))
+                }
+            }
+            #expect(taken <= limit && taken * 2 > min(limit, hosts * 255), "\(taken) of \(limit)")
+            group = PathTraceGroup(configurations, maximumInFlight: limit)
+            var driver = Driver(network(20))
+            try driver.run(&group)
+            #expect(group.members.allSatisfy { $0.trace.isReached })
+        }
+    }
+
     @Test func stoppingEndsThoseThatRunAndBeginsNoOther() throws {
         var group = group(6, running: 2)
         var driver = Driver(network(6) { $0.router("r1") { $0.answers.isSilent = true } })

@@ -128,7 +128,7 @@ struct SwtraceConnectTests {
         }
         for (options, name) in [
             (["-O", "ack"], "-O"), (["-O", "sack"], "-O"), (["-O", "mss=50"], "-O mss below 88 or above 32767"),
-            (["-O", "sysctl"], "-O sysctl"), (["-g", "10.0.1.2"], "-g"),
+            (["-O", "sysctl"], "-O sysctl"), (["-g", "10.0.1.2"], "-g"), (["--pcap", "/dev/null"], "--pcap"),
         ] {
             let result = try lab["a"].run { try Self.user(tool, options + ["10.0.4.2"]).run() }
             let line = result.errors.split(separator: "\n").last ?? ""
