@@ -161,6 +161,9 @@ public struct PathMTU: Measurement, Sendable {
     /// What is known so far; final when the schedule says `finished`.
     public private(set) var result: PathMTUResult
 
+    /// By the size that was announced, after how long the first packet over it was refused.
+    public private(set) var refusalTimes: [Int: TimeSpan] = [:]
+
     private var table = InFlightTable(maximumCapacity: 1 << 14)
     private var events = Queue<PathMTUEvent>()
     private var sent: [Sent] = []
@@ -332,7 +335,11 @@ public struct PathMTU: Measurement, Sendable {
         longest[probe.hop] = max(longest[probe.hop] ?? .zero, roundTrip)
         switch meaning {
         case .passed(let hop): notePassage(probe.size, hop)
-        case .tooBig(let mtu): if isFirst { noteTooBig(probe, mtu, response) }
+        case .tooBig(let mtu):
+            if isFirst {
+                if refusalTimes[Int(mtu)] == nil { refusalTimes[Int(mtu)] = roundTrip }
+                noteTooBig(probe, mtu, response)
+            }
         }
         guard probe.round == roundNumber else { return }
         round[probe.index].state = .answered

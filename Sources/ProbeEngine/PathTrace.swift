@@ -61,6 +61,8 @@ public struct PathTrace: Measurement, Sendable {
     public private(set) var statistics = PathStatistics()
     /// Why it goes no further; nil while it does.
     public private(set) var ending: PathEnding?
+    /// Why the last probe that did not leave this host did not.
+    public private(set) var unsentFailure: SendFailure?
     /// Whether the destination itself has answered.
     public private(set) var isReached = false
     /// The hop at which the path ends: the destination's, or that of a router which says that it goes no further.
@@ -212,6 +214,7 @@ public struct PathTrace: Measurement, Sendable {
         } else {
             rows[place.hop - 1].giveUp(place.query, .unsent)
             statistics.unsent += 1
+            unsentFailure = failure
             events.append(.unsent(hop: place.hop, failure: failure))
             expand(place.hop, isUrgent: false)
             lookForLoop()

@@ -24,7 +24,8 @@ extension Options {
         configuration.tailWait = tailWait
         configuration.maximumDelay = maximumDelay
         configuration.gapLimit = gapLimit
-        configuration.asksSilentHopsAgain = asksAgain
+        configuration.stopsAtLoops = stopsAtLoops
+        configuration.asksSilentHopsAgain = asksSilentHopsAgain
         configuration.maximumInFlight = maximumInFlight
         configuration.pause = TimeSpan(nanoseconds: pause)
         configuration.trafficClass = trafficClass
@@ -53,7 +54,7 @@ extension Options {
             report.showsWayBack = showsWayBack
             report.showsFlags = methodOptions.showsFlags
             report.zones = zones
-            return report
+            return persona.report(report, self)
         case .json:
             var report = PathJSONReport(target: target, method: method)
             report.zones = zones
@@ -69,6 +70,17 @@ extension Options {
             return report
         }
     }
+
+    /// Octets of the first packet of path MTU discovery where the link takes so many; nil for no discovery.
+    func firstSize(linkMTU: Int?) -> Int? {
+        guard findsMTU, let linkMTU else { return nil }
+        guard let firstLength else { return linkMTU }
+        // What every probe of the trace fits in needs none.
+        return firstLength > Self.leastFirstSize ? min(firstLength, linkMTU) : nil
+    }
+
+    /// More than a probe of the trace has.
+    static let leastFirstSize = 100
 
     /// Octets of a probe with its IP header.
     ///

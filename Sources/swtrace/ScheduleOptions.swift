@@ -33,7 +33,7 @@ extension Options {
                 detail:
                     "Routers limit their errors, Linux to one a second. A silent end of the path is asked again without "
                     + "this option."
-            ) { options, _ in options.asksAgain = true },
+            ) { options, _ in options.asksSilentHopsAgain = true },
             Option(nil, "gap-limit", .required("HOPS"), "end behind so many silent hops in a row (none)") {
                 $0.gapLimit = try $1.wholeNumber(in: 1...255)
             },

@@ -83,7 +83,8 @@ final class TraceSession {
             traces.map { trace in
                 PathTraceGroup.Configuration(
                     trace.configuration,
-                    firstSize: options.findsMTU ? try? transport.interfaceMTU(to: trace.target.address) : nil)
+                    firstSize: options.findsMTU
+                        ? options.firstSize(linkMTU: try? transport.interfaceMTU(to: trace.target.address)) : nil)
             }, maximumInFlight: inFlight)
         start(group.begun)
         var loop = try ProbeLoop(group, over: transport)
@@ -108,12 +109,7 @@ final class TraceSession {
             for line in traces.flatMap(\.failureLines) { reportLine(line, from: Tool.name) }
         }
         let hasFailed = traces.contains { !$0.failureLines.isEmpty }
-        return max(hasFailed ? 1 : 0, loop.measurement.members.map { Self.exitStatus(of: $0.trace) }.max() ?? 0)
-    }
-
-    private static func exitStatus(of trace: PathTrace) -> Int32 {
-        if trace.statistics.transmitted == 0, trace.statistics.unsent > 0 { return 2 }
-        return trace.isReached ? 0 : 1
+        return max(hasFailed ? 1 : 0, loop.measurement.members.map { options.persona.status(of: $0.trace) }.max() ?? 0)
     }
 
     private static var now: Timestamp { ProbeLoop<PathTraceGroup>.now }
@@ -124,8 +120,9 @@ final class TraceSession {
     private func start(_ begun: Int) {
         while started < begun {
             let configuration = traces[started].configuration
+            let length = options.packetLength(of: configuration, transportLength)
             let start = PathStart(
-                configuration, packetLength: options.packetLength(of: configuration, transportLength),
+                configuration, packetLength: options.persona.shownLength(length, options),
                 rung: rung.rawValue, note: note, source: sources[traces[started].target.address],
                 time: SystemClock.realtime.now)
             traces[started].start(start, at: Self.now)
@@ -141,8 +138,8 @@ final class TraceSession {
             for case .some(let answer) in hop.answers { facts.ask(answer.responder) }
             traces[index].await(.event(.hop(hop)), since: Self.now)
         case .path(let index, .unsent(let hop, let failure)):
-            if options.style == .text {
-                traces[index].append(failure, hop: hop, from: Tool.name, to: &errors)
+            if options.style == .text, !options.persona.reports(failure) {
+                traces[index].append(failure, hop: hop, as: options.persona, to: &errors)
             } else {
                 traces[index].await(.event(.unsent(hop: hop, failure: failure)), since: Self.now)
             }
@@ -158,6 +155,7 @@ final class TraceSession {
         let run = PathRun(
             member, findings: findings(of: member), elapsed: Self.now - traces[index].startedAt,
             time: SystemClock.realtime.now)
+        if let line = options.persona.lineBehind(run) { errors.append(line) }
         traces[index].await(.end(run), since: Self.now)
     }
 
