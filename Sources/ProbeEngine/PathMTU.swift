@@ -82,6 +82,9 @@ public struct PathMTU: Measurement, Sendable {
                 destination: trace.destination, method: trace.method, hops: hops, destinationHop: destinationHop,
                 firstSize: firstSize)
             trafficClass = trace.trafficClass
+            maximumWait = min(maximumWait, trace.maximumWait)
+            maximumInFlight = min(maximumInFlight, trace.maximumInFlight)
+            pause = trace.pause
         }
     }
 
