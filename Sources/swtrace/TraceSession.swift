@@ -12,6 +12,8 @@ final class TraceSession {
     /// Octets of a probe behind its IP header where the kernel decides about them.
     private let transportLength: Int?
     private let note: String?
+    /// Traces side by side.
+    private let maximumRunning: Int
     private var traces: [HostTrace]
     /// How many have had their start told.
     private var started = 0
@@ -37,7 +39,15 @@ final class TraceSession {
     ) throws(ToolFailure) {
         self.options = options
         rung = transport.rung
-        let limits = transport.limits
+        var limits = transport.limits
+        if options.flow == .dublin, targets.contains(where: { $0.address.version == .v6 }) {
+            // Answers tell no more numbers apart than there are lengths, and may be late.
+            limits.inFlight = min(limits.inFlight ?? .max, ProbeCodec.dublinLengths / 4)
+        }
+        // Traces that run side by side share what can be under way at once.
+        let running = min(PathTraceGroup.defaultRunning, limits.inFlight ?? .max)
+        maximumRunning = running
+        limits.inFlight = limits.inFlight.map { max(1, $0 / max(1, min(running, targets.count))) }
         hasConstantFlow = limits.hasConstantFlow
         transportLength = transport.transportLength
         self.note = note
@@ -78,12 +88,14 @@ final class TraceSession {
         let signals = try SignalDescriptor([.interrupt, .terminate])
         for trace in traces { sources[trace.target.address] = try? transport.source(to: trace.target.address) }
         for version in transport.versions { codecs[version] = transport.codec(version) }
+        let optionsLength = options.optionsLength
         let group = PathTraceGroup(
             traces.map { trace in
                 PathTraceGroup.Configuration(
                     trace.configuration,
-                    firstSize: options.findsMTU ? try? transport.interfaceMTU(to: trace.target.address) : nil)
-            })
+                    firstSize: options.findsMTU ? try? transport.interfaceMTU(to: trace.target.address) : nil,
+                    optionsLength: optionsLength)
+            }, maximumRunning: maximumRunning)
         start(group.begun)
         var loop = try ProbeLoop(group, over: transport)
         try loop.run(
