@@ -66,12 +66,16 @@ enum LossFindings {
     /// missing of the others. Which link and which loss rate is not known: the largest of all counts.
     private static func chance(of index: Int, _ samples: [Sample], later: [Int], earlier: [Int]) -> Double {
         var others = sum(later.map { samples[$0].count })
-        var largest = Probability.ofLosing(samples[index].count, butAtMostOf: others)
+        var chance = Probability.ofLosing(samples[index].count, butAtMostOf: others)
+        var largest = chance
         for link in stride(from: index - 1, through: 0, by: -1) {
-            if earlier.contains(link) { others = sum([others, samples[link].count]) }
+            if earlier.contains(link) {
+                others = sum([others, samples[link].count])
+                chance = Probability.ofLosing(samples[index].count, butAtMostOf: others)
+            }
             // Each hop behind the link had the same occasion.
-            largest = max(
-                largest, Double(index - link + 1) * Probability.ofLosing(samples[index].count, butAtMostOf: others))
+            largest = max(largest, Double(index - link + 1) * chance)
+            if largest * samples[index].share > threshold { break }
         }
         return largest * samples[index].share
     }
@@ -173,14 +177,26 @@ enum Probability {
     /// Of at most `limit` events in `count` trials of this probability, which is below 1. O(limit).
     static func atMost(_ limit: Int, of count: Int, _ probability: Double) -> Double {
         guard limit < count else { return 1 }
-        var term = 1.0
-        for _ in 0..<count { term *= 1 - probability }
+        var term = power(1 - probability, count)
+        // Too improbable for the numbers, and so is the rest.
+        guard term > 0 else { return 0 }
         var sum = 0.0
         for events in 0...max(0, limit) {
             sum += term
             term *= Double(count - events) / Double(events + 1) * probability / (1 - probability)
         }
         return min(1, sum)
+    }
+
+    /// O(log exponent).
+    private static func power(_ base: Double, _ exponent: Int) -> Double {
+        var (result, square, rest) = (1.0, base, exponent)
+        while rest > 0 {
+            if rest & 1 == 1 { result *= square }
+            square *= square
+            rest >>= 1
+        }
+        return result
     }
 
     /// Of at least `least` events.

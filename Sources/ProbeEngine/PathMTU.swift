@@ -82,6 +82,9 @@ public struct PathMTU: Measurement, Sendable {
                 destination: trace.destination, method: trace.method, hops: hops, destinationHop: destinationHop,
                 firstSize: firstSize)
             trafficClass = trace.trafficClass
+            maximumWait = min(maximumWait, trace.maximumWait)
+            maximumInFlight = min(maximumInFlight, trace.maximumInFlight)
+            pause = trace.pause
         }
     }
 
@@ -280,6 +283,8 @@ public struct PathMTU: Measurement, Sendable {
         table[id]?.state = .unsent
         guard !isOver else { return }
         let probe = sent[Int(record.sequence)]
+        // Answers may have ended its round meanwhile.
+        guard probe.round == roundNumber, case .inFlight(id) = round[probe.index].state else { return }
         let since = fullSince ?? now
         if failure == .retryLater, now - since < Self.retryLimit {
             fullSince = since

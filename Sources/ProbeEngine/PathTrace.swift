@@ -68,7 +68,7 @@ public struct PathTrace: Measurement, Sendable {
     /// The hop at which the path ends: the destination's, or that of a router which says that it goes no further.
     public var lastHop: Int? { end?.hop }
 
-    private var table = InFlightTable(maximumCapacity: 1 << 14)
+    private var table = InFlightTable(maximumCapacity: 1 << 18)
     private var events = Queue<PathEvent>()
     /// By hop limit minus one; those below the first stay empty.
     private var rows: [PathRow]
@@ -88,7 +88,7 @@ public struct PathTrace: Measurement, Sendable {
     private var inFlightCount = 0
     private var latest = ProbeID(rawValue: 0)
     private var stampsAwaited = Queue<ProbeID>()
-    /// Since when the local queue has taken nothing.
+    /// Since when the local queue has taken nothing: it is tried with one probe at a time.
     private var fullSince: Timestamp?
     private var nextSend = Timestamp(nanoseconds: .min)
     private var sentInThisTurn = 0
@@ -135,7 +135,7 @@ public struct PathTrace: Measurement, Sendable {
 
     public mutating func nextTransmit(at now: Timestamp) -> Transmit? {
         guard ending == nil, now >= nextSend, inFlightCount < window, sentInThisTurn < Self.burst,
-            firstsInThisTurn < Self.firstBurst
+            firstsInThisTurn < Self.firstBurst, fullSince == nil || sentInThisTurn == 0
         else { return nil }
         while let place = line.next() {
             guard isWanted(place) else { continue }
@@ -203,7 +203,8 @@ public struct PathTrace: Measurement, Sendable {
         guard let record = table[id], record.state == .pending else { return }
         let place = PathLine.Place(hop: Int(record.subject), query: Int(record.sequence))
         table[id]?.state = .unsent
-        guard ending == nil else { return }
+        // An answer to an earlier probe of the same query may have come meanwhile.
+        guard ending == nil, case .inFlight(id) = rows[place.hop - 1].queries[place.query].state else { return }
         inFlightCount -= 1
         let since = fullSince ?? now
         if failure == .retryLater, now - since < Self.retryLimit {
@@ -502,6 +503,7 @@ public struct PathTrace: Measurement, Sendable {
 
     /// Emits the rows that nothing can change any more, in order.
     private mutating func settleRows() {
+        isPausing = false
         while nextRow <= limit, ending == nil {
             guard isSettled(nextRow) else { break }
             if statistics.unidentified > 0, isMissingAnswers(nextRow) {
@@ -514,7 +516,6 @@ public struct PathTrace: Measurement, Sendable {
                 guard askAgain() else { break }
                 continue
             }
-            isPausing = false
             tell(nextRow)
             silentRowsTold = rows[nextRow - 1].isSilent ? silentRowsTold + 1 : 0
             nextRow += 1

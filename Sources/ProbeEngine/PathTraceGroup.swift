@@ -10,10 +10,13 @@ public struct PathTraceGroup: Measurement, Sendable {
         public var trace: PathTrace.Configuration
         /// Octets of the first packet of the path MTU discovery behind the trace; nil for none.
         public var firstSize: Int?
+        /// Octets of the options in the IP headers of its packets.
+        public var optionsLength = 0
 
-        public init(_ trace: PathTrace.Configuration, firstSize: Int? = nil) {
+        public init(_ trace: PathTrace.Configuration, firstSize: Int? = nil, optionsLength: Int = 0) {
             self.trace = trace
             self.firstSize = firstSize
+            self.optionsLength = optionsLength
         }
     }
 
@@ -241,10 +244,12 @@ public struct PathTraceGroup: Measurement, Sendable {
     private func discovery(behind member: Int) -> PathMTU? {
         let found = members[member]
         guard let firstSize = found.configuration.firstSize, !isStopped else { return nil }
-        return PathMTU(
-            PathMTU.Configuration(
-                after: found.configuration.trace, rows: found.hops,
-                destinationHop: found.trace.isReached ? found.trace.lastHop : nil, firstSize: firstSize))
+        var configuration = PathMTU.Configuration(
+            after: found.configuration.trace, rows: found.hops,
+            destinationHop: found.trace.isReached ? found.trace.lastHop : nil, firstSize: firstSize)
+        configuration.headerLength += found.configuration.optionsLength
+        configuration.controlSize += found.configuration.optionsLength
+        return PathMTU(configuration)
     }
 
     private mutating func begin() {

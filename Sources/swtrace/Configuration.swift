@@ -89,11 +89,12 @@ extension Options {
         let probe = Probe(
             destination: configuration.destination, method: configuration.method,
             payloadLength: configuration.payloadLength)
-        let content = socketSettings.content
-        return Self.headerLength(configuration.destination.version)
-            + ((try? content.ipv4Options.encoded())?.count ?? 0)
-            + (transportLength ?? ProbeCodec.transportLength(of: probe, content))
+        return Self.headerLength(configuration.destination.version) + optionsLength
+            + (transportLength ?? ProbeCodec.transportLength(of: probe, socketSettings.content))
     }
+
+    /// Octets of the options in a probe's IP header.
+    var optionsLength: Int { (try? socketSettings.content.ipv4Options.encoded())?.count ?? 0 }
 
     private static func headerLength(_ version: IPVersion) -> Int {
         version == .v4 ? IPv4Header.minimumLength : IPv6Header.length

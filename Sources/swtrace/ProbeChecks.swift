@@ -66,7 +66,11 @@ extension Options {
 
     /// Throws where probes that count by their length would pass what every link takes.
     func checkSize(_ size: Int?, to address: IPAddress) throws(ToolFailure) {
-        guard flow == .dublin, address.version == .v6, let size else { return }
+        guard flow == .dublin, address.version == .v6 else { return }
+        if findsMTU {
+            throw ToolFailure("option --mtu: --flow dublin gives probes over IPv6 lengths of its own")
+        }
+        guard let size else { return }
         let most = 1_280 - ProbeCodec.dublinLengths + 1
         guard size > most else { return }
         throw ToolFailure(

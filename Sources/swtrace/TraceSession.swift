@@ -39,7 +39,9 @@ final class TraceSession {
         self.options = options
         rung = transport.rung
         let limits = transport.limits
-        inFlight = limits.inFlight
+        // Over IPv6 answers tell no more numbers apart than there are lengths, and may be late.
+        let isNumberedByLength = options.flow == .dublin && targets.contains { $0.address.version == .v6 }
+        inFlight = isNumberedByLength ? min(limits.inFlight ?? .max, ProbeCodec.dublinLengths / 4) : limits.inFlight
         transportLength = transport.transportLength
         self.note = note
         baseline = files.baseline
@@ -79,12 +81,14 @@ final class TraceSession {
         let signals = try SignalDescriptor([.interrupt, .terminate])
         for trace in traces { sources[trace.target.address] = try? transport.source(to: trace.target.address) }
         for version in transport.versions { codecs[version] = transport.codec(version) }
+        let optionsLength = options.optionsLength
         let group = PathTraceGroup(
             traces.map { trace in
                 PathTraceGroup.Configuration(
                     trace.configuration,
                     firstSize: options.findsMTU
-                        ? options.firstSize(linkMTU: try? transport.interfaceMTU(to: trace.target.address)) : nil)
+                        ? options.firstSize(linkMTU: try? transport.interfaceMTU(to: trace.target.address)) : nil,
+                    optionsLength: optionsLength)
             }, maximumInFlight: inFlight)
         start(group.begun)
         var loop = try ProbeLoop(group, over: transport)

@@ -49,6 +49,20 @@ import Testing
         if running == 1 { #expect(finished == Array(0..<20)) }
     }
 
+    /// The discovery behind a trace goes on as that did: as slowly, and with the same options in its headers.
+    @Test func discoveryTakesOverWhatTheTraceHas() throws {
+        var trace = configuration(1)
+        trace.pause = .ms(20)
+        trace.maximumInFlight = 1
+        trace.maximumWait = .ms(50)
+        var group = PathTraceGroup([PathTraceGroup.Configuration(trace, firstSize: 1_500, optionsLength: 8)])
+        var driver = Driver(network(1))
+        try driver.run(&group)
+        let discovery = try #require(group.members[0].mtu).configuration
+        #expect(discovery.pause == .ms(20) && discovery.maximumInFlight == 1 && discovery.maximumWait == .ms(50))
+        #expect(discovery.headerLength == 28 && discovery.controlSize == 68)
+    }
+
     /// The number of an answer is the one that its probe was sent by.
     @Test func answersBearTheNumbersOfTheGroup() throws {
         var group = group(5)

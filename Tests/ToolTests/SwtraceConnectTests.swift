@@ -112,6 +112,20 @@ struct SwtraceConnectTests {
         #expect(marked.status == 2)
     }
 
+    /// Many silent paths side by side want more sockets than there are: each gets its share, and nothing counts as refused.
+    @Test func silentPathsShareTheSockets() throws {
+        let lab = try SwtraceTests.chain()
+        let tool = try InstalledTool("swtrace")
+        try lab["r1"].exec("ip", "route", "add", "blackhole", "198.51.100.0/24")
+        let hosts = (1...16).map { "198.51.100.\($0)" }
+        let result = try lab["a"].run { try Self.user(tool, ["--json", "-q", "2"] + hosts).run() }
+        let lines = try jsonLines(result.output, schema: "swtrace")
+        let summaries = lines.filter { $0["type"].text == "summary" }
+        #expect(summaries.count == 16)
+        #expect(summaries.allSatisfy { $0["unsent"].integer == 0 }, "\(summaries.map { $0["unsent"] })")
+        #expect(result.status == 1)
+    }
+
     /// Options that the kernel's own SYN can't have are refused by name, and the others do what they say.
     @Test func optionsWorkOrAreRefused() throws {
         let lab = try SwtraceTests.chain()
