@@ -146,6 +146,18 @@ public final class NamespaceLab {
         /// Loads rules of nft(8) into this namespace.
         public func nft(_ rules: String) throws { try exec("nft", rules) }
 
+        /// Gives an interface one more address, `10.0.0.1/24` or `fd00::1/64`, and waits until packets to it are taken in.
+        public func addAddress(_ text: String, to interface: String) throws {
+            let address = IPAddress(String(text.prefix { $0 != "/" }))
+            guard let address else { throw CommandFailure(description: "\(text) is no address") }
+            let news = try run { try LinkNews() }
+            try run {
+                try runSuccessfully(
+                    ["ip", "address", "add", text, "dev", interface] + (address.version == .v6 ? ["nodad"] : []))
+            }
+            try run { try news.waitUntilDelivered(address, on: interface) }
+        }
+
         /// Sends everything that has no other route to a neighbour of that name, over IPv4 and IPv6 as far as the link
         /// has them.
         public func addDefaultRoute(via neighbour: String) throws {
@@ -245,9 +257,23 @@ private final class LinkNews {
             {
                 return
             }
-            try socket.wait(for: .readable)
-            while try socket.receive(into: &buffer) != nil {}
+            try wait(&buffer)
         }
+    }
+
+    /// Waits until packets to this address of the interface are taken in.
+    func waitUntilDelivered(_ address: IPAddress, on name: String) throws {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while !(try Interface.all().first { $0.name == name }?.addresses.contains {
+            $0.address.withoutZone == address && Self.isDeliveredHere($0)
+        } ?? false) {
+            try wait(&buffer)
+        }
+    }
+
+    private func wait(_ buffer: inout [UInt8]) throws {
+        try socket.wait(for: .readable)
+        while try socket.receive(into: &buffer) != nil {}
     }
 
     /// Whether the route to one of our own addresses leads to the loopback, whose MTU no other interface has.

@@ -258,7 +258,7 @@ struct SwtraceTests {
     @Test(arguments: ["raw", "udp"])
     func theSourceIsWhatWasAskedFor(rung: String) throws {
         let lab = try Self.chain()
-        try lab["a"].exec("ip", "address", "add", "10.0.1.77/24", "dev", "r1")
+        try lab["a"].addAddress("10.0.1.77/24", to: "r1")
         let result = try lab["a"].run {
             try ToolCommand("swtrace", "--rung", rung, "-n", "-s", "10.0.1.77", "10.0.4.2").run()
         }

@@ -106,8 +106,8 @@ struct TracerouteComparisonTests {
             try lab["r3"].exec("ip", "-6", "route", "add", route, "fd00:9::\(host)/128")
         }
         for host in [5, 6] {
-            try lab["b"].exec("ip", "address", "add", "10.0.9.\(host)/32", "dev", "lo")
-            try lab["b"].exec("ip", "address", "add", "fd00:9::\(host)/128", "dev", "lo", "nodad")
+            try lab["b"].addAddress("10.0.9.\(host)/32", to: "lo")
+            try lab["b"].addAddress("fd00:9::\(host)/128", to: "lo")
             try lab["r3"].addRoute(to: "fd00:9::\(host)/128", via: "b")
         }
         try lab["r3"].addRoute(to: "10.0.9.6/32", via: "b")
