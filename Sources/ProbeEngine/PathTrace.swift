@@ -92,6 +92,8 @@ public struct PathTrace: Measurement, Sendable {
     private var fullSince: Timestamp?
     private var nextSend = Timestamp(nanoseconds: .min)
     private var sentInThisTurn = 0
+    /// What was sent in this turn.
+    private var leaving: [PathLine.Place] = []
     private var firstsInThisTurn = 0
     private var sentCount: UInt16 = 0
     /// Of the probes that have a port of their own, in the order of their ports.
@@ -144,6 +146,7 @@ public struct PathTrace: Measurement, Sendable {
             let probe = probe(id, hop: place.hop)
             rows[place.hop - 1].send(place.query, id, probe, at: now)
             inFlightCount += 1
+            leaving.append(place)
             sentInThisTurn += 1
             if place.query == 0 { firstsInThisTurn += 1 }
             latest = id
@@ -197,6 +200,14 @@ public struct PathTrace: Measurement, Sendable {
         guard stamp.clock == .kernel, let answer = rows[row].queries[query].answer, answer.id == id else { return }
         rows[row].settleStamp(query, RoundTrip.of(sentAt: record.sentAt, record.stamp, answer.response))
         settleRows()
+    }
+
+    /// A batch of probes takes its time, and longer than many a wait on a busy machine.
+    public mutating func finishSending(at clock: () -> Timestamp) {
+        guard !leaving.isEmpty else { return }
+        let now = clock()
+        for place in leaving { rows[place.hop - 1].left(place.query, at: now) }
+        leaving.removeAll(keepingCapacity: true)
     }
 
     public mutating func didNotSend(_ id: ProbeID, _ failure: SendFailure, at now: Timestamp) {
@@ -389,6 +400,7 @@ public struct PathTrace: Measurement, Sendable {
         guard ending == nil else { return }
         sentInThisTurn = 0
         firstsInThisTurn = 0
+        leaving.removeAll(keepingCapacity: true)
         if let due = nextExpiry(currentWaits) {
             // What an answer made overdue was not due before that answer.
             waits.wokeUp(late: now - max(due, lastArrival))
@@ -410,7 +422,7 @@ public struct PathTrace: Measurement, Sendable {
         for query in rows[hop - 1].queries.indices {
             guard case .inFlight(let id) = rows[hop - 1].queries[query].state,
                 table[id]?.state == .outstanding,
-                rows[hop - 1].queries[query].sentAt + (query < configuration.queries ? wait : again) <= now
+                rows[hop - 1].queries[query].awaitedSince + (query < configuration.queries ? wait : again) <= now
             else { continue }
             table[id]?.state = .expired
             rows[hop - 1].giveUp(query, .lost)
@@ -484,7 +496,7 @@ public struct PathTrace: Measurement, Sendable {
         for hop in nextRow..<rows.count + 1 where rows[hop - 1].inFlight > 0 {
             for (index, query) in rows[hop - 1].queries.enumerated() {
                 guard case .inFlight = query.state else { continue }
-                let expiry = query.sentAt + (index < configuration.queries ? waits[hop - 1] : again)
+                let expiry = query.awaitedSince + (index < configuration.queries ? waits[hop - 1] : again)
                 earliest = min(earliest ?? expiry, expiry)
             }
         }

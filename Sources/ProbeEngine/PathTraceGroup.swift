@@ -118,6 +118,10 @@ public struct PathTraceGroup: Measurement, Sendable {
         }
     }
 
+    public mutating func finishSending(at clock: () -> Timestamp) {
+        for member in running { members[member].trace.finishSending(at: clock) }
+    }
+
     public mutating func didNotSend(_ id: ProbeID, _ failure: SendFailure, at now: Timestamp) {
         guard let owner = owner(of: id) else { return }
         if owner.isMTU {
