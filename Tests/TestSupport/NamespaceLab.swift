@@ -151,7 +151,7 @@ public final class NamespaceLab {
             let address = IPAddress(String(text.prefix { $0 != "/" }))
             guard let address else { throw CommandFailure(description: "\(text) is no address") }
             let news = try run { try LinkNews() }
-            try run {
+            _ = try run {
                 try runSuccessfully(
                     ["ip", "address", "add", text, "dev", interface] + (address.version == .v6 ? ["nodad"] : []))
             }
