@@ -150,12 +150,18 @@ public final class NamespaceLab {
         public func addAddress(_ text: String, to interface: String) throws {
             let address = IPAddress(String(text.prefix { $0 != "/" }))
             guard let address else { throw CommandFailure(description: "\(text) is no address") }
-            let news = try run { try LinkNews() }
-            _ = try run {
-                try runSuccessfully(
-                    ["ip", "address", "add", text, "dev", interface] + (address.version == .v6 ? ["nodad"] : []))
+            guard address.version == .v6 else {
+                try exec("ip", "address", "add", text, "dev", interface)
+                return
             }
-            try run { try news.waitUntilDelivered(address, on: interface) }
+            let news = try run { try LinkNews() }
+            try exec("ip", "-6", "address", "add", text, "dev", interface, "nodad")
+            // What else leads to the loopback, such as the prefix of an address of `lo`, is there at once.
+            while try exec("ip", "-6", "route", "show", "table", "local", "type", "local", "exact", "\(address)")
+                .isEmpty
+            {
+                try news.wait()
+            }
         }
 
         /// Sends everything that has no other route to a neighbour of that name, over IPv4 and IPv6 as far as the link
@@ -249,7 +255,6 @@ private final class LinkNews {
     /// forwards what is meant for itself.
     func waitUntilUsable(_ name: String) throws {
         let hasIPv6 = unsafe access("/proc/sys/net/ipv6", F_OK) == 0
-        var buffer = [UInt8](repeating: 0, count: 65_536)
         while true {
             let interface = try Interface.all().first { $0.name == name }
             if let interface, interface.isRunning, !hasIPv6 || interface.addresses.contains(where: Self.isLinkLocal),
@@ -257,21 +262,13 @@ private final class LinkNews {
             {
                 return
             }
-            try wait(&buffer)
+            try wait()
         }
     }
 
-    /// Waits until packets to this address of the interface are taken in.
-    func waitUntilDelivered(_ address: IPAddress, on name: String) throws {
+    /// Waits until there are news, and takes them.
+    func wait() throws {
         var buffer = [UInt8](repeating: 0, count: 65_536)
-        while !(try Interface.all().first { $0.name == name }?.addresses.contains {
-            $0.address.withoutZone == address && Self.isDeliveredHere($0)
-        } ?? false) {
-            try wait(&buffer)
-        }
-    }
-
-    private func wait(_ buffer: inout [UInt8]) throws {
         try socket.wait(for: .readable)
         while try socket.receive(into: &buffer) != nil {}
     }
