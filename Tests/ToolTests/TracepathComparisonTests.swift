@@ -10,10 +10,10 @@ import Testing
         "needs root, ip(8), tracepath(8) and nft(8)"))
 struct TracepathComparisonTests {
     /// Hosts 4 and 5 are behind a narrow link, 7 is prohibited, 8 silent, 9 unreachable, all at the third router; the
-    /// second rejects what goes to 1, 2 and 3.
+    /// second rejects what goes to 1, 2 and 3. Linux says only once a second that a route of IPv4 is prohibited.
     static let commands = [
         "-n 10.0.4.2", "-n fd00:4::2", "-n 10.0.1.2", "-n fd00:1::2", "-n 10.0.1.1", "-n 127.0.0.1", "-n ::1",
-        "-n 10.0.9.5", "-n fd00:9::4", "-n 10.0.9.7", "-n fd00:9::7", "-n fd00:9::9",
+        "-n 10.0.9.5", "-n fd00:9::4", "-n fd00:9::7", "-n fd00:9::9",
         "-n 10.0.9.1", "-n 10.0.9.2", "-n 10.0.9.3", "-n -m 2 10.0.4.2", "-n -m 2 fd00:4::2", "-m 0 10.0.4.2",
         "-n -l 1000 10.0.4.2", "-n -l 1000 fd00:4::2", "-n -l 50 10.0.4.2", "-n -l 1450 fd00:9::4",
         "-n -l 2000 10.0.4.2", "-n -p 5000 10.0.4.2", "-n 10.0.4.2/5000", "-4 -n 10.0.4.2", "-6 -n fd00:4::2",
@@ -44,7 +44,7 @@ struct TracepathComparisonTests {
         // The way back from the third router on is a shorter one.
         try lab.link("a", "r3", "10.0.50", nil)
         try lab["r3"].addRoute(to: "10.0.1.1/32", via: "a")
-        for command in ["-n 10.0.4.2", "-n -l 1000 10.0.9.7"] {
+        for command in ["-n 10.0.4.2", "-n 10.0.9.5"] {
             let (ours, theirs) = try outputs(lab, command)
             #expect(Self.normalised(ours.output) == Self.normalised(theirs.output), "\(ours)\(theirs)")
         }
@@ -97,12 +97,15 @@ struct TracepathComparisonTests {
         return lab
     }
 
-    /// Ours first: tracepath teaches the kernel about the path, and asks it.
+    /// Errors teach the kernel about the path, and tracepath asks the kernel: it is first, with a kernel that knows nothing.
     private func outputs(
         _ lab: NamespaceLab, _ command: String, isBoth: Bool = true
     ) throws -> (ours: CommandResult, theirs: CommandResult) {
-        let programs = [[ToolCommand("swtrace").path, "--as", "tracepath"], ["tracepath"]]
-        let results = try programs.prefix(isBoth ? 2 : 1).map { program in
+        for version in ["-4", "-6"] where command.contains("9::") || command.contains("10.0.9.") {
+            try lab["a"].exec("ip", version, "route", "flush", "cache")
+        }
+        let programs = [["tracepath"], [ToolCommand("swtrace").path, "--as", "tracepath"]]
+        let results = try programs.suffix(isBoth ? 2 : 1).map { program in
             var tool = ToolCommand("swtrace")
             tool.path = program[0]
             tool.arguments = program.dropFirst() + command.split(separator: " ").map(String.init)
@@ -114,7 +117,7 @@ struct TracepathComparisonTests {
             let ready = tool
             return try lab["a"].run { try ready.run() }
         }
-        return (results[0], results[results.count - 1])
+        return (results[results.count - 1], results[0])
     }
 
     /// The lines without times: over IPv6 only tracepath has one behind `[LOCALHOST]`.
