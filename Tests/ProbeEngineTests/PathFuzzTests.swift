@@ -50,7 +50,7 @@ import Testing
         #expect(trace.statistics.received + trace.statistics.late <= trace.statistics.transmitted)
     }
 
-    @Test("PathTrace with all of its settings", arguments: 0..<400 as Range<UInt64>)
+    @Test("PathTrace with all of its settings", arguments: 0..<100 as Range<UInt64>)
     func trace(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed ^ 0x9a7c)
         let destination = Ours.address(seed % 2 == 0 ? "192.0.2.7" : "2001:db8::7")
@@ -66,7 +66,7 @@ import Testing
         #expect(PathFindings(of: rows).all.count <= PathFindings.maximumCount)
     }
 
-    @Test("PathMTU", arguments: 0..<400 as Range<UInt64>)
+    @Test("PathMTU", arguments: 0..<100 as Range<UInt64>)
     func discovery(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed ^ 0x3717)
         let destination = Ours.address(seed % 2 == 0 ? "192.0.2.7" : "2001:db8::7")
@@ -106,7 +106,7 @@ import Testing
         for (one, next) in zip(drops, drops.dropFirst()) { #expect(next.size <= one.size) }
     }
 
-    @Test("PathTraceGroup", arguments: 0..<200 as Range<UInt64>)
+    @Test("PathTraceGroup", arguments: 0..<40 as Range<UInt64>)
     func group(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed ^ 0x6409)
         let count = 1 + Int(generator.number(below: 5))
