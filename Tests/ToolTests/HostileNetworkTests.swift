@@ -135,6 +135,8 @@ struct HostileNetworkTests {
             let command = trace(arguments)
             let (result, kilobytes) = try network.run(command)
             let summary = try #require(try check((result, kilobytes), command).last)
+            // A quote with our cookie is ours, whatever a box on the way wrote in the place of its port or identifier.
+            if lie == .identifier { continue }
             #expect(result.status == 1 && summary["reached"] == .boolean(false), "\(arguments)")
         }
     }
