@@ -25,6 +25,9 @@ public protocol Measurement: ~Copyable {
     mutating func didSend(_ id: ProbeID, at stamp: Stamp)
     /// The probe did not leave this host.
     mutating func didNotSend(_ id: ProbeID, _ failure: SendFailure, at now: Timestamp)
+    /// All that was taken since the last `advance` was handed to the kernel or refused. That may have taken a while, which
+    /// only those ask `clock` for who wait for answers from then on.
+    mutating func finishSending(at clock: () -> Timestamp)
     /// Something came back that the codec recognised.
     mutating func receive(_ response: Response)
     /// Expires what is due.
@@ -53,6 +56,9 @@ extension Measurement where Self: ~Copyable, Command == Never {
 
 extension Measurement where Self: ~Copyable {
     public mutating func awoke(at now: Timestamp) {}
+
+    @inlinable
+    public mutating func finishSending(at clock: () -> Timestamp) {}
 
     public func awaits(_ id: ProbeID) -> Bool { true }
 

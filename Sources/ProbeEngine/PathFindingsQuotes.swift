@@ -113,7 +113,9 @@ struct QuoteComparison {
         while index < readings.count {
             let hop = readings[index].hop
             let end = readings[index...].firstIndex { $0.hop != hop } ?? readings.count
-            let own = readings[index..<end]
+            let rewritten = Set(readings[index..<end].filter { $0.mark != .asSent }.map(\.value))
+            // What is written over all values can be a probe's own.
+            let own = readings[index..<end].filter { $0.mark != .asSent || !rewritten.contains($0.value) }
             index = end
             let marks = own.map(\.mark)
             let usual = runs.last.flatMap { marks.contains($0.mark) ? $0.mark : nil } ?? mostCommon(marks)

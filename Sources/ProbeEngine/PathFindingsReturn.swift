@@ -21,6 +21,7 @@ enum ReturnFindings {
             let limits = row.answers.compactMap(\.hopLimit).filter { $0 > 0 }
             if let limit = mostCommon(limits) { lengths.append(Length(hop: row.number, hopLimit: limit)) }
         }
+        for index in lengths.indices { shown.formUnion(routersAnsweringByTheirEnd(from: index, in: lengths)) }
         var found: [PathFinding] = []
         var index = 0
         while index < lengths.count {
@@ -48,6 +49,20 @@ enum ReturnFindings {
             index = end
         }
         return found + returnTunnels(in: rows)
+    }
+
+    /// Hops whose way back gets shorter by one as the way there gets longer by one, until both are in step again: routers
+    /// of a tunnel that hides none of them and sends their answers to its end first. Empty where that is not so.
+    private static func routersAnsweringByTheirEnd(from index: Int, in lengths: [Length]) -> [Int] {
+        guard index > 0 else { return [] }
+        let base = lengths[index - 1].excess
+        let count = lengths[index].excess - base
+        guard count >= 4, count.isMultiple(of: 2), index + count / 2 < lengths.count else { return [] }
+        let stretch = lengths[index...(index + count / 2)]
+        let isTunnel = zip(stretch, 0...).allSatisfy {
+            $0.hop == lengths[index - 1].hop + 1 + $1 && $0.excess == base + count - 2 * $1
+        }
+        return isTunnel ? stretch.dropLast().map(\.hop) : []
     }
 
     /// A hint of hidden routers, and where to go on behind it.

@@ -15,6 +15,8 @@ struct PathRow: Sendable {
         /// What was sent last, and when.
         var probe: Probe?
         var sentAt = Timestamp(nanoseconds: .min)
+        /// From when on an answer is waited for.
+        var awaitedSince = Timestamp(nanoseconds: .min)
         var answer: Answer?
     }
 
@@ -100,7 +102,13 @@ struct PathRow: Sendable {
         queries[query].state = .inFlight(id)
         queries[query].probe = probe
         queries[query].sentAt = now
+        queries[query].awaitedSince = now
         inFlight += 1
+    }
+
+    /// What was sent has left only now.
+    mutating func left(_ query: Int, at now: Timestamp) {
+        queries[query].awaitedSince = max(queries[query].awaitedSince, now)
     }
 
     /// Ends what was under way without an answer: for good, or for another try.

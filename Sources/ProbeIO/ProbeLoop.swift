@@ -83,6 +83,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
             measurement.advance(to: heard)
             let now = Self.now
             let isBusy = transport.send(for: &measurement, at: now)
+            measurement.finishSending { Self.now }
             tellEvents(onEvent)
             // On a short way the answers are here already, and asking for them is cheaper than asking whether they are.
             if !isBusy {

@@ -49,6 +49,18 @@ import Testing
         #expect(rows.map { $0.answers[0]?.responder } == [Self.router, nil, Self.target])
     }
 
+    @Test("An answer is waited for from when its probe has left")
+    func slowBatch() {
+        var trace = trace(hops: 2)
+        let sent = sendAll(&trace, at: 0)
+        trace.finishSending { .ms(8) }
+        trace.receive(answer(sent[1].id, .destinationUnreachable(.v4), 3, from: Self.target, at: 9))
+        #expect(trace.schedule == .at(.ms(98)), "ten round trips of 9 ms, from 8 ms on")
+        trace.advance(to: .ms(97))
+        trace.receive(answer(sent[0].id, .timeExceeded(.v4), 0, from: Self.router, at: 97))
+        #expect(trace.schedule == .finished && trace.statistics.received == 2)
+    }
+
     @Test("Nothing is asked alone while an answer without number may still be on its way")
     func quietBeforeAskingAlone() throws {
         var trace = trace(hops: 2)

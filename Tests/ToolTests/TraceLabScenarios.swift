@@ -73,13 +73,13 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
     var size: Int?
     /// Whether a trace leaves the network in another state than it found it in.
     var isStateful: Bool { text.contains(" limit ") }
-    var sight: @Sendable (Transport) -> Sight
+    var sight: @Sendable (Means) -> Sight
 
     var description: String { name }
 
     private init(
         _ name: String, _ lines: String, _ arguments: [String] = [], size: Int? = nil,
-        sees sight: @escaping @Sendable (Transport) -> Sight
+        sees sight: @escaping @Sendable (Means) -> Sight
     ) {
         self.name = name
         text = Self.expand(lines)
@@ -177,13 +177,13 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
         },
         TraceLabScenario(
             "black hole", chain() + "link 2 3 mtu 1300 blackhole\n", ["-F", "-m", "5", "-w", "0.05"], size: 1_400
-        ) { transport in
-            transport == .tcp
+        ) { means in
+            means.transport == .tcp
                 ? Sight(rows: honest)
                 : Sight(rows: [.router(1), .router(2), .silence, .silence, .silence], status: 1)
         },
-        TraceLabScenario("narrow link", chain() + "link 2 3 mtu 1300\n", ["-F"], size: 1_400) { transport in
-            transport == .tcp
+        TraceLabScenario("narrow link", chain() + "link 2 3 mtu 1300\n", ["-F"], size: 1_400) { means in
+            means.transport == .tcp
                 ? Sight(rows: honest)
                 : Sight(rows: [.router(1), .router(2), .router(2)], mark: "!F-1300", status: 1)
         },
@@ -198,6 +198,17 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
         TraceLabScenario("careless NAT", chain([2: "nat 203.0.113.2 2001:db8::2 careless"]), sees: honest),
         TraceLabScenario(
             "balancer", chain([3: "dnat 10.99.0.10 fd00:99::10"]) + "server via 4\n", sees: honest),
+        // The kernel finds no socket for a quote from another port.
+        TraceLabScenario(
+            "forgetful NAT", chain([2: "nat 203.0.113.2 2001:db8::2 shift-ports 700 forgetful"]),
+            ["-w", "0.05", "-m", "5"]
+        ) { means in
+            means == .errorQueueUDP
+                ? Sight(rows: [.router(1), .router(2), .silence, .silence, .silence], status: 1) : Sight(rows: honest)
+        },
+        TraceLabScenario(
+            "forgetful balancer", chain([2: "dnat 10.99.0.10 fd00:99::10 forgetful"]) + "server via 4\n", sees: honest),
+        TraceLabScenario("shifted sequence numbers", chain([2: "shift-sequence 1000"]), sees: honest),
         TraceLabScenario("bleaching", chain([2: "bleach tos"]), ["-t", "0xb8"], sees: honest),
         TraceLabScenario(
             "rewriting", chain([2: "clamp-mss 1300 strip-options sack/timestamps clear-df set-id 7 set-flow-label 7"]),
@@ -210,12 +221,12 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
             sees: [.router(1), .router(2), .address(v4: "192.0.2.3", v6: "2001:db8::3"), .router(4), .target]),
         TraceLabScenario(
             "zero hop limit", chain([2: "zero-ttl"]), sees: [.router(1), .router(3), .router(3), .router(4), .target]),
-        TraceLabScenario("UDP filtered", chain([2: "drop udp"]), ["-m", "5", "-w", "0.05"]) { transport in
-            transport == .udp
+        TraceLabScenario("UDP filtered", chain([2: "drop udp"]), ["-m", "5", "-w", "0.05"]) { means in
+            means.transport == .udp
                 ? Sight(rows: [.router(1), .router(2), .silence, .silence, .silence], status: 1) : Sight(rows: honest)
         },
-        TraceLabScenario("UDP prohibited", chain([2: "reject udp"])) { transport in
-            transport == .udp
+        TraceLabScenario("UDP prohibited", chain([2: "reject udp"])) { means in
+            means.transport == .udp
                 ? Sight(rows: [.router(1), .router(2), .router(2)], mark: "!X", status: 1) : Sight(rows: honest)
         },
         TraceLabScenario(
