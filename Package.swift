@@ -14,8 +14,9 @@ func library(
     .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings + moreSettings)
 }
 
-/// Tests send a million packets through these, which takes half a minute without; their own loops are as long. Packages that depend on this one
-/// are not refused for it: SwiftPM stopped that with 6.2, the least that this manifest takes.
+/// Tests send a million packets through these, which takes half a minute without, and their own loops are as long.
+/// Packages that depend on this one are not refused for it: SwiftPM stopped that with 6.2, the least that this manifest
+/// takes.
 let optimisedInDebug: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
 
 func tool(_ name: String, _ dependencies: [Target.Dependency]) -> Target {

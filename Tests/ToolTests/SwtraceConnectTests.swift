@@ -61,9 +61,8 @@ struct SwtraceConnectTests {
         for node in ["a", "b"] { #expect(try lab[node].exec("ss", "-Htan", "state", "connected") == "") }
     }
 
-    @Test(arguments: SwtraceTests.targets)
+    @Test(.enabled(if: hasProgram("nft"), "needs nft(8)"), arguments: SwtraceTests.targets)
     func filteredPortsAreSilentAndRefusalsMarked(address: String) throws {
-        guard hasProgram("nft") else { return }
         let lab = try SwtraceTests.chain()
         let tool = try InstalledTool("swtrace")
         try lab["b"].exec("nft", "add table inet t; add chain inet t i { type filter hook input priority 0; }")
