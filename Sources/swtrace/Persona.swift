@@ -339,7 +339,7 @@ extension Options {
                 "Options",
                 [
                     Option("n", nil, "print addresses, ask for no names") { options, _ in options.isNumeric = true },
-                    Option("N", nil, "accepted for old scripts") { _, _ in },
+                    Option("N", nil, "ask for names, which is the default") { options, _ in options.isNumeric = false },
                     Option("d", nil, "set SO_DEBUG on the sockets") { options, _ in options.isDebugging = true },
                     Option("F", nil, "forbid fragmentation") { options, _ in options.dontFragment = true },
                     Option("S", nil, "set SYN") { options, _ in _ = try options.methodOptions.add("syn") },
@@ -369,7 +369,8 @@ extension Options {
                     Option("t", nil, .required("TOS"), "type of service (0)") {
                         $0.trafficClass = try $1.wholeNumber(in: 0...255, hexadecimal: true)
                     },
-                    Option("l", nil, .required("LENGTH"), "accepted: a segment has the length of its header") { _, _ in
+                    Option("l", nil, .required("LENGTH"), "refused: a segment has the length of its header") { _, _ in
+                        throw OptionError.refused("a SYN has the length of its header, and no more")
                     },
                 ]), versionSection,
         ])
