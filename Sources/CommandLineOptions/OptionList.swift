@@ -71,6 +71,17 @@ struct OptionList: Sendable {
         }
     }
 
+    /// The same for a tool with words of its own.
+    func fault(_ refusal: GetoptLong.Refusal) -> UsageError.Fault? {
+        switch refusal {
+        case .unknownLetter(let letter): .unknownOption("-\(EchoedText(letter: letter))")
+        case .unknownName(let argument): .unknownOption("\(EchoedText(argument))")
+        case .missingValue(let code):
+            .missingValue(option: name(code), name: index(of: code).flatMap { options[$0].argument.name } ?? "VALUE")
+        case .unexpectedValue(let code): .unknownOption(name(code))
+        }
+    }
+
     /// What is wrong with the options themselves: names twice, names that can't be typed, missing help.
     var problems: [String] {
         var problems: [String] = []

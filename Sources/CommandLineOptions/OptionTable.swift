@@ -38,12 +38,18 @@ public struct OptionTable<Configuration>: Sendable {
                 }
                 try option(index)?.apply(&configuration, OptionValue(occurrence.value))
             } catch {
-                throw usageError("option \(list.name(occurrence.code)): \(error)")
+                let name = list.name(occurrence.code)
+                var fault: UsageError.Fault?
+                if case .invalid? = error as? OptionError {
+                    fault = .badValue(option: name, value: "\(EchoedText(occurrence.value ?? ""))")
+                }
+                throw UsageError(tool: page.name, "option \(name): \(error)", fault: fault)
             }
         }
         if let refusal = parsed.refusal {
             let message = list.message(refusal)
-            throw usageError(message.isUnknown ? message.text + seeHelp : message.text)
+            throw UsageError(
+                tool: page.name, message.isUnknown ? message.text + seeHelp : message.text, fault: list.fault(refusal))
         }
         var operands = parsed.operands
         if case .commandAfter(let count) = page.order, count > 0, count < operands.count, operands[count] == "--" {

@@ -31,14 +31,14 @@ public struct BPFProgram: Hashable, Sendable {
     ///
     /// Echo, timestamp and extended echo replies pass whose identifier is `identifiers`; errors (unreachable, source
     /// quench, redirect, time exceeded, parameter problem) pass whose quoted packet is an ICMP request with such an
-    /// identifier, UDP or TCP from a source port in `sourcePorts`, or of the protocol `proto`. Neither checksum nor
-    /// source is tested.
+    /// identifier, UDP or TCP from a source port in `sourcePorts`, or of the protocol `proto`; and of requests and UDP
+    /// from elsewhere those that `rewritten` allows. Neither checksum nor source is tested.
     public static func icmp(
-        _ identifiers: IdentifierBlock?, sourcePorts: ClosedRange<UInt16>? = nil, proto: UInt8? = nil
+        _ identifiers: IdentifierBlock?, sourcePorts: ClosedRange<UInt16>? = nil, proto: UInt8? = nil,
+        rewritten: RewrittenQuotes? = nil
     ) -> BPFProgram {
         var code = BPFAssembler()
-        let ports = code.label()
-        let quotedMessage = code.label()
+        let labels = QuoteLabels(&code)
         let quoted = code.label()
         let identifier = code.label()
         // The socket sees the IP header: X is its length.
@@ -54,8 +54,7 @@ public struct BPFProgram: Hashable, Sendable {
         // The quoted packet starts at X + 8; its protocol is kept while X moves behind its header.
         code.place(quoted)
         code.loadOctet(atXPlus: 8 + 9)
-        let bare = code.label()
-        if let proto { code.jump(ifEqual: UInt32(proto), to: bare) }
+        if let proto { code.jump(ifEqual: UInt32(proto), to: labels.accept) }
         code.storeA(in: 0)
         code.loadOctet(atXPlus: 8)
         code.and(0xf)
@@ -63,23 +62,11 @@ public struct BPFProgram: Hashable, Sendable {
         code.addX()
         code.copyAToX()
         code.loadA(from: 0)
-        code.jump(ifEqual: 1, to: quotedMessage)
-        code.jump(ifEqual: 6, to: ports)
-        code.jump(ifEqual: 17, to: ports)
+        code.jump(ifEqual: 1, to: labels.message)
+        code.jump(ifEqual: 6, to: labels.segment)
+        code.jump(ifEqual: 17, to: labels.datagram)
         code.drop()
-
-        code.place(quotedMessage)
-        let request = code.label()
-        code.loadOctet(atXPlus: 8)
-        for type: UInt32 in [8, 13, 42] { code.jump(ifEqual: type, to: request) }
-        code.drop()
-        code.place(request)
-        code.accept(identifiers, atXPlus: 8 + 4)
-
-        code.place(ports)
-        code.accept(sourcePorts, atXPlus: 8)
-        code.place(bare)
-        code.accept()
+        code.judgeQuotes(labels, at: 8, requests: [8, 13, 42], identifiers, sourcePorts, rewritten)
         return code.program()
     }
 
@@ -88,14 +75,13 @@ public struct BPFProgram: Hashable, Sendable {
     /// Errors are unreachable, packet too big, time exceeded and parameter problem. A quoted packet with extension
     /// headers passes untested.
     public static func icmpv6(
-        _ identifiers: IdentifierBlock?, sourcePorts: ClosedRange<UInt16>? = nil, proto: UInt8? = nil
+        _ identifiers: IdentifierBlock?, sourcePorts: ClosedRange<UInt16>? = nil, proto: UInt8? = nil,
+        rewritten: RewrittenQuotes? = nil
     ) -> BPFProgram {
         var code = BPFAssembler()
+        let labels = QuoteLabels(&code)
         let identifier = code.label()
         let quoted = code.label()
-        let quotedMessage = code.label()
-        let ports = code.label()
-        let accept = code.label()
         // The socket sees no IP header: the message starts at 0, the quoted header of 40 octets at 8.
         code.loadConstantToX(0)
         code.loadOctet(atXPlus: 0)
@@ -108,25 +94,13 @@ public struct BPFProgram: Hashable, Sendable {
 
         code.place(quoted)
         code.loadOctet(atXPlus: 8 + 6)
-        if let proto { code.jump(ifEqual: UInt32(proto), to: accept) }
-        code.jump(ifEqual: 58, to: quotedMessage)
-        code.jump(ifEqual: 6, to: ports)
-        code.jump(ifEqual: 17, to: ports)
-        for header: UInt32 in [0, 43, 44, 51, 60, 135] { code.jump(ifEqual: header, to: accept) }
+        if let proto { code.jump(ifEqual: UInt32(proto), to: labels.accept) }
+        code.jump(ifEqual: 58, to: labels.message)
+        code.jump(ifEqual: 6, to: labels.segment)
+        code.jump(ifEqual: 17, to: labels.datagram)
+        for header: UInt32 in [0, 43, 44, 51, 60, 135] { code.jump(ifEqual: header, to: labels.accept) }
         code.drop()
-        code.place(accept)
-        code.accept()
-
-        code.place(quotedMessage)
-        let request = code.label()
-        code.loadOctet(atXPlus: 48)
-        for type: UInt32 in [128, 160] { code.jump(ifEqual: type, to: request) }
-        code.drop()
-        code.place(request)
-        code.accept(identifiers, atXPlus: 48 + 4)
-
-        code.place(ports)
-        code.accept(sourcePorts, atXPlus: 48)
+        code.judgeQuotes(labels, at: 48, requests: [128, 160], identifiers, sourcePorts, rewritten)
         return code.program()
     }
 
@@ -163,6 +137,37 @@ public struct IdentifierBlock: Hashable, Sendable, BitwiseCopyable {
     public func contains(_ identifier: UInt16) -> Bool { identifier & mask == value }
 }
 
+/// Which quotes pass although their source port or identifier is not ours, because a translator may have rewritten it.
+///
+/// It keeps the errors about others' traffic away as far as that goes without a key: who reads the socket has to look
+/// at the cookie.
+public struct RewrittenQuotes: Hashable, Sendable, BitwiseCopyable {
+    /// TCP to this port passes.
+    public var destinationPort: UInt16
+    /// Requests and datagrams pass that have a number below this, of four octets, eight octets behind their header.
+    public var numberLimit: UInt32
+
+    public init(destinationPort: UInt16, numberLimit: UInt32) {
+        self.destinationPort = destinationPort
+        self.numberLimit = numberLimit
+    }
+}
+
+/// Where the parts of a program start that judge what is quoted.
+private struct QuoteLabels {
+    let message: BPFAssembler.Label
+    let segment: BPFAssembler.Label
+    let datagram: BPFAssembler.Label
+    let accept: BPFAssembler.Label
+
+    init(_ code: inout BPFAssembler) {
+        message = code.label()
+        segment = code.label()
+        datagram = code.label()
+        accept = code.label()
+    }
+}
+
 /// Lays instructions down with labels for the jumps, which classic BPF only knows forward and at most 255 far.
 ///
 /// For the programs of this file: an unplaced label or a jump too far is a mistake in them and traps.
@@ -184,6 +189,7 @@ struct BPFAssembler {
 
     mutating func loadOctet(atXPlus offset: UInt32) { append(0x50, offset) }
     mutating func loadTwoOctets(atXPlus offset: UInt32) { append(0x48, offset) }
+    mutating func loadFourOctets(atXPlus offset: UInt32) { append(0x40, offset) }
     mutating func loadConstantToX(_ value: UInt32) { append(0x01, value) }
     /// X becomes four times the low half of the octet: the length of an IPv4 header.
     mutating func loadHeaderLengthToX(at offset: UInt32) { append(0xb1, offset) }
@@ -209,6 +215,62 @@ struct BPFAssembler {
         jump(ifEqual: UInt32(identifiers.value), to: ours)
         drop()
         place(ours)
+        accept()
+    }
+
+    /// Goes on behind it with packets whose two octets at X + `offset` are not in the range.
+    mutating func jump(if ports: ClosedRange<UInt16>?, atXPlus offset: UInt32, to label: Label) {
+        guard let ports else { return }
+        let above = self.label()
+        loadTwoOctets(atXPlus: offset)
+        jump(ifGreater: UInt32(ports.upperBound), to: above)
+        jump(ifAtLeast: UInt32(ports.lowerBound), to: label)
+        place(above)
+    }
+
+    /// Ends the program for packets whose quoted upper layer starts at X + `start`.
+    fileprivate mutating func judgeQuotes(
+        _ labels: QuoteLabels, at start: UInt32, requests: [UInt32], _ identifiers: IdentifierBlock?,
+        _ sourcePorts: ClosedRange<UInt16>?, _ rewritten: RewrittenQuotes?
+    ) {
+        let request = label()
+        let number = label()
+        place(labels.message)
+        loadOctet(atXPlus: start)
+        for type in requests { jump(ifEqual: type, to: request) }
+        drop()
+        place(request)
+        if let identifiers {
+            loadTwoOctets(atXPlus: start + 4)
+            and(UInt32(identifiers.mask))
+            jump(ifEqual: UInt32(identifiers.value), to: labels.accept)
+            if rewritten != nil { jump(ifAtLeast: 0, to: number) }
+        }
+        drop()
+
+        place(labels.segment)
+        jump(if: sourcePorts, atXPlus: start, to: labels.accept)
+        if let rewritten, sourcePorts != nil {
+            loadTwoOctets(atXPlus: start + 2)
+            jump(ifEqual: UInt32(rewritten.destinationPort), to: labels.accept)
+        }
+        drop()
+
+        place(labels.datagram)
+        jump(if: sourcePorts, atXPlus: start, to: labels.accept)
+        if rewritten != nil, sourcePorts != nil { jump(ifAtLeast: 0, to: number) }
+        drop()
+
+        place(number)
+        if let rewritten {
+            let tooHigh = label()
+            loadFourOctets(atXPlus: start + 16)
+            jump(ifAtLeast: rewritten.numberLimit, to: tooHigh)
+            accept()
+            place(tooHigh)
+            drop()
+        }
+        place(labels.accept)
         accept()
     }
 

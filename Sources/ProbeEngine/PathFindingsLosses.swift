@@ -12,7 +12,8 @@ enum LossFindings {
         let asked = rows.filter { row in row.probes.contains { $0.isAnswered } }
         guard !asked.isEmpty else { return [] }
         let samples = asked.map { Sample($0) }
-        let limited = limitedSamples(samples)
+        var limited = limitedSamples(samples)
+        for index in emptiedSamples(samples, limited) { limited[index] = true }
         var found: [PathFinding] = []
         for index in samples.indices where limited[index] && !samples[index].isEnd {
             let later = samples.indices.filter { $0 > index && isWitness($0, samples, limited) }
@@ -75,25 +76,42 @@ enum LossFindings {
         return Probability.ofBuckets(hops: routers.count, asked: first.count.asked) <= alikeThreshold
     }
 
+    /// Hops whose buckets somebody else had emptied, as another trace a moment before does: all that leave anything out
+    /// begin with it and answer after a long pause. An outage looks the same, but then nobody answers before it ends.
+    private static func emptiedSamples(_ samples: [Sample], _ limited: [Bool]) -> [Int] {
+        let open = samples.indices.filter { samples[$0].missing > 0 && !samples[$0].isEnd && !limited[$0] }
+        let refills = open.compactMap { samples[$0].refillsAt }
+        guard refills.count >= 3, refills.count == open.count, let refilled = refills.min(),
+            let heard = samples.compactMap(\.firstAnswered).min(), heard < refilled
+        else { return [] }
+        return open
+    }
+
     /// The probability that a lossy link takes what one of the hops behind it left out, in that order, but no more than is
     /// missing of the others. Which link and which loss rate is not known: the largest of all counts.
     private static func chance(of index: Int, _ samples: [Sample], later: [Int], earlier: [Int]) -> Double {
         var others = sum(later.map { samples[$0].count })
-        var largest = Probability.ofLosing(samples[index].count, butAtMostOf: others)
+        var chance = Probability.ofLosing(samples[index].count, butAtMostOf: others)
+        var largest = chance
         for link in stride(from: index - 1, through: 0, by: -1) {
-            if earlier.contains(link) { others = sum([others, samples[link].count]) }
+            if earlier.contains(link) {
+                others = sum([others, samples[link].count])
+                chance = Probability.ofLosing(samples[index].count, butAtMostOf: others)
+            }
             // Each hop behind the link had the same occasion.
-            largest = max(
-                largest, Double(index - link + 1) * Probability.ofLosing(samples[index].count, butAtMostOf: others))
+            largest = max(largest, Double(index - link + 1) * chance)
+            if largest * samples[index].share > threshold { break }
         }
         return largest * samples[index].share
     }
 
     /// Answers that lack at several hops to the end of the path, in no order.
     private static func loss(in samples: [Sample]) -> PathFinding? {
-        // In front of the first scattered loss a bucket is more likely one.
+        // In front of the first scattered loss a bucket is more likely one. Silence up to a long pause is as likely an
+        // emptied bucket as an outage.
         let lossy = samples.indices.filter { samples[$0].missing > 0 }
-        guard let first = lossy.first(where: { !samples[$0].isBucket }), let last = lossy.last, last > first else {
+        let scattered = lossy.first { !samples[$0].isBucket && samples[$0].refillsAt == nil }
+        guard let first = scattered, let last = lossy.last, last > first else {
             return nil
         }
         let behind = sum(samples[first...].map(\.count))
@@ -127,6 +145,10 @@ private struct Sample {
     let isBucket: Bool
     /// The share of the orders of as many answers that look like a bucket.
     let share: Double
+    /// When the first probe that was answered left.
+    let firstAnswered: Timestamp?
+    /// The same, where none was answered before a long pause and all after it.
+    let refillsAt: Timestamp?
 
     var missing: Int { count.asked - count.answered }
 
@@ -135,6 +157,15 @@ private struct Sample {
         let answered = probes.count { $0.isAnswered }
         count = PathFinding.Losses.Count(hop: row.number, answered: answered, asked: probes.count)
         isEnd = row.isEnd
+        let first = probes.firstIndex { $0.isAnswered }
+        firstAnswered = first.map { probes[$0].sentAt }
+        if let first, first > 0, probes[first...].allSatisfy(\.isAnswered),
+            probes[first].sentAt - probes[first - 1].sentAt >= Self.refillTime
+        {
+            refillsAt = probes[first].sentAt
+        } else {
+            refillsAt = nil
+        }
         guard answered > 0, answered < probes.count else {
             (isBucket, share) = (false, 1)
             return
@@ -143,6 +174,9 @@ private struct Sample {
         isBucket = Self.isBucket(times, probes.map(\.isAnswered))
         share = Self.share(times, answered)
     }
+
+    /// Linux gives a host an error a second.
+    private static let refillTime = TimeSpan.milliseconds(900)
 
     /// Whether the first are answered, and of the rest only those that came after much longer than any that was not.
     private static func isBucket(_ times: [Timestamp], _ answered: [Bool]) -> Bool {
@@ -187,14 +221,26 @@ enum Probability {
     /// Of at most `limit` events in `count` trials of this probability, which is below 1. O(limit).
     static func atMost(_ limit: Int, of count: Int, _ probability: Double) -> Double {
         guard limit < count else { return 1 }
-        var term = 1.0
-        for _ in 0..<count { term *= 1 - probability }
+        var term = power(1 - probability, count)
+        // Too improbable for the numbers, and so is the rest.
+        guard term > 0 else { return 0 }
         var sum = 0.0
         for events in 0...max(0, limit) {
             sum += term
             term *= Double(count - events) / Double(events + 1) * probability / (1 - probability)
         }
         return min(1, sum)
+    }
+
+    /// O(log exponent).
+    private static func power(_ base: Double, _ exponent: Int) -> Double {
+        var (result, square, rest) = (1.0, base, exponent)
+        while rest > 0 {
+            if rest & 1 == 1 { result *= square }
+            square *= square
+            rest >>= 1
+        }
+        return result
     }
 
     /// Of at least `least` events.

@@ -21,7 +21,7 @@ enum ReturnFindings {
             let limits = row.answers.compactMap(\.hopLimit).filter { $0 > 0 }
             if let limit = mostCommon(limits) { lengths.append(Length(hop: row.number, hopLimit: limit)) }
         }
-        for index in lengths.indices { shown.formUnion(turningBack(at: index, in: lengths)) }
+        for index in lengths.indices { shown.formUnion(routersAnsweringByTheirEnd(from: index, in: lengths)) }
         var found: [PathFinding] = []
         var index = 0
         while index < lengths.count {
@@ -51,6 +51,20 @@ enum ReturnFindings {
         return found + returnTunnels(in: rows)
     }
 
+    /// Hops whose way back gets shorter by one as the way there gets longer by one, until both are in step again: routers
+    /// of a tunnel that hides none of them and sends their answers to its end first. Empty where that is not so.
+    private static func routersAnsweringByTheirEnd(from index: Int, in lengths: [Length]) -> [Int] {
+        guard index > 0 else { return [] }
+        let base = lengths[index - 1].excess
+        let count = lengths[index].excess - base
+        guard count >= 4, count.isMultiple(of: 2), index + count / 2 < lengths.count else { return [] }
+        let stretch = lengths[index...(index + count / 2)]
+        let isTunnel = zip(stretch, 0...).allSatisfy {
+            $0.hop == lengths[index - 1].hop + 1 + $1 && $0.excess == base + count - 2 * $1
+        }
+        return isTunnel ? stretch.dropLast().map(\.hop) : []
+    }
+
     /// A hint of hidden routers, and where to go on behind it.
     ///
     /// A tunnel whose routers don't show is counted on the way back only: at its end by all of its hops, and by one less
@@ -78,24 +92,6 @@ enum ReturnFindings {
         let evidence = Array(lengths[(index - 1)...min(end, lengths.count - 1)])
         let hops = lengths[index - 1].hop...lengths[index].hop
         return (PathFinding(hops: hops, kind: .hiddenHops(count: count, evidence)), end)
-    }
-
-    /// The hops from this one on that look like routers of a tunnel who show themselves: their answers go on to its end
-    /// before they turn back, so that each hop has one less to go there and one more not to come back. One such router
-    /// alone looks like a hidden one.
-    private static func turningBack(at index: Int, in lengths: [Length]) -> [Int] {
-        guard index > 0, lengths[index - 1].hop + 1 == lengths[index].hop else { return [] }
-        let base = lengths[index - 1].excess
-        let count = lengths[index].excess - base
-        guard count >= 4, count.isMultiple(of: 2) else { return [] }
-        var end = index + 1
-        while end < lengths.count, lengths[end].hop == lengths[end - 1].hop + 1,
-            lengths[end].excess == lengths[end - 1].excess - 2, lengths[end].excess >= base
-        {
-            end += 1
-        }
-        guard end - index >= 3 else { return [] }
-        return lengths[index..<end].filter { $0.excess > base }.map(\.hop)
     }
 
     /// Responders whose errors started with 255 hops and whose echo replies with 64, and took a longer way.

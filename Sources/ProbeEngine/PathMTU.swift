@@ -82,6 +82,9 @@ public struct PathMTU: Measurement, Sendable {
                 destination: trace.destination, method: trace.method, hops: hops, destinationHop: destinationHop,
                 firstSize: firstSize)
             trafficClass = trace.trafficClass
+            maximumWait = min(maximumWait, trace.maximumWait)
+            maximumInFlight = min(maximumInFlight, trace.maximumInFlight)
+            pause = trace.pause
         }
     }
 
@@ -160,6 +163,9 @@ public struct PathMTU: Measurement, Sendable {
     public private(set) var statistics = PathMTUStatistics()
     /// What is known so far; final when the schedule says `finished`.
     public private(set) var result: PathMTUResult
+
+    /// By the size that was announced, after how long the first packet over it was refused.
+    public private(set) var refusalTimes: [Int: TimeSpan] = [:]
 
     private var table = InFlightTable(maximumCapacity: 1 << 14)
     private var events = Queue<PathMTUEvent>()
@@ -277,6 +283,8 @@ public struct PathMTU: Measurement, Sendable {
         table[id]?.state = .unsent
         guard !isOver else { return }
         let probe = sent[Int(record.sequence)]
+        // Answers may have ended its round meanwhile.
+        guard probe.round == roundNumber, case .inFlight(id) = round[probe.index].state else { return }
         let since = fullSince ?? now
         if failure == .retryLater, now - since < Self.retryLimit {
             fullSince = since
@@ -332,7 +340,11 @@ public struct PathMTU: Measurement, Sendable {
         longest[probe.hop] = max(longest[probe.hop] ?? .zero, roundTrip)
         switch meaning {
         case .passed(let hop): notePassage(probe.size, hop)
-        case .tooBig(let mtu): if isFirst { noteTooBig(probe, mtu, response) }
+        case .tooBig(let mtu):
+            if isFirst {
+                if refusalTimes[Int(mtu)] == nil { refusalTimes[Int(mtu)] = roundTrip }
+                noteTooBig(probe, mtu, response)
+            }
         }
         guard probe.round == roundNumber else { return }
         round[probe.index].state = .answered
@@ -363,7 +375,7 @@ public struct PathMTU: Measurement, Sendable {
         case .timestampReply:
             return nil
         case .icmpError(let type, _, _):
-            guard response.quotedDestination?.withoutZone == destination else { return nil }
+            guard response.isAbout(destination) else { return nil }
             if let mtu = response.kind.nextHopMTU(destination.version) { return .tooBig(mtu) }
             guard response.kind.isConclusive(destination.version) else { return nil }
             let hop = probe?.hop ?? end

@@ -31,6 +31,9 @@ public struct PathTrace: Measurement, Sendable {
         public var dontFragment = false
         /// Counts the destination port up with every probe, as old traceroutes do: each probe is a flow of its own.
         public var changesPort = false
+        /// Gives each probe another flow number, where its means makes it a flow of its own: routers that differ between them
+        /// are no contradiction then.
+        public var changesFlow = false
         /// How long hops are waited for behind which nobody answers, at least: longer where NEAR round trips of the longest
         /// are, never longer than `maximumWait`; nil is `maximumWait`.
         public var tailWait: TimeSpan? = .seconds(1)
@@ -48,6 +51,9 @@ public struct PathTrace: Measurement, Sendable {
         /// Wait for the kernel's send stamps before a hop is reported.
         public var wantsKernelStamps = true
 
+        /// Whether all probes look alike to a load balancer.
+        public var hasConstantFlow: Bool { !changesPort && !changesFlow }
+
         public init(destination: IPAddress) { self.destination = destination }
     }
 
@@ -55,12 +61,14 @@ public struct PathTrace: Measurement, Sendable {
     public private(set) var statistics = PathStatistics()
     /// Why it goes no further; nil while it does.
     public private(set) var ending: PathEnding?
+    /// Why the last probe that did not leave this host did not.
+    public private(set) var unsentFailure: SendFailure?
     /// Whether the destination itself has answered.
     public private(set) var isReached = false
     /// The hop at which the path ends: the destination's, or that of a router which says that it goes no further.
     public var lastHop: Int? { end?.hop }
 
-    private var table = InFlightTable(maximumCapacity: 1 << 14)
+    private var table = InFlightTable(maximumCapacity: 1 << 18)
     private var events = Queue<PathEvent>()
     /// By hop limit minus one; those below the first stay empty.
     private var rows: [PathRow]
@@ -80,7 +88,7 @@ public struct PathTrace: Measurement, Sendable {
     private var inFlightCount = 0
     private var latest = ProbeID(rawValue: 0)
     private var stampsAwaited = Queue<ProbeID>()
-    /// Since when the local queue has taken nothing.
+    /// Since when the local queue has taken nothing: it is tried with one probe at a time.
     private var fullSince: Timestamp?
     private var nextSend = Timestamp(nanoseconds: .min)
     private var sentInThisTurn = 0
@@ -88,6 +96,8 @@ public struct PathTrace: Measurement, Sendable {
     private var leaving: [PathLine.Place] = []
     private var firstsInThisTurn = 0
     private var sentCount: UInt16 = 0
+    /// Of the probes that have a port of their own, in the order of their ports.
+    private var numbersByPort: [ProbeID] = []
     /// When the last probe was taken from here.
     private var lastSentAt = Timestamp(nanoseconds: .min)
     /// The latest instant that was told.
@@ -127,13 +137,13 @@ public struct PathTrace: Measurement, Sendable {
 
     public mutating func nextTransmit(at now: Timestamp) -> Transmit? {
         guard ending == nil, now >= nextSend, inFlightCount < window, sentInThisTurn < Self.burst,
-            firstsInThisTurn < Self.firstBurst
+            firstsInThisTurn < Self.firstBurst, fullSince == nil || sentInThisTurn == 0
         else { return nil }
         while let place = line.next() {
             guard isWanted(place) else { continue }
             let id = table.insert(
                 InFlightRecord(subject: UInt32(place.hop), sequence: UInt32(place.query), sentAt: now))
-            let probe = probe(hop: place.hop)
+            let probe = probe(id, hop: place.hop)
             rows[place.hop - 1].send(place.query, id, probe, at: now)
             inFlightCount += 1
             leaving.append(place)
@@ -147,15 +157,17 @@ public struct PathTrace: Measurement, Sendable {
         return nil
     }
 
-    private mutating func probe(hop: Int) -> Probe {
+    private mutating func probe(_ id: ProbeID, hop: Int) -> Probe {
         var method = configuration.method
         if configuration.changesPort, case .udp(let port) = method {
             method = .udp(destinationPort: port &+ sentCount)
-            sentCount &+= 1
+            numbersByPort.append(id)
         }
+        let flow = configuration.changesFlow ? sentCount : 0
+        sentCount &+= 1
         return Probe(
             destination: configuration.destination, method: method, hopLimit: UInt8(clamping: hop),
-            trafficClass: configuration.trafficClass, payloadLength: configuration.payloadLength,
+            trafficClass: configuration.trafficClass, flow: flow, payloadLength: configuration.payloadLength,
             dontFragment: configuration.dontFragment)
     }
 
@@ -202,7 +214,8 @@ public struct PathTrace: Measurement, Sendable {
         guard let record = table[id], record.state == .pending else { return }
         let place = PathLine.Place(hop: Int(record.subject), query: Int(record.sequence))
         table[id]?.state = .unsent
-        guard ending == nil else { return }
+        // An answer to an earlier probe of the same query may have come meanwhile.
+        guard ending == nil, case .inFlight(id) = rows[place.hop - 1].queries[place.query].state else { return }
         inFlightCount -= 1
         let since = fullSince ?? now
         if failure == .retryLater, now - since < Self.retryLimit {
@@ -213,6 +226,7 @@ public struct PathTrace: Measurement, Sendable {
         } else {
             rows[place.hop - 1].giveUp(place.query, .unsent)
             statistics.unsent += 1
+            unsentFailure = failure
             events.append(.unsent(hop: place.hop, failure: failure))
             expand(place.hop, isUrgent: false)
             lookForLoop()
@@ -277,7 +291,7 @@ public struct PathTrace: Measurement, Sendable {
             statistics.unsolicited += 1
             return
         }
-        guard let id = response.probe ?? creditWithoutIdentity() else { return }
+        guard let id = probe(of: response) ?? creditWithoutIdentity() else { return }
         guard let record = table[id], record.state != .pending, record.state != .unsent else {
             statistics.unsolicited += 1
             return
@@ -338,9 +352,12 @@ public struct PathTrace: Measurement, Sendable {
                 && response.byteCount == configuration.payloadLength + ICMPHeader.length
             return isFromDestination && isWhole ? .reached : nil
         case .timestampReply: return nil
-        case .datagram, .tcp: return isFromDestination ? .reached : nil
+        case .datagram, .tcp:
+            // A protocol without ports brings all that the destination sends to this host.
+            if case .ip = configuration.method, response.probe == nil { return nil }
+            return isFromDestination ? .reached : nil
         case .icmpError(let type, let code, let info):
-            guard response.quotedDestination?.withoutZone == destination else { return nil }
+            guard response.isAbout(destination) || response.evidence == .port else { return nil }
             if response.kind.isTimeExceeded(destination.version) { return .timeExceeded }
             if isFromDestination, response.kind.isPortUnreachable(destination.version) { return .reached }
             if isFromDestination, case .ip = configuration.method,
@@ -353,6 +370,18 @@ public struct PathTrace: Measurement, Sendable {
             }
             return .error(type: type, code: code, info: info)
         }
+    }
+
+    /// The probe that a response names, nil where it names none, or one whose quote was rewritten too far to believe it.
+    private func probe(of response: Response) -> ProbeID? {
+        guard case .icmpError = response.kind else { return response.probe }
+        guard response.isAbout(configuration.destination.withoutZone) else { return nil }
+        if let id = response.probe { return id }
+        // Where each probe has a port of its own, that is its number too.
+        guard configuration.changesPort, case .udp(let first) = configuration.method, let port = response.quotedPort
+        else { return nil }
+        let place = numbersByPort.count - 1 - Int(sentCount &- 1 &- (port &- first))
+        return place >= 0 ? numbersByPort[place] : nil
     }
 
     /// The only probe that an answer without number can belong to; counts the answer where there is none.
@@ -486,6 +515,7 @@ public struct PathTrace: Measurement, Sendable {
 
     /// Emits the rows that nothing can change any more, in order.
     private mutating func settleRows() {
+        isPausing = false
         while nextRow <= limit, ending == nil {
             guard isSettled(nextRow) else { break }
             if statistics.unidentified > 0, isMissingAnswers(nextRow) {
@@ -498,7 +528,6 @@ public struct PathTrace: Measurement, Sendable {
                 guard askAgain() else { break }
                 continue
             }
-            isPausing = false
             tell(nextRow)
             silentRowsTold = rows[nextRow - 1].isSilent ? silentRowsTold + 1 : 0
             nextRow += 1

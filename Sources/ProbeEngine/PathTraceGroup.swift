@@ -10,10 +10,13 @@ public struct PathTraceGroup: Measurement, Sendable {
         public var trace: PathTrace.Configuration
         /// Octets of the first packet of the path MTU discovery behind the trace; nil for none.
         public var firstSize: Int?
+        /// Octets of the options in the IP headers of its packets.
+        public var optionsLength = 0
 
-        public init(_ trace: PathTrace.Configuration, firstSize: Int? = nil) {
+        public init(_ trace: PathTrace.Configuration, firstSize: Int? = nil, optionsLength: Int = 0) {
             self.trace = trace
             self.firstSize = firstSize
+            self.optionsLength = optionsLength
         }
     }
 
@@ -64,10 +67,24 @@ public struct PathTraceGroup: Measurement, Sendable {
     private var events = Queue<Event>()
     private var isStopped = false
 
-    /// - Parameter maximumRunning: how many traces run at once.
-    public init(_ configurations: [Configuration], maximumRunning: Int = Self.defaultRunning) {
+    /// - Parameters:
+    ///   - maximumRunning: how many traces run at once.
+    ///   - maximumInFlight: how many probes may be under way over all of them, which share it equally; nil for what each
+    ///     trace allows itself.
+    public init(
+        _ configurations: [Configuration], maximumRunning: Int = Self.defaultRunning, maximumInFlight: Int? = nil
+    ) {
+        var configurations = configurations
+        var running = max(1, maximumRunning)
+        if let maximumInFlight {
+            running = max(1, min(running, configurations.count, maximumInFlight))
+            for index in configurations.indices {
+                let share = max(1, maximumInFlight / running)
+                configurations[index].trace.maximumInFlight = min(configurations[index].trace.maximumInFlight, share)
+            }
+        }
         members = configurations.map { Member($0) }
-        self.maximumRunning = max(1, maximumRunning)
+        self.maximumRunning = running
         begin()
     }
 
@@ -133,7 +150,7 @@ public struct PathTraceGroup: Measurement, Sendable {
             var response = response
             response.probe = owner.id
             receive(response, isMTU: owner.isMTU, owner.member)
-        } else if let member = running.first(where: { isAbout($0, response) }) {
+        } else if let member = running.first(where: { isAbout($0, response) }) ?? only(response) {
             receive(response, isMTU: members[member].mtu != nil, member)
         }
     }
@@ -144,6 +161,11 @@ public struct PathTraceGroup: Measurement, Sendable {
         } else {
             members[member].trace.receive(response)
         }
+    }
+
+    /// The only member that there is for an error which quotes a packet of ours to another destination: a router rewrote it.
+    private func only(_ response: Response) -> Int? {
+        response.evidence == .port && running.count == 1 ? running.first : nil
     }
 
     /// Whether a response without number is about this member's host.
@@ -226,10 +248,12 @@ public struct PathTraceGroup: Measurement, Sendable {
     private func discovery(behind member: Int) -> PathMTU? {
         let found = members[member]
         guard let firstSize = found.configuration.firstSize, !isStopped else { return nil }
-        return PathMTU(
-            PathMTU.Configuration(
-                after: found.configuration.trace, rows: found.hops,
-                destinationHop: found.trace.isReached ? found.trace.lastHop : nil, firstSize: firstSize))
+        var configuration = PathMTU.Configuration(
+            after: found.configuration.trace, rows: found.hops,
+            destinationHop: found.trace.isReached ? found.trace.lastHop : nil, firstSize: firstSize)
+        configuration.headerLength += found.configuration.optionsLength
+        configuration.controlSize += found.configuration.optionsLength
+        return PathMTU(configuration)
     }
 
     private mutating func begin() {

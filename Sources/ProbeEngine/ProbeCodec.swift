@@ -92,7 +92,7 @@ public struct ProbeCodec: Sendable {
                 var header = IPv4Header(
                     destination: content.firstRouter ?? destination, proto: probe.method.ipProtocol(for: .v4),
                     hopLimit: probe.hopLimit, trafficClass: probe.trafficClass,
-                    identification: Self.identification(of: transmit),
+                    identification: identification(of: transmit),
                     dontFragment: probe.dontFragment || isDublin(probe))
                 if case .v4(let source) = source { header.source = source }
                 if !content.ipv4Options.isEmpty {
@@ -121,10 +121,11 @@ public struct ProbeCodec: Sendable {
 
     /// By which short quotes are told apart. Echo requests have their own number; none has 0, which the kernel replaces,
     /// in each fragment by another one.
-    private static func identification(of transmit: Transmit) -> UInt16 {
+    private func identification(of transmit: Transmit) -> UInt16 {
         switch transmit.probe.method {
         case .icmpEcho, .icmpTimestamp: max(1, UInt16(truncatingIfNeeded: transmit.id.rawValue))
-        case .udp, .tcpSYN, .ip: mark(of: transmit.id)
+        case .udp, .ip: Self.mark(of: transmit.id)
+        case .tcpSYN: hiddenMark(of: transmit.id)
         }
     }
 
@@ -358,14 +359,17 @@ public struct ProbeCodec: Sendable {
         guard isIntact, header.type.quotesPacket(version),
             let error = try? ICMPErrorMessage(parsing: message, version: version), let quoted = error.quoted
         else { return nil }
-        guard case .some(let id) = identify(quoted, latest) else { return nil }
-        return Response(
-            probe: id, kind: .icmpError(type: header.type, code: header.code, info: header.rest),
+        guard let owner = identify(quoted, latest) else { return nil }
+        var response = Response(
+            probe: owner.id, kind: .icmpError(type: header.type, code: header.code, info: header.rest),
             responder: arrival.source, quotedDestination: finalDestination(of: quoted), hopLimit: arrival.hopLimit,
             trafficClass: arrival.trafficClass, byteCount: message.byteCount, stamp: arrival.stamp,
             arrival: arrival.time,
             detail: ResponseDetail(
                 quoted: quoted, extensions: error.extensions, ipv4Options: Self.parsed(options)))
+        response.evidence = owner.evidence
+        if case .udp(let header) = quoted.transport { response.quotedPort = header.destinationPort }
+        return response
     }
 
     /// A timestamp reply has no room for a cookie: the measurement compares the originate time with the one it sent.
@@ -452,26 +456,30 @@ public struct ProbeCodec: Sendable {
         _ error: QueuedError, quoting quoted: RawSpan, isICMP: Bool, _ arrival: Arrival, options: [UInt8] = [],
         latest: ProbeID
     ) -> Response? {
-        var id: ProbeID?
+        let owner: Owner
         if isICMP {
-            guard let header = try? ICMPHeader(parsing: quoted), let number = wireNumber(header) else { return nil }
-            id = expand(number, bits: wireBits, quoted.from(ICMPHeader.length), latest)
-            guard id != nil else { return nil }
+            guard let header = try? ICMPHeader(parsing: quoted),
+                let found = identify(header, quoted.from(ICMPHeader.length), latest)
+            else { return nil }
+            owner = found
         } else {
-            guard case .some(let identified) = identify(payload: quoted, latest) else { return nil }
-            id = identified
+            guard case .some(let id) = identify(payload: quoted, latest) else { return nil }
+            owner = Owner(id: id, evidence: id == nil ? .port : .cookie)
         }
         var extensions: ICMPExtensions?
         if let offset = error.extensionOffset, offset >= 0, offset <= quoted.byteCount {
             extensions = try? ICMPExtensions(parsing: quoted.from(offset))
         }
-        return Response(
-            probe: id, kind: .icmpError(type: error.type, code: error.code, info: error.info),
+        var response = Response(
+            probe: owner.id, kind: .icmpError(type: error.type, code: error.code, info: error.info),
             responder: arrival.source, quotedDestination: error.destination, hopLimit: arrival.hopLimit,
             trafficClass: arrival.trafficClass, byteCount: quoted.byteCount, stamp: arrival.stamp,
             arrival: arrival.time,
             detail: extensions == nil && options.isEmpty
                 ? nil : ResponseDetail(extensions: extensions, ipv4Options: Self.parsed(options)))
+        response.evidence = owner.evidence
+        response.quotedPort = error.port
+        return response
     }
 
     private func reply(
@@ -494,29 +502,80 @@ public struct ProbeCodec: Sendable {
         options.isEmpty ? nil : try? IPv4Options(parsing: options.bytes)
     }
 
-    /// The number of the probe that is quoted: nil when it is not ours, `.some(nil)` when it is but does not say which.
-    private func identify(_ quoted: QuotedPacket, _ latest: ProbeID) -> ProbeID?? {
+    /// Whose packet a quote is of.
+    private struct Owner {
+        /// Nil where the quote does not say which probe it is.
+        var id: ProbeID?
+        var evidence: Response.Evidence
+    }
+
+    /// The probe that is quoted, nil when it is none of ours. Routers on the way may have rewritten addresses, ports,
+    /// identifiers and sequence numbers: a cookie stands above them all.
+    private func identify(_ quoted: QuotedPacket, _ latest: ProbeID) -> Owner? {
         switch quoted.transport {
         case .icmp(let header):
-            guard let number = wireNumber(header) else { return nil }
             if quoted.version == .v4, header.type == ICMPType.V4.timestampRequest {
-                return expand(number, bits: wireBits, latest).map { .some($0) }
+                guard let number = wireNumber(header), let id = expand(number, bits: wireBits, latest) else {
+                    return nil
+                }
+                return Owner(id: id, evidence: .number)
             }
             guard header.type == .echoRequest(quoted.version) else { return nil }
-            return expand(number, bits: wireBits, quoted.payload.bytes, latest).map { .some($0) }
+            return identify(header, quoted.payload.bytes, latest)
         case .udp(let header):
-            guard identity.sourcePorts.contains(header.sourcePort) else { return nil }
             if content.flowIdentity == .dublin { return identify(dublin: quoted, header, latest) }
             guard let id = identify(payload: quoted.payload.bytes, latest) else { return nil }
-            return .some(id ?? identify(short: quoted, header, latest))
-        case .tcp(let header):
+            if let id { return Owner(id: id, evidence: .cookie) }
             guard identity.sourcePorts.contains(header.sourcePort) else { return nil }
-            return identify(segmentNumber: header.sequenceNumber, latest).map { .some($0) }
+            return Owner(id: identify(short: quoted, header, latest), evidence: .port)
+        case .tcp(let header): return identify(quoted, header, latest)
         case .other:
             guard quoted.proto == identity.proto, quoted.fragmentOffset == 0 else { return nil }
             return identify(withoutHeader: quoted, latest)
         case .truncated: return nil
         }
+    }
+
+    /// The probe of a quoted echo request.
+    private func identify(_ header: ICMPHeader, _ payload: RawSpan, _ latest: ProbeID) -> Owner? {
+        if let id = identify(cookie: payload, latest) { return Owner(id: id, evidence: .cookie) }
+        guard let number = wireNumber(header), let id = expand(number, bits: wireBits, payload, latest) else {
+            return nil
+        }
+        // A payload that is there and is not ours speaks against the identifier.
+        return Owner(id: id, evidence: payload.byteCount < Self.cookieLength ? .port : .number)
+    }
+
+    /// The probe of a quoted TCP segment. Its sequence number holds 16 bits that nobody else knows, the identification of
+    /// IPv4 is as hidden, and the source port is this process' own: one of the three may be rewritten. Where the sequence
+    /// number was, a quote of the whole segment must still have a checksum that is right, lest a damaged one name anybody.
+    private func identify(_ quoted: QuotedPacket, _ segment: TCPQuote, _ latest: ProbeID) -> Owner? {
+        let isOurPort = identity.sourcePorts.contains(segment.sourcePort)
+        let marked = quoted.version == .v4 ? expand(hiddenMark: quoted.identification, latest) : nil
+        if let id = identify(segmentNumber: segment.sequenceNumber, latest) {
+            if isOurPort || marked == id { return Owner(id: id, evidence: .cookie) }
+            return quoted.version == .v6 ? Owner(id: id, evidence: .number) : nil
+        }
+        guard isOurPort else { return nil }
+        guard let header = segment.header else { return Owner(id: nil, evidence: .port) }
+        guard header.flags == content.tcpFlags, isIntact(header, in: quoted) else { return nil }
+        if quoted.version == .v6 { return Owner(id: nil, evidence: .port) }
+        return marked.map { Owner(id: $0, evidence: .number) }
+    }
+
+    /// Whether the checksum of a quoted segment without payload is right, as whoever rewrites it has to keep it.
+    private func isIntact(_ header: TCPHeader, in quoted: QuotedPacket) -> Bool {
+        var again = header
+        again.checksum = 0
+        guard
+            let segment = try? [UInt8](
+                capacity: header.headerLength,
+                writing: { output throws(PacketError) in
+                    try again.write(to: &output)
+                    TCPHeader.complete(from: 0, in: &output, source: quoted.source, destination: quoted.destination)
+                })
+        else { return false }
+        return segment.bytes.uint16(at: 16) == header.checksum
     }
 
     /// The probe of a quote that ends before the cookie of a datagram, by identification and checksum; nil where they
@@ -534,33 +593,36 @@ public struct ProbeCodec: Sendable {
         return byIdentification == byChecksum ? byChecksum : nil
     }
 
-    private func identify(
-        dublin quoted: QuotedPacket, _ header: UDPHeader, _ latest: ProbeID
-    ) -> ProbeID?? {
+    private func identify(dublin quoted: QuotedPacket, _ header: UDPHeader, _ latest: ProbeID) -> Owner? {
         let payload = quoted.payload.bytes
+        guard identity.sourcePorts.contains(header.sourcePort) || isFlowCookie(payload) else { return nil }
         if payload.byteCount >= Self.markLength, header.length >= UDPHeader.length + Self.markLength,
             payload.uint64(at: 0) != 0, !isFlowCookie(payload)
         {
             return nil
         }
+        // The cookie is the same in all of them: it does not say which one.
         switch quoted.version {
-        case .v4: return .some(expand(mark: quoted.identification, latest))
-        case .v6: return .some(expand(ofLength: Int(header.length) - UDPHeader.length, latest))
+        case .v4: return Owner(id: expand(mark: quoted.identification, latest), evidence: .port)
+        case .v6:
+            let length = Int(header.length) - UDPHeader.length
+            return Owner(id: expand(ofLength: length, latest), evidence: .port)
         }
     }
 
     /// The probe in a quote of another protocol. Eight octets, all that a router has to quote, hold half of a cookie and
     /// not the number, which the identification of IPv4 has.
-    private func identify(withoutHeader quoted: QuotedPacket, _ latest: ProbeID) -> ProbeID?? {
+    private func identify(withoutHeader quoted: QuotedPacket, _ latest: ProbeID) -> Owner? {
         let payload = quoted.payload.bytes.from(Self.flowPrefix)
         guard let id = identify(payload: payload, latest) else { return nil }
-        if id != nil { return .some(id) }
+        if let id { return Owner(id: id, evidence: .cookie) }
         guard quoted.version == .v4, let marked = expand(mark: quoted.identification, latest) else {
-            return .some(nil)
+            return Owner(id: nil, evidence: .number)
         }
         let hasCookie = quoted.totalLength >= IPv4Header.minimumLength + Self.flowPrefix + Self.cookieLength
-        if hasCookie, payload.byteCount >= 4, payload.uint32(at: 0) != UInt32(cookie(of: marked) >> 32) { return nil }
-        return .some(marked)
+        guard hasCookie, payload.byteCount >= 4 else { return Owner(id: marked, evidence: .number) }
+        guard payload.uint32(at: 0) == UInt32(cookie(of: marked) >> 32) else { return nil }
+        return Owner(id: marked, evidence: .cookie)
     }
 
     /// Where a quoted probe was going: with a source route the header says only where it was going next.
@@ -578,10 +640,18 @@ public struct ProbeCodec: Sendable {
     /// there is none: the probe or its quote was too short for one, and perhaps padded with zeros (RFC 4884 section 3).
     private func identify(payload: RawSpan, _ latest: ProbeID) -> ProbeID?? {
         guard payload.byteCount >= Self.cookieLength else { return .some(nil) }
+        if let id = identify(cookie: payload, latest) { return .some(id) }
         let index = payload.uint32(at: 8)
-        if let id = expand(index, latest), payload.uint64(at: 0) == cookie(of: id) { return .some(id) }
         // No probe has the number 0: where its index should be is padding.
         return index == 0 || isEndOfPattern(index) ? .some(nil) : nil
+    }
+
+    /// The probe whose cookie and number start a payload.
+    private func identify(cookie payload: RawSpan, _ latest: ProbeID) -> ProbeID? {
+        guard payload.byteCount >= Self.cookieLength, let id = expand(payload.uint32(at: 8), latest),
+            payload.uint64(at: 0) == cookie(of: id)
+        else { return nil }
+        return id
     }
 
     // MARK: Numbers and cookies
@@ -618,6 +688,37 @@ public struct ProbeCodec: Sendable {
         guard mark != 0, latest.rawValue != 0 else { return nil }
         let back = ((latest.rawValue - 1) % Self.marks + Self.marks - UInt64(mark - 1)) % Self.marks
         return back < latest.rawValue ? ProbeID(rawValue: latest.rawValue - back) : nil
+    }
+
+    /// `mark` in an order that nobody else knows: not 0. What somebody guesses or rewrites is hardly ever the mark of a
+    /// recent probe.
+    private func hiddenMark(of id: ProbeID) -> UInt16 {
+        let hidden = hidden(Self.mark(of: id))
+        return hidden == 0 ? self.hidden(0) : hidden
+    }
+
+    private func expand(hiddenMark: UInt16, _ latest: ProbeID) -> ProbeID? {
+        let mark = shown(hiddenMark)
+        return hiddenMark == 0 ? nil : expand(mark: mark == 0 ? shown(0) : mark, latest)
+    }
+
+    /// A keyed permutation: a Feistel network of four rounds (Luby and Rackoff, 1988).
+    private func hidden(_ value: UInt16) -> UInt16 {
+        var (high, low) = (UInt8(value >> 8), UInt8(truncatingIfNeeded: value))
+        for round: UInt64 in 0..<4 { (high, low) = (low, high ^ scrambled(low, round)) }
+        return UInt16(high) << 8 | UInt16(low)
+    }
+
+    /// The inverse of `hidden`.
+    private func shown(_ value: UInt16) -> UInt16 {
+        var (high, low) = (UInt8(value >> 8), UInt8(truncatingIfNeeded: value))
+        for round: UInt64 in 0..<4 { (high, low) = (low ^ scrambled(high, 3 - round), high) }
+        return UInt16(high) << 8 | UInt16(low)
+    }
+
+    /// No probe has a number whose cookie this could be.
+    private func scrambled(_ half: UInt8, _ round: UInt64) -> UInt8 {
+        UInt8(truncatingIfNeeded: identity.cookies.hash(1 << 63 | round << 8 | UInt64(half)))
     }
 
     private func expand(ofLength length: Int, _ latest: ProbeID) -> ProbeID? {
@@ -783,13 +884,19 @@ public struct QueuedError: Hashable, Sendable, BitwiseCopyable {
     public var destination: IPAddress
     /// Where the ICMP extensions start in what is quoted.
     public var extensionOffset: Int?
+    /// To which port; nil where there are none.
+    public var port: UInt16?
 
-    public init(type: ICMPType, code: UInt8, info: UInt32, destination: IPAddress, extensionOffset: Int? = nil) {
+    public init(
+        type: ICMPType, code: UInt8, info: UInt32, destination: IPAddress, extensionOffset: Int? = nil,
+        port: UInt16? = nil
+    ) {
         self.type = type
         self.code = code
         self.info = info
         self.destination = destination
         self.extensionOffset = extensionOffset
+        self.port = port
     }
 }
 

@@ -25,6 +25,17 @@ public struct Response: Sendable {
         case wrongLength(sent: Int, received: Int)
     }
 
+    /// What shows that an error quotes a packet of ours. In a quote that a router rewrote some of it may be left.
+    public enum Evidence: UInt8, Hashable, Sendable, BitwiseCopyable {
+        /// Numbers that packets of others may have as well: beside them the destination must be ours.
+        case number
+        /// A port or identifier that nobody else on this host sends from. The number beside it counts only where the
+        /// destination is ours.
+        case port
+        /// A keyed mark of the very probe, which stands for it whatever else was rewritten.
+        case cookie
+    }
+
     /// The probe that this answers, nil for an error that quotes too little to tell.
     public var probe: ProbeID?
     public var kind: Kind
@@ -32,6 +43,10 @@ public struct Response: Sendable {
     public var responder: IPAddress
     /// Where the quoted probe was going; nil in a reply.
     public var quotedDestination: IPAddress?
+    /// To which port the quoted datagram was going; nil where that is not known.
+    public var quotedPort: UInt16?
+    /// What shows that the quoted packet is ours.
+    public var evidence = Evidence.number
     /// As it arrived here.
     public var hopLimit: UInt8?
     public var trafficClass: UInt8?
@@ -61,6 +76,18 @@ public struct Response: Sendable {
         self.stamp = stamp
         self.arrival = arrival
         self.detail = detail
+    }
+}
+
+extension Response {
+    /// Whether the quoted packet is the probe's beyond doubt, wherever it was sent on to.
+    @inlinable public var isAuthentic: Bool { evidence == .cookie }
+
+    /// Whether the quoted packet was on its way to this address, or is the probe's whatever address stands there now.
+    ///
+    /// - Parameter destination: without a zone.
+    func isAbout(_ destination: IPAddress) -> Bool {
+        isAuthentic || quotedDestination?.withoutZone == destination
     }
 }
 

@@ -594,7 +594,8 @@ public struct ProbeTransport: ~Copyable {
         let queued = QueuedError(
             type: error.type, code: error.code, info: error.icmpInformation,
             destination: destination,
-            extensionOffset: error.extensionIsInvalid ? nil : error.extensionOffset)
+            extensionOffset: error.extensionIsInvalid ? nil : error.extensionOffset,
+            port: channel.encapsulation == .payload ? incoming.source(at: index).port : nil)
         let arrival = Arrival(
             source: offender, hopLimit: control.hopLimit, trafficClass: control.trafficClass,
             stamp: stamp(control.kernelTimestamp), time: now)

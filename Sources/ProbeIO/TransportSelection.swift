@@ -20,6 +20,10 @@ public struct TransportRequest: Sendable {
     /// Ask the kernel when each probe left. It tells in a packet of its own, which is to be read.
     public var wantsKernelStamps = true
 
+    /// Whether errors are wanted that quote probes from another port or identifier than they left from, because a
+    /// translator rewrote it. Only raw sockets can: the kernel looks for the owner of a quote by these.
+    public var hearsRewrittenQuotes = false
+
     /// How many successive ports are to be held for flows of UDP or TCP probes, 1 to `maximumFlows`.
     public var flows = 1
     /// Each port costs a socket.
@@ -152,6 +156,8 @@ public struct TransportSelection: ~Copyable {
         return socket
     }
 
+    /// Above the number of any probe of a trace.
+    private static let numberLimit: UInt32 = 1 << 24
     private static let firstUnprivilegedPort: UInt16 = 1_024
     /// So often other successive ports are tried for, while others hold some of them.
     private static let maximumAttempts = 32
@@ -215,12 +221,15 @@ public struct TransportSelection: ~Copyable {
         let identifiers =
             method == .icmpEcho || method == .icmpTimestamp
             ? IdentifierBlock(value: identity.identifier, mask: ~(identity.identifierCount - 1)) : nil
+        let rewritten =
+            request.hearsRewrittenQuotes
+            ? RewrittenQuotes(destinationPort: method.destinationPort, numberLimit: numberLimit) : nil
         // Sorts out our own requests on loopback before they are copied for the filter.
         try receiver.receiveOnly(answers(version))
         try receiver.attachDiscardingQueued(
             version == .v4
-                ? .icmp(identifiers, sourcePorts: ports, proto: identity.proto?.rawValue)
-                : .icmpv6(identifiers, sourcePorts: ports, proto: identity.proto?.rawValue))
+                ? .icmp(identifiers, sourcePorts: ports, proto: identity.proto?.rawValue, rewritten: rewritten)
+                : .icmpv6(identifiers, sourcePorts: ports, proto: identity.proto?.rawValue, rewritten: rewritten))
         let sender = try bound(socket(version, .raw, .raw, request, &refused), version, source)
         try sender.attach(.dropAll)
         try sender.set(.receiveErrors, to: true)

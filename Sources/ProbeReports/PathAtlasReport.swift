@@ -50,7 +50,7 @@ public struct PathAtlasReport: PathReport {
         }
         line.add("proto", Self.proto(method))
         line.add("size", start?.configuration.payloadLength ?? 0)
-        line.add("paris_id", start?.configuration.changesPort == true ? 0 : 1)
+        line.add("paris_id", start?.configuration.hasConstantFlow == false ? 0 : 1)
         line.add("result", objects: run.hops) { line, hop in
             line.add("hop", hop.number)
             let failure = failures.first { $0.hop == hop.number }?.failure

@@ -28,8 +28,8 @@ extension PathFinding {
         switch kind {
         case .returnPath(let lengths): "\(place): way back of \(Self.text(lengths))"
         case .hiddenHops(let count, let lengths):
-            "\(Self.listing(lengths.map { "hop \($0.hop): way back of \(Self.hops($0.length))" }))"
-                + ": perhaps an invisible MPLS tunnel of \(Self.hops(count)) before hop \(hops.upperBound)"
+            "perhaps an invisible MPLS tunnel of \(Self.hops(count)) before hop \(hops.upperBound): way back of "
+                + Self.listing(lengths.map { "\(Self.hops($0.length)) from hop \($0.hop)" })
         case .hiddenReturnHops(let count, let responder):
             "\(place): time exceeded of \(responder.text(zones)) came back over \(Self.hops(count)) more than its echo"
                 + " reply: perhaps an invisible MPLS tunnel on the way back"
@@ -46,7 +46,7 @@ extension PathFinding {
         case .limited(let losses): "\(place): limited: \(Self.text(ofLimit: losses))"
         case .loss(let losses, let isLocated):
             (isLocated ? "loss from hop \(hops.lowerBound) on: " : "loss on the way to hop \(hops.upperBound): ")
-                + Self.listing(losses.hops.map { "\($0.hop): \($0.answered) of \($0.asked)" })
+                + Self.listing(losses.hops.map { "hop \($0.hop) answered \($0.answered) of \($0.asked)" })
         case .loop(let responders):
             "loop: \(place) repeat \(Self.listing(responders.map { $0.text(zones) }))"
         case .severalResponders(let responders):
@@ -89,7 +89,7 @@ extension PathFinding {
     private static func text(ofLimit losses: Losses) -> String {
         let own = losses.hops.map { "\($0.answered) of \($0.asked) answered" }.first ?? ""
         switch losses.laterHops {
-        case 0: return "\(own), the first of each burst"
+        case 0: return "\(own), no more without a pause"
         case 1: return "\(own), the later hop \(losses.later.answered) of \(losses.later.asked)"
         default:
             return "\(own), the \(losses.laterHops) later hops \(losses.later.answered) of \(losses.later.asked)"
@@ -133,7 +133,8 @@ extension QuotedField {
         let place =
             hops.lowerBound == 0
             ? "before hop \(hops.upperBound)" : "between hop \(hops.lowerBound) and \(hops.upperBound)"
-        return "\(name) \(verb(from, to)) \(place): \(text(from, zones)) -> \(text(to, zones))"
+        let guess = self == .udpChecksum ? ", perhaps by a NAT" : ""
+        return "\(name) \(verb(from, to)) \(place)\(guess): \(text(from, zones)) -> \(text(to, zones))"
     }
 
     private func verb(_ from: QuotedValue, _ to: QuotedValue) -> String {
@@ -155,7 +156,9 @@ extension QuotedField {
             switch self {
             case .dscp: "0x" + hexadecimal([UInt8(truncatingIfNeeded: number)])
             case .ecn: Self.codepoints[Int(number & 3)]
-            case .flowLabel, .identification, .udpChecksum, .tcpSequenceNumber: "0x" + String(number, radix: 16)
+            case .identification, .udpChecksum:
+                "0x" + hexadecimal([UInt8(truncatingIfNeeded: number >> 8), UInt8(truncatingIfNeeded: number)])
+            case .flowLabel, .tcpSequenceNumber: "0x" + String(number, radix: 16)
             default: String(number)
             }
         case .address(let address): address.text(zones)

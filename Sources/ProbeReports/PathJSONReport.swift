@@ -24,7 +24,7 @@ public struct PathJSONReport: PathReport {
         line.add("packet_length", start.packetLength)
         line.add("traffic_class", configuration.trafficClass)
         if let port = method.port { line.add("port", port) }
-        line.add("constant_flow", start.hasConstantFlow && !configuration.changesPort)
+        line.add("constant_flow", configuration.hasConstantFlow)
         line.add("rung", start.rung)
         if let source = start.source { line.add("source", source.text(zones)) }
         if let note = start.note { line.add("note", note) }

@@ -24,8 +24,6 @@ public struct PathStart: Sendable {
     public var packetLength: Int
     /// The means: `raw`, `ping`, `udp` and the like.
     public var rung: String
-    /// False where the means makes each probe a flow of its own.
-    public var hasConstantFlow = true
     /// How to get a better one, in words of our own.
     public var note: String?
     /// Where probes leave from; nil where that isn't known.

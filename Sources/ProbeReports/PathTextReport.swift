@@ -14,6 +14,8 @@ public struct PathTextReport: PathReport {
     public var showsWayBack = false
     /// Whether what was found beside the rows is told behind them.
     public var tellsFindings = true
+    /// Whether "protocol unreachable" of the destination has its mark too: it is how a path of another protocol ends.
+    public var marksProtocolUnreachable = false
     /// Whether the flags of TCP answers are shown: `<syn,ack>`.
     public var showsFlags = false
     /// The names of interfaces by index, for link-local addresses.
@@ -78,7 +80,7 @@ public struct PathTextReport: PathReport {
             buffer.append(milliseconds: answer.roundTrip)
             buffer.append(" ms")
             if let size = forcedSize.take() { buffer.append(" F=\(size)") }
-            if let annotation = answer.annotation {
+            if let annotation = answer.annotation ?? endMark(of: answer) {
                 buffer.append(" ")
                 buffer.append(annotation)
             }
@@ -96,6 +98,12 @@ public struct PathTextReport: PathReport {
         buffer.append(" (")
         buffer.append(address, zones: zones)
         buffer.append(")")
+    }
+
+    private func endMark(of answer: PathAnswer) -> String? {
+        guard marksProtocolUnreachable, answer.kind == .reached, case .ip = answer.probe.method else { return nil }
+        // ICMPv6 parameter problem, unrecognised next header (RFC 4443 section 3.4).
+        return answer.responder.version == .v4 ? "!P" : "!<4-1>"
     }
 
     /// What stands in angle brackets behind the address, with a space in front; empty where nothing is to be shown.

@@ -24,11 +24,14 @@ extension Options {
         configuration.tailWait = tailWait
         configuration.maximumDelay = maximumDelay
         configuration.gapLimit = gapLimit
-        configuration.maximumInFlight = min(maximumInFlight, limits.inFlight ?? .max)
+        configuration.stopsAtLoops = stopsAtLoops
+        configuration.asksSilentHopsAgain = asksSilentHopsAgain
+        configuration.maximumInFlight = maximumInFlight
         configuration.pause = TimeSpan(nanoseconds: pause)
         configuration.trafficClass = trafficClass
         configuration.dontFragment = dontFragment || findsMTU
         configuration.changesPort = changesPort
+        configuration.changesFlow = flow == .classic && !changesPort || !limits.hasConstantFlow
         // Of ICMP as of UDP; a packet of another protocol has none.
         let header = if case .ip = configuration.method { 0 } else { UDPHeader.length }
         configuration.payloadLength = Self.payloadLength + UDPHeader.length - header
@@ -51,7 +54,7 @@ extension Options {
             report.showsWayBack = showsWayBack
             report.showsFlags = methodOptions.showsFlags
             report.zones = zones
-            return report
+            return persona.report(report, self)
         case .json:
             var report = PathJSONReport(target: target, method: method)
             report.zones = zones
@@ -68,6 +71,17 @@ extension Options {
         }
     }
 
+    /// Octets of the first packet of path MTU discovery where the link takes so many; nil for no discovery.
+    func firstSize(linkMTU: Int?) -> Int? {
+        guard findsMTU, let linkMTU else { return nil }
+        guard let firstLength else { return linkMTU }
+        // What every probe of the trace fits in needs none.
+        return firstLength > Self.leastFirstSize ? min(firstLength, linkMTU) : nil
+    }
+
+    /// More than a probe of the trace has.
+    static let leastFirstSize = 100
+
     /// Octets of a probe with its IP header.
     ///
     /// - Parameter transportLength: of what follows that header, where the kernel decides about it.
@@ -75,11 +89,12 @@ extension Options {
         let probe = Probe(
             destination: configuration.destination, method: configuration.method,
             payloadLength: configuration.payloadLength)
-        let content = socketSettings.content
-        return Self.headerLength(configuration.destination.version)
-            + ((try? content.ipv4Options.encoded())?.count ?? 0)
-            + (transportLength ?? ProbeCodec.transportLength(of: probe, content))
+        return Self.headerLength(configuration.destination.version) + optionsLength
+            + (transportLength ?? ProbeCodec.transportLength(of: probe, socketSettings.content))
     }
+
+    /// Octets of the options in a probe's IP header.
+    var optionsLength: Int { (try? socketSettings.content.ipv4Options.encoded())?.count ?? 0 }
 
     private static func headerLength(_ version: IPVersion) -> Int {
         version == .v4 ? IPv4Header.minimumLength : IPv6Header.length

@@ -44,10 +44,11 @@ struct HostTrace {
     mutating func await(_ news: News, since now: Timestamp) { waiting.append((news, now)) }
 
     /// Appends a line about a probe that was not sent, once for each kind of failure in a row.
-    mutating func append(_ failure: SendFailure, hop: Int, from tool: String, to errors: inout ReportBuffer) {
+    mutating func append(_ failure: SendFailure, hop: Int, as persona: Persona, to errors: inout ReportBuffer) {
         guard toldFailure != failure else { return }
         toldFailure = failure
-        errors.append("\(tool): ")
+        if let line = persona.unsentLine(failure) { return errors.append(line) }
+        errors.append("\(Tool.name): ")
         report.append(.unsent(hop: hop, failure: failure), PathFacts(), time: 0, to: &errors)
     }
 

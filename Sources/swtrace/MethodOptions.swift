@@ -11,6 +11,8 @@ struct MethodOptions: Sendable {
     var scalesWindow = false
     /// Take these, and ECN, from the settings of the kernel.
     var followsKernel = false
+    /// The same where nothing else is said about flags and header options.
+    var followsKernelElse = false
     /// nil for 1,460.
     var maximumSegmentSize: UInt16?
     /// The flags of answers are printed.
@@ -59,7 +61,7 @@ struct MethodOptions: Sendable {
     /// The flags and header options of TCP probes.
     var segment: (flags: TCPHeader.Flags, options: TCPOptions) {
         var own = self
-        if followsKernel {
+        if followsKernel || (followsKernelElse && flags == nil && !hasOwnOptions) {
             own.permitsSelectiveAcknowledgments = Self.kernelSays("tcp_sack") > 0
             own.hasTimestamps = Self.kernelSays("tcp_timestamps") > 0
             own.scalesWindow = Self.kernelSays("tcp_window_scaling") > 0

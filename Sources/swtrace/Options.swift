@@ -5,6 +5,16 @@ import ProbeIO
 
 /// What the command line asks for.
 struct Options: Sendable {
+    /// As whom the tool speaks.
+    var persona = Persona.swtrace
+    var wantsVersion = false
+    /// Octets of the first packet of path MTU discovery; nil for what the link takes.
+    var firstLength: Int?
+    /// `-b` of tracepath.
+    var showsNamesAndAddresses = false
+    /// Silent hops end nothing, and so do routers that come again.
+    var stopsAtLoops = true
+    var asksSilentHopsAgain = false
     enum Transport: Hashable, Sendable {
         case udp
         case icmp

@@ -21,6 +21,14 @@ extension Options {
                     + "is too long without a word. Rows come when all is known; F=1400 stands where packets had to "
                     + "shrink."
             ) { options, _ in options.findsMTU = true },
+            Option(
+                nil, "as", .required("PROGRAM"), "be traceroute or tracepath: their options, output and exit status",
+                detail:
+                    "Stands in front of all other options. A link to swtrace by the name of traceroute, traceroute4, "
+                    + "traceroute6, tcptraceroute, tracepath, tracepath4 or tracepath6 does the same. Routers are found as "
+                    + "fast as ever, and what swtrace alone finds out is not told.",
+                completion: .words(Persona.names)
+            ) { _, _ in throw OptionError.refused("has to be the first option") },
             Option("v", "verbose", "say which sockets are used") { options, _ in options.isVerbose = true },
             Option(
                 "j", "json", "print one JSON object a line",

@@ -66,7 +66,11 @@ extension Options {
 
     /// Throws where probes that count by their length would pass what every link takes.
     func checkSize(_ size: Int?, to address: IPAddress) throws(ToolFailure) {
-        guard flow == .dublin, address.version == .v6, let size else { return }
+        guard flow == .dublin, address.version == .v6 else { return }
+        if findsMTU {
+            throw ToolFailure("option --mtu: --flow dublin gives probes over IPv6 lengths of its own")
+        }
+        guard let size else { return }
         let most = 1_280 - ProbeCodec.dublinLengths + 1
         guard size > most else { return }
         throw ToolFailure(
@@ -146,6 +150,8 @@ extension RungNeed<Options> {
             !(88...32_767).contains($0.methodOptions.maximumSegmentSize ?? 1_460)
         },
         RungNeed("-t with ECN bits, the last two", .raw) { $0.proto == .tcp && $0.trafficClass & 3 != 0 },
+        // The kernel makes, sends and reads the packets of connections: nobody else sees them.
+        RungNeed("--pcap", .raw) { $0.proto == .tcp && $0.captureFile != nil },
         RungNeed("-O sysctl", .raw) { $0.methodOptions.followsKernel },
     ]
 }

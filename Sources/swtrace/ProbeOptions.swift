@@ -24,7 +24,8 @@ extension Options {
                 completion: .words(IPProtocol.knownNames)
             ) { $0.choose(try $1.ipProtocol()) },
             Option(
-                "M", "module", .required("METHOD"), "default, icmp, tcp, tcpconn, udp or raw, as -I, -T, -U and -P",
+                "M", "module", .required("METHOD"),
+                "send by default, icmp, tcp, tcpconn, udp or raw, as with -I, -T, -U and -P",
                 completion: .words(methods)
             ) { try $0.choose(method: $1.word(methods + refusedMethods)) },
             Option(
@@ -42,7 +43,7 @@ extension Options {
             ) { $0.sourcePort = try $1.port() },
             Option(
                 nil, "flow", .required("KIND"),
-                "paris: one flow; classic: ports or checksum differ; dublin: shows careless NAT",
+                "one flow (paris), ports or checksum that differ (classic), or what shows careless NAT (dublin)",
                 detail: "paris keeps addresses, ports and the first octets of all probes the same. classic counts the "
                     + "port up with each UDP probe, sends each TCP probe from another of 64 ports and lets the "
                     + "checksum of ICMP differ. dublin sends UDP datagrams that are alike to their checksum, and needs "

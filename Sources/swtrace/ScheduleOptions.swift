@@ -28,6 +28,12 @@ extension Options {
                 $0.hereFactor = factor(waits.factors?.here)
                 $0.nearFactor = factor(waits.factors?.near)
             },
+            Option(
+                nil, "ask-again", "ask silent hops once more, a second later, where later ones answered",
+                detail:
+                    "Routers limit their errors, Linux to one a second. A silent end of the path is asked again without "
+                    + "this option."
+            ) { options, _ in options.asksSilentHopsAgain = true },
             Option(nil, "gap-limit", .required("HOPS"), "end behind so many silent hops in a row (none)") {
                 $0.gapLimit = try $1.wholeNumber(in: 1...255)
             },

@@ -16,24 +16,44 @@ struct Tool {
 
     /// Options, rights, sockets, name, measurement, exit status.
     private static func run(_ output: inout OutputWriter) throws(ToolFailure) -> Int32 {
-        var options = Options()
+        var arguments = CommandLineArguments.operandsAndOptions
+        let options = try Persona.options(calledAs: CommandLineArguments.programName, &arguments)
+        do throws(ToolFailure) {
+            return try run(options, arguments, &output)
+        } catch {
+            return try options.persona.tell(error)
+        }
+    }
+
+    private static func run(
+        _ initial: Options, _ arguments: [String], _ output: inout OutputWriter
+    ) throws(ToolFailure) -> Int32 {
+        var options = initial
+        let persona = options.persona
         var hosts: [String]
         do throws(UsageError) {
-            switch try Options.table.parse(CommandLineArguments.operandsAndOptions, into: &options) {
+            switch try persona.table.parse(arguments, into: &options) {
             case .print(let text):
                 output.write(text)
                 return 0
             case .run(let operands): hosts = operands
             }
         } catch {
-            throw ToolFailure(error.message, speaker: error.tool)
+            throw persona.failure(error, arguments)
+        }
+        persona.settle(&options)
+        if options.wantsVersion {
+            let (text, isError) = persona.versionLine
+            if isError { reportErrors(Array(text.utf8)) } else { output.write(text) }
+            return 0
         }
         if options.wantsMethodHelp {
             output.write(MethodOptions.help)
             return 0
         }
-        guard !hosts.isEmpty else { throw ToolFailure("too few operands: needs HOST... [SIZE] (see swtrace --help)") }
-        let size = try takeSize(from: &hosts, options)
+        let size =
+            persona == .swtrace
+            ? try takeSize(from: &hosts, options) : try persona.takeSize(from: &hosts, &options, arguments)
         try check(options, hosts)
         try options.settleVersion(hosts)
 
@@ -44,7 +64,7 @@ struct Tool {
             files = try FindingFiles(options.findings)
             if let path = options.captureFile { capture = try CaptureFile(path, shownAs: SafeText(path).description) }
         }
-        let notice = selection.notice(program: name)
+        let notice = persona.tellsMeans ? selection.notice(program: name) : nil
         let rung = selection.transport.rung
         try options.checkRung(rung, selection.refusedSettings)
         let versions = selection.transport.versions
@@ -54,17 +74,20 @@ struct Tool {
             reportLine("using \(rung) sockets", from: name)
         }
 
-        let (targets, failed) = try resolve(hosts, options, versions)
-        guard !targets.isEmpty else { return 2 }
+        let (targets, failure) = try resolve(hosts, arguments, options, versions)
+        if let failure, targets.isEmpty { return failure }
         for target in targets { try options.checkSize(size, to: target.address) }
         let session = try TraceSession(
             targets: targets, size: size, options, files, over: selection.transport, note: notice)
         let status = try session.run(over: selection.take(), capturing: capture, &output)
-        return failed || capture?.isIntact == false ? 2 : status
+        return failure != nil || capture?.isIntact == false ? 2 : status
     }
 
     /// The last operand, where it is a plain number and a host stands before it: as in traceroute the length of packets.
     private static func takeSize(from operands: inout [String], _ options: Options) throws(ToolFailure) -> Int? {
+        guard !operands.isEmpty else {
+            throw ToolFailure("too few operands: needs HOST... [SIZE] (see swtrace --help)")
+        }
         guard operands.count > 1, let last = operands.last,
             last.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
         else { return nil }
@@ -88,9 +111,7 @@ struct Tool {
         guard hosts.count <= maximumHosts else {
             throw ToolFailure("\(hosts.count) hosts are too many: at most \(maximumHosts) at once")
         }
-        if options.firstHop > options.maximumHop {
-            throw ToolFailure("option -f: \(options.firstHop) is more than the last hop, \(options.maximumHop) (-m)")
-        }
+        try options.persona.check(firstHop: options.firstHop, maximumHop: options.maximumHop)
         try options.checkProbes()
     }
 
@@ -110,6 +131,7 @@ struct Tool {
         request.payloadLength = size ?? Options.payloadLength
         request.dontFragment = options.dontFragment || options.findsMTU
         if options.findsMTU { request.payloadLength = longestPacket }
+        request.hearsRewrittenQuotes = true
         request.highestRung = options.leastRung
         request.settings = options.socketSettings
         request.flows = options.flows
@@ -128,10 +150,10 @@ struct Tool {
         return request
     }
 
-    /// The hosts that have an address; a line on standard error for each of the others.
+    /// The hosts that have an address; a line on standard error for each of the others, and the exit status for them.
     private static func resolve(
-        _ hosts: [String], _ options: Options, _ versions: [IPVersion]
-    ) throws(ToolFailure) -> (targets: [(name: String, address: IPAddress)], failed: Bool) {
+        _ hosts: [String], _ arguments: [String], _ options: Options, _ versions: [IPVersion]
+    ) throws(ToolFailure) -> (targets: [(name: String, address: IPAddress)], failure: Int32?) {
         let resolved: [ResolvedHost]
         do throws(Errno) {
             resolved = try Resolver.resolve(hosts: hosts, family: options.version, usable: versions)
@@ -139,13 +161,14 @@ struct Tool {
             throw ToolFailure("cannot ask for names: \(error)")
         }
         var targets: [(name: String, address: IPAddress)] = []
+        var failure: Int32?
         for host in resolved {
             switch host.address {
             case .success(let address): targets.append((host.name, address))
-            case .failure(let error): reportLine(SafeText("\(error)").description, from: name)
+            case .failure(let error): failure = options.persona.tell(error, host.name, arguments)
             }
         }
-        return (targets, targets.count < resolved.count)
+        return (targets, failure)
     }
 
     /// No interface takes more.

@@ -8,7 +8,8 @@ import ProbeReports
 final class TraceSession {
     private let options: Options
     private let rung: Rung
-    private let hasConstantFlow: Bool
+    /// Probes that the transport can have under way for all hosts together; nil for any number.
+    private let inFlight: Int?
     /// Octets of a probe behind its IP header where the kernel decides about them.
     private let transportLength: Int?
     private let note: String?
@@ -38,7 +39,9 @@ final class TraceSession {
         self.options = options
         rung = transport.rung
         let limits = transport.limits
-        hasConstantFlow = limits.hasConstantFlow
+        // Over IPv6 answers tell no more numbers apart than there are lengths, and may be late.
+        let isNumberedByLength = options.flow == .dublin && targets.contains { $0.address.version == .v6 }
+        inFlight = isNumberedByLength ? min(limits.inFlight ?? .max, ProbeCodec.dublinLengths / 4) : limits.inFlight
         transportLength = transport.transportLength
         self.note = note
         baseline = files.baseline
@@ -78,12 +81,15 @@ final class TraceSession {
         let signals = try SignalDescriptor([.interrupt, .terminate])
         for trace in traces { sources[trace.target.address] = try? transport.source(to: trace.target.address) }
         for version in transport.versions { codecs[version] = transport.codec(version) }
+        let optionsLength = options.optionsLength
         let group = PathTraceGroup(
             traces.map { trace in
                 PathTraceGroup.Configuration(
                     trace.configuration,
-                    firstSize: options.findsMTU ? try? transport.interfaceMTU(to: trace.target.address) : nil)
-            })
+                    firstSize: options.findsMTU
+                        ? options.firstSize(linkMTU: try? transport.interfaceMTU(to: trace.target.address)) : nil,
+                    optionsLength: optionsLength)
+            }, maximumInFlight: inFlight)
         start(group.begun)
         var loop = try ProbeLoop(group, over: transport)
         try loop.run(
@@ -107,12 +113,7 @@ final class TraceSession {
             for line in traces.flatMap(\.failureLines) { reportLine(line, from: Tool.name) }
         }
         let hasFailed = traces.contains { !$0.failureLines.isEmpty }
-        return max(hasFailed ? 1 : 0, loop.measurement.members.map { Self.exitStatus(of: $0.trace) }.max() ?? 0)
-    }
-
-    private static func exitStatus(of trace: PathTrace) -> Int32 {
-        if trace.statistics.transmitted == 0, trace.statistics.unsent > 0 { return 2 }
-        return trace.isReached ? 0 : 1
+        return max(hasFailed ? 1 : 0, loop.measurement.members.map { options.persona.status(of: $0.trace) }.max() ?? 0)
     }
 
     private static var now: Timestamp { ProbeLoop<PathTraceGroup>.now }
@@ -123,11 +124,11 @@ final class TraceSession {
     private func start(_ begun: Int) {
         while started < begun {
             let configuration = traces[started].configuration
-            var start = PathStart(
-                configuration, packetLength: options.packetLength(of: configuration, transportLength),
+            let length = options.packetLength(of: configuration, transportLength)
+            let start = PathStart(
+                configuration, packetLength: options.persona.shownLength(length, options),
                 rung: rung.rawValue, note: note, source: sources[traces[started].target.address],
                 time: SystemClock.realtime.now)
-            start.hasConstantFlow = hasConstantFlow
             traces[started].start(start, at: Self.now)
             started += 1
         }
@@ -141,8 +142,8 @@ final class TraceSession {
             for case .some(let answer) in hop.answers { facts.ask(answer.responder) }
             traces[index].await(.event(.hop(hop)), since: Self.now)
         case .path(let index, .unsent(let hop, let failure)):
-            if options.style == .text {
-                traces[index].append(failure, hop: hop, from: Tool.name, to: &errors)
+            if options.style == .text, !options.persona.reports(failure) {
+                traces[index].append(failure, hop: hop, as: options.persona, to: &errors)
             } else {
                 traces[index].await(.event(.unsent(hop: hop, failure: failure)), since: Self.now)
             }
@@ -158,6 +159,7 @@ final class TraceSession {
         let run = PathRun(
             member, findings: findings(of: member), elapsed: Self.now - traces[index].startedAt,
             time: SystemClock.realtime.now)
+        if let line = options.persona.lineBehind(run) { errors.append(line) }
         traces[index].await(.end(run), since: Self.now)
     }
 

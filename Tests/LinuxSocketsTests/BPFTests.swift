@@ -112,6 +112,51 @@ private func ports(_ source: UInt16, _ destination: UInt16 = 33434) -> [UInt8] {
         #expect(try accepts(program, bytes) == expected, "\(name)")
     }
 
+    @Test(
+        "Rewritten quotes pass that may be ours",
+        arguments: [
+            ("a datagram from another port with our number", UInt8(17), ports(9), UInt32(0x00ff_ffff), true),
+            ("with a number too high", 17, ports(9), 0x0100_0000, false),
+            ("from our port, with any number", 17, ports(40_000), 0xffff_ffff, true),
+            ("a datagram too short for a number", 17, ports(9), nil, false),
+            ("a datagram too short, from our port", 17, ports(40_000), nil, true),
+            ("a segment to our port", 6, ports(9, 443), nil, true),
+            ("a segment to another", 6, ports(9, 444), nil, false),
+            ("a segment from our port to another", 6, ports(40_001, 444), nil, true),
+            ("an echo request with our number", 1, message(8, 7), 5, true),
+            ("an echo request of others", 1, message(8, 7), 0x0809_0a0b, false),
+            ("an echo request too short", 1, message(8, 7), nil, false),
+            ("an echo request with our identifier", 1, message(8, 0x1234), nil, true),
+            ("an echo reply with our number", 1, message(0, 7), 5, false),
+            ("another protocol", 47, ports(40_000), 5, false),
+        ])
+    func rewritten(_ name: String, _ proto: UInt8, _ header: [UInt8], _ number: UInt32?, _ expected: Bool) throws {
+        let quotes = RewrittenQuotes(destinationPort: 443, numberLimit: 1 << 24)
+        var quoted = header
+        if let number {
+            quoted += Array(repeating: 0xa5, count: 8) + [24, 16, 8, 0].map { UInt8(number >> $0 & 0xff) }
+        }
+        for words: UInt8 in [5, 9] {
+            let v4 = headerV4(1) + message(11) + headerV4(proto, words: words) + quoted
+            #expect(
+                try accepts(.icmp(Self.block, sourcePorts: 40_000...40_010, rewritten: quotes), v4) == expected,
+                "\(name)")
+        }
+        guard proto != 1 || header[0] == 8 else { return }
+        var message6 = quoted
+        if proto == 1 { message6[0] = 128 }
+        let v6 = message(3) + headerV6(proto == 1 ? 58 : proto) + message6
+        #expect(
+            try accepts(.icmpv6(Self.block, sourcePorts: 40_000...40_010, rewritten: quotes), v6) == expected, "\(name)"
+        )
+        // Where no ports are ours, none can have been rewritten.
+        if proto != 1 {
+            #expect(try !accepts(.icmpv6(Self.block, rewritten: quotes), v6))
+        } else if header[5] == 7 {
+            #expect(try !accepts(.icmpv6(nil, sourcePorts: 1...9, rewritten: quotes), v6))
+        }
+    }
+
     @Test func oneOfTheTwo() throws {
         let onlyPorts = BPFProgram.icmp(nil, sourcePorts: 1...65_535)
         #expect(try accepts(onlyPorts, headerV4(1) + message(3) + headerV4(17) + ports(9)))

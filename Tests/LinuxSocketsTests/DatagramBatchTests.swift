@@ -17,23 +17,6 @@ private func receive(
     }
 }
 
-/// The kernel begins to take arrival times a moment after the first socket asked for them, in the background.
-private func waitForReceiveTimestamps() throws {
-    let socket = try boundUDP(.v4)
-    try socket.set(.timestamping, to: [.receiveSoftware, .software])
-    try socket.connect(to: try socket.localAddress())
-    let deadline = SystemClock.monotonic.now + 10_000_000_000
-    var batch = ReceiveBatch(capacity: 1, slotSize: 1)
-    var seen = false
-    while !seen {
-        try #require(SystemClock.monotonic.now < deadline, "no arrival times")
-        try socket.send([1])
-        try receive(1, on: socket, into: &batch) { batch, index in
-            seen = batch.control(at: index).kernelTimestamp != nil
-        }
-    }
-}
-
 private func flags(_ batch: borrowing ReceiveBatch, _ index: Int) -> Set<String> {
     var flags: Set<String> = []
     if batch.isTruncated(at: index) { flags.insert("truncated") }
@@ -227,7 +210,8 @@ private func flags(_ batch: borrowing ReceiveBatch, _ index: Int) -> Set<String>
         try sender.set(.receiveErrors, to: true)
         try sender.set(.timestamping, to: .softwareSendAndReceive)
         try receiver.set(.timestamping, to: [.receiveSoftware, .software])
-        try waitForReceiveTimestamps()
+        let times = try ArrivalTimes()
+        defer { withExtendedLifetime(times) {} }
         var batch = SendBatch(capacity: 3, slotSize: 1)
         for index in 0..<3 { batch.append(to: try receiver.localAddress()) { $0.append(UInt8(index)) } }
         let before = SystemClock.realtime.now

@@ -186,10 +186,12 @@ enum Kernel {
             let announced = error.header.originalDatagramLength(version)
             offset = 8 + (announced == 0 ? 128 : announced) - skipped
         }
+        var port: UInt16?
+        if case .udp(let header) = quoted.transport { port = header.destinationPort }
         return codec.matchQueuedError(
             QueuedError(
                 type: error.header.type, code: error.header.code, info: error.header.rest,
-                destination: quoted.destination, extensionOffset: offset),
+                destination: quoted.destination, extensionOffset: offset, port: port),
             quoting: data.bytes, isICMP: rung == .pingSocket, arrival, latest: latest)
     }
 }

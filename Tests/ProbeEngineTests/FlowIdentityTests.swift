@@ -185,7 +185,9 @@ struct NumberedWay: CustomTestStringConvertible, Sendable {
         guard numbered.way.method != .icmpEcho else { return }
         for number: UInt64 in 1...40 {
             let packet = other.packet(numbered.way, number)
-            #expect(ours.match(ours.error(packet, numbered.way), latest: 60) == nil)
+            let whole = ours.match(ours.error(packet, numbered.way), latest: 60)
+            // From our port, with another sequence number: over IPv6 somebody may have rewritten it.
+            #expect(numbered.way.isTCP && numbered.way.version == .v6 ? whole?.probe == nil : whole == nil)
             // So few octets hold half of a cookie.
             if case .ip = numbered.way.method {
                 let short = ours.match(

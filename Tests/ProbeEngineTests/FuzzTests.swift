@@ -8,13 +8,17 @@ import Testing
 ///
 /// Time goes on as the schedule says, often later, sometimes earlier. After `rounds` the world falls silent; then a
 /// measurement has to come to its end.
-private struct Chaos {
+struct Chaos {
     var generator: SeededGenerator
     var now = Timestamp.ms(0)
     var probes: [Transmit] = []
     /// Taken and not yet told of.
     var undecided: [Transmit] = []
     let destinations: [IPAddress]
+    /// How many routers answer.
+    var routers: UInt64 = 1
+    /// Whether errors quote what was sent, or something else, and say how much would have been small enough.
+    var quotes = false
 
     init(seed: UInt64, _ destinations: [IPAddress]) {
         generator = SeededGenerator(seed: seed)
@@ -94,6 +98,10 @@ private struct Chaos {
     private mutating func decideAll<M: Measurement>(_ measurement: inout M) {
         for transmit in undecided {
             switch generator.number(below: 20) {
+            case 0 where quotes && chance(50):
+                let size = UInt32(truncatingIfNeeded: generator.next()) >> UInt32(generator.number(below: 32))
+                measurement.didNotSend(
+                    transmit.id, .failed(code: 90, name: "EMSGSIZE", mtu: chance(50) ? Int(size) : nil), at: now)
             case 0: measurement.didNotSend(transmit.id, .failed(code: 1, name: "EPERM"), at: now)
             case 1, 2: measurement.didNotSend(transmit.id, .retryLater, at: now)
             default:
@@ -150,15 +158,55 @@ private struct Chaos {
             default:
                 .icmpError(
                     type: types[Int(generator.number(below: 3) == 0 ? generator.number(below: 5) : 0)],
-                    code: UInt8(generator.number(below: 5)), info: 0)
+                    code: UInt8(generator.number(below: 5)), info: quotes ? size() : 0)
             }
         return Response(
             probe: chance(10) ? nil : id, kind: kind,
-            responder: isRouter ? Ours.address("192.0.2.1") : destination,
+            responder: isRouter ? router(version) : destination,
             quotedDestination: chance(5) ? Ours.address("192.0.2.254") : chance(3) ? nil : destination,
+            hopLimit: quotes ? UInt8(truncatingIfNeeded: generator.next()) : nil,
             byteCount: chance(90) ? 64 : Int(generator.number(below: 100)),
             integrity: chance(90) ? .intact : .wrongChecksum, stamp: stamp(chance(90) ? .kernel : .user),
-            arrival: chance(95) ? now : .ms(0))
+            arrival: chance(95) ? now : .ms(0), detail: quotes ? detail(of: id) : nil)
+    }
+
+    private mutating func router(_ version: IPVersion) -> IPAddress {
+        guard routers > 1 else { return Ours.address("192.0.2.1") }
+        let number = generator.number(below: routers)
+        return version == .v4
+            ? .v4(IPv4Address(rawValue: 0xc612_0000 + UInt32(number)))
+            : .v6(IPv6Address(high: 0xfd00 << 48, low: number))
+    }
+
+    /// An MTU, or anything.
+    private mutating func size() -> UInt32 {
+        switch generator.number(below: 4) {
+        case 0: 0
+        case 1: UInt32(truncatingIfNeeded: generator.next())
+        default: UInt32(generator.number(below: 1_600))
+        }
+    }
+
+    private mutating func detail(of id: ProbeID) -> ResponseDetail? {
+        guard let transmit = probes.last(where: { $0.id == id }) else { return nil }
+        let source = Ours.source(transmit.probe.destination.version)
+        guard var bytes = Optional(Ours.packet(transmit, ProbeCodec(identity: Ours.identity))), !bytes.isEmpty else {
+            return nil
+        }
+        for _ in 0..<generator.number(below: 4) {
+            bytes[Int(generator.number(below: UInt64(bytes.count)))] = UInt8(truncatingIfNeeded: generator.next())
+        }
+        bytes[source.version == .v4 ? 8 : 7] = UInt8(generator.number(below: 8))
+        bytes.removeLast(Int(generator.number(below: UInt64(bytes.count - 20))))
+        let objects = (0..<generator.number(below: 3)).map { _ -> ICMPExtensionObject in
+            let label = MPLSLabel(
+                label: UInt32(generator.number(below: 1 << 20)), trafficClass: 0, isBottomOfStack: chance(50),
+                timeToLive: UInt8(truncatingIfNeeded: generator.next()))
+            return chance(50) ? .mpls([label]) : .unknown(classNumber: 9, cType: 1, payload: [1, 2])
+        }
+        return ResponseDetail(
+            quoted: try? QuotedPacket(parsing: bytes.bytes, version: source.version),
+            extensions: objects.isEmpty ? nil : ICMPExtensions(objects: objects))
     }
 }
 

@@ -159,6 +159,27 @@ extension [PathFinding] {
         #expect(try Trace.of(bad).findings.limited == [])
     }
 
+    @Test("Where a trace before has taken what all hops had to give")
+    func emptied() {
+        let times = [Timestamp(nanoseconds: 0), Timestamp(nanoseconds: 100_000), Timestamp(nanoseconds: 1_050_000_000)]
+        func row(_ hop: Int, _ kind: PathAnswer.Kind, answered: [Bool]) -> PathHop {
+            let answer = Made.answer(hop, kind: kind)
+            let queries = zip(times, answered).map { time, isAnswered in
+                PathQuery(probe: answer.probe, sentAt: time, outcome: isAnswered ? .answered(answer) : .lost)
+            }
+            return PathHop(number: hop, answers: answered.map { $0 ? answer : nil }, queries: queries)
+        }
+        let routers = (1...12).map { row($0, .timeExceeded, answered: [false, false, true]) }
+        let found = Made.found(routers + [row(13, .reached, answered: [true, false, false])])
+        #expect(found.limited == Array(1...12) && found.loss == nil)
+        // Where the target begins with them it may have been an outage: nothing is told.
+        let silent = Made.found(routers + [row(13, .reached, answered: [false, false, true])])
+        #expect(silent.limited.isEmpty && silent.loss == nil)
+        // Within a burst it would be no limiter that answers the last probe alone.
+        let scattered = Made.found((1...12).map { row($0, .timeExceeded, answered: [false, true, false]) })
+        #expect(scattered.limited.isEmpty)
+    }
+
     @Test("The evidence is counted")
     func evidence() throws {
         let trace = try Trace.of(Self.chain([8: "limit 1/s burst 1"]))

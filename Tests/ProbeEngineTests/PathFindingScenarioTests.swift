@@ -128,6 +128,11 @@ private let outside = QuotedValue.address(Ours.address("198.51.100.1"))
             Issue.record("\(kinds)")
             return
         }
+        // The number that one of the probes had anyway.
+        for id in 1...40 {
+            let own = try Trace.of(Trace.chain(["", "set-id \(id)", "", ""]))
+            #expect(!own.findings.contains { if case .quotedBySome = $0.kind { true } else { false } })
+        }
         let labelled = try Trace.of(Trace.chain(["", "set-flow-label 77", "", ""]), to: "fd00:9::9")
         #expect(labelled.findings == [finding(2...3, .changed(.flowLabel, from: .number(0), to: .number(77)))])
     }
@@ -180,9 +185,9 @@ private let outside = QuotedValue.address(Ours.address("198.51.100.1"))
 
     @Test("Tunnels: what hides is hinted at, what shows itself is not said to hide")
     func tunnels() throws {
-        func found(_ kind: String) throws -> [PathFinding] {
+        func found(_ kind: String, rung: Driver.Rung = .raw) throws -> [PathFinding] {
             let text = Trace.chain(Array(repeating: "", count: 9)) + "\ntunnel r2 r3 r4 r5 r6 \(kind)"
-            return try Trace.of(text).findings
+            return try Trace.of(text, rung: rung).findings
         }
         let invisible = try found("invisible")
         #expect(invisible.map(\.hops) == [2...3])
@@ -203,6 +208,9 @@ private let outside = QuotedValue.address(Ours.address("198.51.100.1"))
         let implicit = try found("implicit")
         #expect(implicit.map(\.hops) == [3...5, 3...5])
         #expect(implicit.first?.kind == .hopLimits(.implicitTunnel(quoted: [1, 2, 3])))
+        // Without quotes the way back alone tells that nobody hides.
+        let unquoted = try found("implicit", rung: .udpSocket)
+        #expect(unquoted.map(\.hops) == [3...5] && unquoted.first?.kind == implicit.last?.kind)
     }
 
     @Test("A packet whose hop limit ran out comes to the next router")

@@ -5,7 +5,7 @@ import Testing
 @testable import ProbeEngine
 
 /// Rows as a trace would tell them, made by hand.
-private enum Made {
+enum Made {
     static let destination = Ours.address("10.0.9.9")
 
     /// A quote of a UDP probe that nobody changed, 28 octets of it.

@@ -254,7 +254,7 @@ struct Renumbered<Subject: Measurement>: Measurement {
         var wrong: [UInt64] = []
         var most: UInt64 = 0
         let size = Int(link.split(separator: " ")[1]) ?? 0
-        for seed in 1...1_000 as ClosedRange<UInt64> {
+        for seed in 1...336 as ClosedRange<UInt64> {
             let place = Int(seed % 4)
             var links = ["", "", "", ""]
             links[place] = link

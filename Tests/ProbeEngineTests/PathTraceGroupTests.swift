@@ -49,6 +49,20 @@ import Testing
         if running == 1 { #expect(finished == Array(0..<20)) }
     }
 
+    /// The discovery behind a trace goes on as that did: as slowly, and with the same options in its headers.
+    @Test func discoveryTakesOverWhatTheTraceHas() throws {
+        var trace = configuration(1)
+        trace.pause = .ms(20)
+        trace.maximumInFlight = 1
+        trace.maximumWait = .ms(50)
+        var group = PathTraceGroup([PathTraceGroup.Configuration(trace, firstSize: 1_500, optionsLength: 8)])
+        var driver = Driver(network(1))
+        try driver.run(&group)
+        let discovery = try #require(group.members[0].mtu).configuration
+        #expect(discovery.pause == .ms(20) && discovery.maximumInFlight == 1 && discovery.maximumWait == .ms(50))
+        #expect(discovery.headerLength == 28 && discovery.controlSize == 68)
+    }
+
     /// The number of an answer is the one that its probe was sent by.
     @Test func answersBearTheNumbersOfTheGroup() throws {
         var group = group(5)
@@ -77,6 +91,29 @@ import Testing
         }
         #expect(group.begun == 9)
         #expect(finished == 9)
+    }
+
+    @Test("All traces together stay below what the transport can have under way", arguments: [1, 7, 16, 100, 256])
+    func probesAreShared(limit: Int) throws {
+        for hosts in [1, 3, 20] {
+            var configurations = (1...hosts).map { PathTraceGroup.Configuration(configuration($0)) }
+            for index in configurations.indices { configurations[index].trace.maximumHop = 255 }
+            var group = PathTraceGroup(configurations, maximumInFlight: limit)
+            #expect(group.begun == min(hosts, limit, PathTraceGroup.defaultRunning))
+            var taken = 0
+            for _ in 0..<50 {
+                group.advance(to: .ms(0))
+                while let transmit = group.nextTransmit(at: .ms(0)) {
+                    taken += 1
+                    group.didSend(transmit.id, at: Stamp(nanoseconds: 0, clock: .user))
+                }
+            }
+            #expect(taken <= limit && taken * 2 > min(limit, hosts * 255), "\(taken) of \(limit)")
+            group = PathTraceGroup(configurations, maximumInFlight: limit)
+            var driver = Driver(network(20))
+            try driver.run(&group)
+            #expect(group.members.allSatisfy { $0.trace.isReached })
+        }
     }
 
     @Test func stoppingEndsThoseThatRunAndBeginsNoOther() throws {

@@ -235,8 +235,8 @@ struct EchoServiceNetworkTests {
     @Test func linkLocalClientsAreAnsweredOnTheirLink() throws {
         let lab = try NamespaceLab("server", "client")
         try lab.link("server", "client", nil, "fd00:1")
-        try lab["server"].exec("ip", "address", "add", "fe80::1/64", "dev", "client", "nodad")
-        try lab["client"].exec("ip", "address", "add", "fe80::2/64", "dev", "server", "nodad")
+        try lab["server"].addAddress("fe80::1/64", to: "client")
+        try lab["client"].addAddress("fe80::2/64", to: "server")
         var service = try lab["server"].run { try EchoService(port: 7, configuration: unlimited) }
         let index = try lab["client"].run { try Interface.index(named: "server") }
         let client = try lab["client"].run { try Client(#require(IPAddress("fe80::2")).inZone(index)) }

@@ -6,7 +6,8 @@ import TestSupport
 import Testing
 
 /// Path MTU discovery over the real kernel: links of several sizes, routers that keep quiet, every rung.
-@Suite(.enabled(if: NamespaceLab.isAvailable, "needs root and ip(8)"), .serialized)
+@Suite(
+    .enabled(if: NamespaceLab.isAvailable && hasProgram("nft"), "needs root, ip(8) and nft(8)"), .serialized)
 struct PathMTUKernelTests {
     struct Way: Sendable, CustomTestStringConvertible {
         var rung: Rung

@@ -146,7 +146,7 @@ struct SocketSettingsTests {
         try lab["a"].exec(
             "ip", version, "route", "add", "default", "via", version == "-6" ? "fd00:3::2" : "10.0.3.2", "dev", "s",
             "metric", "4000")
-        try lab["s"].exec("ip", "address", "add", version == "-6" ? "fd00:2::2/128" : "10.0.2.2/32", "dev", "lo")
+        try lab["s"].addAddress(version == "-6" ? "fd00:2::2/128" : "10.0.2.2/32", to: "lo")
         for (device, node) in [("r", "b"), ("s", "s")] {
             let seen = try run(lab, address, rung, at: node) { request, _ in
                 request.settings.device = device
@@ -187,7 +187,7 @@ struct SocketSettingsTests {
         let lab = try Self.chain()
         let isV6 = address.contains(":")
         let (first, other) = isV6 ? ("fd00:1::1", "fd00:1::77") : ("10.0.1.1", "10.0.1.77")
-        try lab["a"].exec("ip", "address", "add", other + (isV6 ? "/64" : "/24"), "dev", "r")
+        try lab["a"].addAddress(other + (isV6 ? "/64" : "/24"), to: "r")
         let capture = try lab["b"].run { try Capture() }
         try lab["a"].run {
             try lab["a"].exec(

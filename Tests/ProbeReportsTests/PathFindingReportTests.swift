@@ -29,8 +29,8 @@ private let sentences: [(ClosedRange<Int>, Kind, String)] = [
     ),
     (
         4...5, .hiddenHops(count: 3, [length(4, 252), length(5, 248), length(6, 248)]),
-        "hop 4: way back of 4 hops, hop 5: way back of 8 hops, hop 6: way back of 8 hops: perhaps an invisible MPLS"
-            + " tunnel of 3 hops before hop 5"
+        "perhaps an invisible MPLS tunnel of 3 hops before hop 5: way back of 4 hops from hop 4, 8 hops from hop 5, 8 hops"
+            + " from hop 6"
     ),
     (
         6...6, .hiddenReturnHops(count: 2, responder: address("10.0.9.9")),
@@ -54,11 +54,11 @@ private let sentences: [(ClosedRange<Int>, Kind, String)] = [
     ),
     (
         2...3, .changed(.udpChecksum, from: .number(0x78dd), to: .number(0x7cdd)),
-        "UDP checksum rewritten between hop 2 and 3: 0x78dd -> 0x7cdd"
+        "UDP checksum rewritten between hop 2 and 3, perhaps by a NAT: 0x78dd -> 0x7cdd"
     ),
     (
         2...3, .changed(.identification, from: .number(1), to: .number(0)),
-        "IP ID rewritten between hop 2 and 3: 0x1 -> 0x0"
+        "IP ID rewritten between hop 2 and 3: 0x0001 -> 0x0000"
     ),
     (2...3, .changed(.dontFragment, from: .flag(true), to: .flag(false)), "DF cleared between hop 2 and 3: 1 -> 0"),
     (
@@ -148,17 +148,17 @@ private let sentences: [(ClosedRange<Int>, Kind, String)] = [
     ),
     (
         4...4, .limited(Losses(hops: [count(4, 1, 3)], later: count(0, 0, 0), laterHops: 0)),
-        "hop 4: limited: 1 of 3 answered, the first of each burst"
+        "hop 4: limited: 1 of 3 answered, no more without a pause"
     ),
     (
         8...9,
         .loss(Losses(hops: [count(8, 1, 3), count(9, 2, 3)], later: count(0, 0, 0), laterHops: 0), isLocated: true),
-        "loss from hop 8 on: 8: 1 of 3, 9: 2 of 3"
+        "loss from hop 8 on: hop 8 answered 1 of 3, hop 9 answered 2 of 3"
     ),
     (
         8...9,
         .loss(Losses(hops: [count(8, 1, 3), count(9, 2, 3)], later: count(0, 0, 0), laterHops: 0), isLocated: false),
-        "loss on the way to hop 9: 8: 1 of 3, 9: 2 of 3"
+        "loss on the way to hop 9: hop 8 answered 1 of 3, hop 9 answered 2 of 3"
     ),
     (5...8, .loop([address("10.0.1.2"), address("10.0.2.2")]), "loop: hops 5-8 repeat 10.0.1.2, 10.0.2.2"),
     (

@@ -146,6 +146,24 @@ public final class NamespaceLab {
         /// Loads rules of nft(8) into this namespace.
         public func nft(_ rules: String) throws { try exec("nft", rules) }
 
+        /// Gives an interface one more address, `10.0.0.1/24` or `fd00::1/64`, and waits until packets to it are taken in.
+        public func addAddress(_ text: String, to interface: String) throws {
+            let address = IPAddress(String(text.prefix { $0 != "/" }))
+            guard let address else { throw CommandFailure(description: "\(text) is no address") }
+            guard address.version == .v6 else {
+                try exec("ip", "address", "add", text, "dev", interface)
+                return
+            }
+            let news = try run { try LinkNews() }
+            try exec("ip", "-6", "address", "add", text, "dev", interface, "nodad")
+            // What else leads to the loopback, such as the prefix of an address of `lo`, is there at once.
+            while try exec("ip", "-6", "route", "show", "table", "local", "type", "local", "exact", "\(address)")
+                .isEmpty
+            {
+                try news.wait()
+            }
+        }
+
         /// Sends everything that has no other route to a neighbour of that name, over IPv4 and IPv6 as far as the link
         /// has them.
         public func addDefaultRoute(via neighbour: String) throws {
@@ -237,7 +255,6 @@ private final class LinkNews {
     /// forwards what is meant for itself.
     func waitUntilUsable(_ name: String) throws {
         let hasIPv6 = unsafe access("/proc/sys/net/ipv6", F_OK) == 0
-        var buffer = [UInt8](repeating: 0, count: 65_536)
         while true {
             let interface = try Interface.all().first { $0.name == name }
             if let interface, interface.isRunning, !hasIPv6 || interface.addresses.contains(where: Self.isLinkLocal),
@@ -245,9 +262,15 @@ private final class LinkNews {
             {
                 return
             }
-            try socket.wait(for: .readable)
-            while try socket.receive(into: &buffer) != nil {}
+            try wait()
         }
+    }
+
+    /// Waits until there are news, and takes them.
+    func wait() throws {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        try socket.wait(for: .readable)
+        while try socket.receive(into: &buffer) != nil {}
     }
 
     /// Whether the route to one of our own addresses leads to the loopback, whose MTU no other interface has.

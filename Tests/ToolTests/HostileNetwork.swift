@@ -60,6 +60,9 @@ final class HostileNetwork {
         return (result, carrier.peak)
     }
 
+    /// Whom answers came from, so far.
+    var sources: Set<IPAddress> { carrier.sources.withLock { $0 } }
+
     /// Hands the host a packet that nobody asked for.
     func inject(_ packet: [UInt8]) { carrier.inject(packet) }
 }
@@ -73,6 +76,7 @@ private final class Carrier: @unchecked Sendable {
     private let isStopped = Atomic(false)
     private let watched = Atomic(Int32(0))
     private let peakSeen = Atomic(0)
+    let sources = Mutex<Set<IPAddress>>([])
 
     init(_ device: consuming TunDevice, _ network: SimulatedNetwork, _ liar: Liar) throws {
         poller = try Poller()
@@ -112,8 +116,18 @@ private final class Carrier: @unchecked Sendable {
         for packet in liar.lies(about: answer) {
             // The kernel may refuse what is no packet at all.
             try? device.write(packet.bytes)
+            if let source = source(of: packet) { sources.withLock { _ = $0.insert(source) } }
         }
         lookAtMemory()
+    }
+
+    private func source(of packet: [UInt8]) -> IPAddress? {
+        let bytes = packet.bytes
+        switch (packet.first ?? 0) >> 4 {
+        case 4 where packet.count >= 20: return .v4(IPv4Address(rawValue: bytes.uint32(at: 12)))
+        case 6 where packet.count >= 40: return .v6(IPv6Address(high: bytes.uint64(at: 8), low: bytes.uint64(at: 16)))
+        default: return nil
+        }
     }
 
     private func lookAtMemory() {

@@ -143,7 +143,8 @@ struct PrivilegeTests {
         let tool = try rights.install("swtrace")
         var command = try rights.command(tool, in: lab["a"])
         command.files = ["/etc/resolv.conf": "nameserver 10.9.9.9\n", "/etc/hosts": ""]
-        command.arguments = ["-q", "1", "-z", "0.3", "10.0.3.2"]
+        // Silent from the third hop on, so that it runs for seconds more, however late this test looks.
+        command.arguments = ["-q", "1", "-z", "0.3", "10.9.9.9"]
         let command0 = command
         try lab["a"].run {
             var child = try command0.start()
@@ -151,7 +152,8 @@ struct PrivilegeTests {
             let threads = try ThreadRights.ofAll(child.processID)
             #expect(threads.count > 1, "nobody asks for the name of the router")
             for thread in threads { #expect(thread == .none) }
-            #expect(try child.finish().status == 0)
+            child.signal(.interrupt)
+            #expect(try child.finish().status == 1)
         }
     }
 }

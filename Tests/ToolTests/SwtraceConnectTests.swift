@@ -61,9 +61,8 @@ struct SwtraceConnectTests {
         for node in ["a", "b"] { #expect(try lab[node].exec("ss", "-Htan", "state", "connected") == "") }
     }
 
-    @Test(arguments: SwtraceTests.targets)
+    @Test(.enabled(if: hasProgram("nft"), "needs nft(8)"), arguments: SwtraceTests.targets)
     func filteredPortsAreSilentAndRefusalsMarked(address: String) throws {
-        guard hasProgram("nft") else { return }
         let lab = try SwtraceTests.chain()
         let tool = try InstalledTool("swtrace")
         try lab["b"].exec("nft", "add table inet t; add chain inet t i { type filter hook input priority 0; }")
@@ -112,6 +111,20 @@ struct SwtraceConnectTests {
         #expect(marked.status == 2)
     }
 
+    /// Many silent paths side by side want more sockets than there are: each gets its share, and nothing counts as refused.
+    @Test func silentPathsShareTheSockets() throws {
+        let lab = try SwtraceTests.chain()
+        let tool = try InstalledTool("swtrace")
+        try lab["r1"].exec("ip", "route", "add", "blackhole", "198.51.100.0/24")
+        let hosts = (1...16).map { "198.51.100.\($0)" }
+        let result = try lab["a"].run { try Self.user(tool, ["--json", "-q", "2"] + hosts).run() }
+        let lines = try jsonLines(result.output, schema: "swtrace")
+        let summaries = lines.filter { $0["type"].text == "summary" }
+        #expect(summaries.count == 16)
+        #expect(summaries.allSatisfy { $0["unsent"].integer == 0 }, "\(summaries.map { $0["unsent"] })")
+        #expect(result.status == 1)
+    }
+
     /// Options that the kernel's own SYN can't have are refused by name, and the others do what they say.
     @Test func optionsWorkOrAreRefused() throws {
         let lab = try SwtraceTests.chain()
@@ -128,7 +141,7 @@ struct SwtraceConnectTests {
         }
         for (options, name) in [
             (["-O", "ack"], "-O"), (["-O", "sack"], "-O"), (["-O", "mss=50"], "-O mss below 88 or above 32767"),
-            (["-O", "sysctl"], "-O sysctl"), (["-g", "10.0.1.2"], "-g"),
+            (["-O", "sysctl"], "-O sysctl"), (["-g", "10.0.1.2"], "-g"), (["--pcap", "/dev/null"], "--pcap"),
         ] {
             let result = try lab["a"].run { try Self.user(tool, options + ["10.0.4.2"]).run() }
             let line = result.errors.split(separator: "\n").last ?? ""
@@ -208,6 +221,32 @@ struct SwtraceConnectSimulationTests {
             #expect(rows[2].annotations.first?.hasPrefix("<INTERFACE:R=incoming,") == true, "\(result.output)")
             #expect(rows[3].responders == [address])
             #expect(result.status == 0)
+        }
+    }
+
+    /// Probes that are flows of their own may take several ways: nobody may call that one flow by two routers.
+    @Test func waysOfSeveralFlowsAreNoContradiction() throws {
+        let scenario = """
+            source 10.0.0.1
+            router r1 10.1.0.1 delay 200us
+            router a 10.2.0.1 delay 200us
+            router b 10.2.0.2 delay 200us
+            router r3 10.3.0.1 delay 200us
+            path source r1 a r3
+            path r1 b r3
+            balance r1 a b by ports
+            target 10.9.9.9 via r3 tcp 80 open
+            """
+        for (isRoot, options) in [(false, ["-T"]), (true, ["-T", "--flow", "classic"])] {
+            let arguments = ["-n", "-q", "10", "-w", "1"] + options
+            let text = try SwtraceSimulationTests.trace(scenario, isRoot: isRoot, arguments + ["10.9.9.9"]).output
+            #expect(Set(TraceRow.rows(of: text)[1].responders) == ["10.2.0.1", "10.2.0.2"], "\(text)")
+            #expect(!text.contains("for one flow"), "\(text)")
+            let json = try SwtraceSimulationTests.trace(
+                scenario, isRoot: isRoot, arguments + ["--json", "--fail-if", "path-changed", "10.9.9.9"])
+            #expect(json.output.contains("\"constant_flow\":false"))
+            #expect(json.output.contains("\"failed\":[]"), "\(json)")
+            #expect(json.status == 0)
         }
     }
 }

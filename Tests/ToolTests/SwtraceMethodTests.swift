@@ -179,6 +179,7 @@ struct SwtraceMethodTests {
         ("-P 253 -p 5", nil, "option -p: probes of IP protocol 253 have no ports"),
         ("-I --sport 5", nil, "option --sport: ICMP has no ports"),
         ("-I -p 5", nil, "option -p: ICMP has no ports"),
+        ("--flow dublin --mtu ::1", nil, "option --mtu: --flow dublin gives probes over IPv6 lengths of its own"),
         ("-I --flow dublin", nil, "option --flow: only UDP probes can be dublin"),
         ("-T --flow classic --sport 44", nil, "option --sport: --flow classic sends each TCP probe from another port"),
         ("-l 5", nil, "option -l: is for IPv6 only, which 10.0.1.2 is not"),

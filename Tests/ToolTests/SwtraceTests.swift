@@ -217,6 +217,29 @@ struct SwtraceTests {
         #expect(result.status == 0)
     }
 
+    /// The first router's credit is used up by others, and an echo reply needs none.
+    @Test func silentHopsAreAskedAgainWhereThatIsWanted() throws {
+        let lab = try Self.chain()
+        try lab["r1"].nft(
+            """
+            table ip filter {
+                chain output {
+                    type filter hook output priority 0
+                    icmp type time-exceeded limit rate 1/second burst 1 packets accept
+                    icmp type time-exceeded drop
+                }
+            }
+            """)
+        try lab["a"].run {
+            #expect(try ToolCommand("swtrace", "-n", "-q", "1", "-m", "1", "10.0.4.2").run().status == 1)
+            let plain = try ToolCommand("swtrace", "-n", "-q", "1", "-I", "10.0.4.2").run()
+            #expect(TraceRow.rows(of: plain.output).first?.responders == [], "\(plain)")
+            let again = try ToolCommand("swtrace", "-n", "-q", "1", "-I", "--ask-again", "10.0.4.2").run()
+            #expect(
+                TraceRow.rows(of: again.output).map(\.responders) == Self.path(to: "10.0.4.2").map { [$0] }, "\(again)")
+        }
+    }
+
     @Test(arguments: [Signal.interrupt, .terminate])
     func asSoonAsItIsToldToEndItPrintsWhatItKnows(signal: Signal) throws {
         let lab = try Self.chain()
@@ -235,7 +258,7 @@ struct SwtraceTests {
     @Test(arguments: ["raw", "udp"])
     func theSourceIsWhatWasAskedFor(rung: String) throws {
         let lab = try Self.chain()
-        try lab["a"].exec("ip", "address", "add", "10.0.1.77/24", "dev", "r1")
+        try lab["a"].addAddress("10.0.1.77/24", to: "r1")
         let result = try lab["a"].run {
             try ToolCommand("swtrace", "--rung", rung, "-n", "-s", "10.0.1.77", "10.0.4.2").run()
         }
@@ -257,6 +280,10 @@ struct SwtraceSimulationTests {
 
     /// Runs swtrace in a scenario, as root or as a user who may do nothing.
     static func trace(_ scenario: String, isRoot: Bool, _ arguments: String...) throws -> CommandResult {
+        try trace(scenario, isRoot: isRoot, arguments)
+    }
+
+    static func trace(_ scenario: String, isRoot: Bool, _ arguments: [String]) throws -> CommandResult {
         let tool = try InstalledTool("swtrace")
         var command = ToolCommand("swlab", "run", "--ping-sockets", "shut")
         if !isRoot { command.arguments += ["--user", "65534"] }

@@ -81,8 +81,8 @@ struct TraceKernelLabTests {
         let lab = try NamespaceLab.chain("a", "r1", "r2", "r3", "b")
         try lab["a"].set("net.ipv4.ping_group_range", "0 2147483647")
         for host in 1...8 {
-            try lab["b"].exec("ip", "address", "add", "10.0.9.\(host)/32", "dev", "lo")
-            try lab["b"].exec("ip", "address", "add", "fd00:9::\(host)/128", "dev", "lo", "nodad")
+            try lab["b"].addAddress("10.0.9.\(host)/32", to: "lo")
+            try lab["b"].addAddress("fd00:9::\(host)/128", to: "lo")
         }
         try lab["r3"].addRoute(to: "10.0.9.0/24", via: "b")
         try lab["r3"].addRoute(to: "fd00:9::/64", via: "b")

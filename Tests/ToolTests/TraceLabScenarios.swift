@@ -107,7 +107,7 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
     var size: Int?
     /// Whether a trace leaves the network in another state than it found it in.
     var isStateful: Bool { text.contains(" limit ") }
-    var sight: @Sendable (Transport) -> Sight
+    var sight: @Sendable (Means) -> Sight
     /// Only raw sockets show what routers quote.
     var findings: @Sendable (Means, _ isV6: Bool) -> Findings
 
@@ -116,7 +116,7 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
     private init(
         _ name: String, _ lines: String, _ arguments: [String] = [], size: Int? = nil,
         tells findings: @escaping @Sendable (Means, Bool) -> Findings = { _, _ in Findings() },
-        sees sight: @escaping @Sendable (Transport) -> Sight
+        sees sight: @escaping @Sendable (Means) -> Sight
     ) {
         self.name = name
         text = Self.expand(lines)
@@ -208,8 +208,8 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
     }
 
     private static let hiddenHops =
-        "hop 1: way back of 1 hop, hop 2: way back of 5 hops, hop 3: way back of 3 hops: "
-        + "perhaps an invisible MPLS tunnel of 3 hops before hop 2"
+        "perhaps an invisible MPLS tunnel of 3 hops before hop 2: way back of 1 hop from hop 1, 5 hops from hop 2, "
+        + "3 hops from hop 3"
 
     static let all: [TraceLabScenario] = [
         TraceLabScenario("delay", chain([2: "delay 3ms", 3: "delay 1ms..2ms slow 2ms"]), sees: honest),
@@ -261,8 +261,8 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
         TraceLabScenario(
             "black hole", chain() + "link 2 3 mtu 1300 blackhole\n", ["-F", "-m", "5", "-w", "0.05"], size: 1_400,
             tells: datagrams("nothing answered behind hop 2")
-        ) { transport in
-            transport == .tcp
+        ) { means in
+            means.transport == .tcp
                 ? Sight(rows: honest)
                 : Sight(rows: [.router(1), .router(2), .silence, .silence, .silence], status: 1)
         },
@@ -272,8 +272,8 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
                 let words = isV6 ? "Packet too big: mtu=1300" : #"Frag needed and DF set \(mtu = 1300\)"#
                 return Findings(certain: means.transport == .tcp ? [] : ["hop 3: {2} says: " + words])
             }
-        ) { transport in
-            transport == .tcp
+        ) { means in
+            means.transport == .tcp
                 ? Sight(rows: honest)
                 : Sight(rows: [.router(1), .router(2), .router(2)], mark: "!F-1300", status: 1)
         },
@@ -292,11 +292,47 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
         TraceLabScenario(
             "careless NAT", chain([2: "nat 203.0.113.2 2001:db8::2 careless"]),
             tells: { means, _ in
-                let line = "UDP checksum rewritten between hop 2 and 3: \(number) -> \(number)"
+                let line = "UDP checksum rewritten between hop 2 and 3, perhaps by a NAT: \(number) -> \(number)"
                 return Findings(certain: means == .rawUDP ? [line] : [])
             }, sees: honest),
         TraceLabScenario(
             "balancer", chain([3: "dnat 10.99.0.10 fd00:99::10"]) + "server via 4\n", sees: honest),
+        // The kernel finds no socket for a quote from another port.
+        TraceLabScenario(
+            "forgetful NAT", chain([2: "nat 203.0.113.2 2001:db8::2 shift-ports 700 forgetful"]),
+            ["-w", "0.05", "-m", "5"],
+            tells: { means, isV6 in
+                guard means.isRoot else {
+                    return Findings(certain: means.transport == .udp ? ["nothing answered behind hop 2"] : [])
+                }
+                let addresses = isV6 ? "fd00::1 -> 2001:db8::2" : "10.0.0.1 -> 203.0.113.2"
+                let place = " rewritten between hop 2 and 3"
+                return Findings(
+                    certain: ["source address" + place + ": " + addresses]
+                        + (means.transport == .icmp ? [] : [#"source port\#(place): \d+ -> \d+"#])
+                        + (means.transport == .udp
+                            ? ["UDP checksum\(place), perhaps by a NAT: \(number) -> \(number)"] : []))
+            }
+        ) { means in
+            means == .errorQueueUDP
+                ? Sight(rows: [.router(1), .router(2), .silence, .silence, .silence], status: 1) : Sight(rows: honest)
+        },
+        TraceLabScenario(
+            "forgetful balancer", chain([2: "dnat 10.99.0.10 fd00:99::10 forgetful"]) + "server via 4\n",
+            tells: { means, isV6 in
+                guard means.isRoot else { return Findings() }
+                let addresses = isV6 ? "fd00:99::9 -> fd00:99::10" : "10.99.0.9 -> 10.99.0.10"
+                let place = " rewritten between hop 2 and 3"
+                return Findings(
+                    certain: ["destination address" + place + ": " + addresses]
+                        + (means == .rawUDP ? ["UDP checksum\(place), perhaps by a NAT: \(number) -> \(number)"] : []))
+            }, sees: honest),
+        TraceLabScenario(
+            "shifted sequence numbers", chain([2: "shift-sequence 1000"]),
+            tells: { means, _ in
+                let line = "TCP sequence number rewritten between hop 2 and 3: \(number) -> \(number)"
+                return Findings(certain: means == .rawTCP ? [line] : [])
+            }, sees: honest),
         TraceLabScenario(
             "bleaching", chain([2: "bleach tos"]), ["-t", "0xb8"],
             tells: raw("DSCP cleared between hop 2 and 3: 0x2e -> 0x00"), sees: honest),
@@ -307,7 +343,7 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
                 let header =
                     isV6
                     ? "flow label changed between hop 2 and 3: 0x0 -> 0x7"
-                    : "IP ID rewritten between hop [12] and [34]: \(number) -> 0x7"
+                    : "IP ID rewritten between hop [12] and [34]: \(number) -> 0x0007"
                 let mss = "TCP MSS changed between hop 2 and 3: 1460 -> 1300"
                 return Findings(certain: [header] + (means == .rawTCP ? [mss] : []))
             }, sees: honest),
@@ -331,8 +367,8 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
             tells: { means, _ in
                 Findings(certain: means.transport == .udp ? ["nothing answered behind hop 2"] : [])
             }
-        ) { transport in
-            transport == .udp
+        ) { means in
+            means.transport == .udp
                 ? Sight(rows: [.router(1), .router(2), .silence, .silence, .silence], status: 1) : Sight(rows: honest)
         },
         TraceLabScenario(
@@ -341,13 +377,19 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
                 let words = isV6 ? "Destination unreachable: Administratively prohibited" : "Packet filtered"
                 return Findings(certain: means.transport == .udp ? ["hop 3: {2} says: " + words] : [])
             }
-        ) { transport in
-            transport == .udp
+        ) { means in
+            means.transport == .udp
                 ? Sight(rows: [.router(1), .router(2), .router(2)], mark: "!X", status: 1) : Sight(rows: honest)
         },
         TraceLabScenario(
             "hostile quotes", chain([3: "hostile foreign-quote 30% hostile cut-header 20%"]), ["-q", "8"],
-            // What nobody can tell whose it is looks like silence, and its order is chance.
-            tells: { _, _ in Findings(possible: ["hop 3: limited: .*"]) }, sees: honest),
+            // What nobody can tell whose it is looks like silence, and its order is chance. The rest is quoted with an address
+            // of its own.
+            tells: { _, _ in
+                Findings(possible: [
+                    "hop 3: limited: .*", #"hop 3: \d of \d answers quote destination address .*"#,
+                    "hop 3 alone quotes destination address .*",
+                ])
+            }, sees: honest),
     ]
 }

@@ -27,7 +27,7 @@ struct TraceLabTests {
             let results = try Self.trace(scenario, runs)
             try #require(results.count == runs.count)
             for (run, result) in zip(runs, results) {
-                Self.check(result, scenario.sight(run.means.transport), isV6: run.isV6, "\(run) \(result)")
+                Self.check(result, scenario.sight(run.means), isV6: run.isV6, "\(run) \(result)")
                 let lines = result.output.split(separator: "\n").dropFirst().filter { !$0.hasPrefix(" ") }.map(
                     String.init)
                 let findings = scenario.findings(run.means, run.isV6)

@@ -78,7 +78,7 @@ struct TraceReportTests {
     }
 
     /// Each probe and each answer once, in the order of time.
-    @Test func capturesWhatPasses() throws {
+    @Test(.enabled(if: hasProgram("tcpdump"), "needs tcpdump(8)")) func capturesWhatPasses() throws {
         let lab = try SwtraceTests.chain()
         let file = try Directory()
         let result = try result(lab, "--pcap", "\(file.file)", "10.0.2.2")
