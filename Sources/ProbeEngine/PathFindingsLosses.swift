@@ -17,8 +17,12 @@ enum LossFindings {
         var found: [PathFinding] = []
         for index in samples.indices where limited[index] && !samples[index].isEnd {
             let later = samples.indices.filter { $0 > index && isWitness($0, samples, limited) }
+            let own = samples[index].count
+            let behind = sum(later.map { samples[$0].count })
+            // A destination that answers no better, because it limits too, is no evidence.
+            let isEvidence = behind.answered * own.asked > own.answered * behind.asked
             let losses = PathFinding.Losses(
-                hops: [samples[index].count], later: sum(later.map { samples[$0].count }), laterHops: later.count)
+                hops: [own], later: isEvidence ? behind : sum([]), laterHops: isEvidence ? later.count : 0)
             found.append(
                 PathFinding(hops: samples[index].count.hop...samples[index].count.hop, kind: .limited(losses)))
         }
