@@ -164,7 +164,8 @@ public struct ProbeTransport: ~Copyable {
         justSent = Self.sendBudget - budget
         guard justSent > 0 else { return false }
         defer { lastSend = now }
-        return !wantsKernelStamps && now - lastSend < Self.rush
+        // A batch takes the kernel longer than one probe.
+        return !wantsKernelStamps && now - lastSend < Self.rush * Int64(1 + justSent / 16)
     }
 
     private mutating func enqueue<Subject: Measurement & ~Copyable>(
