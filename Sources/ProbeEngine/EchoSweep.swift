@@ -74,6 +74,7 @@ public struct EchoSweep: Measurement, Sendable {
     /// When the first probe was due.
     public let start: Timestamp
 
+    private let judge: AnswerJudge
     private var inFlight: InFlightTable
     /// Where the probes of those targets went whose address was changed, oldest first.
     private var formerAddresses: [Int: [(before: ProbeID, address: IPAddress)]] = [:]
@@ -123,6 +124,9 @@ public struct EchoSweep: Measurement, Sendable {
         }
         self.configuration = configuration
         self.start = start
+        judge = AnswerJudge(
+            method: configuration.method, payloadLength: configuration.payloadLength,
+            wantsKernelStamps: configuration.wantsKernelStamps, timesInProcess: configuration.timesInProcess)
         addresses = configuration.targets
         lastTransmit = start
         latest = start
@@ -260,7 +264,7 @@ public struct EchoSweep: Measurement, Sendable {
             return receive(response)
         }
         guard let id = response.probe, let record = inFlight[id], record.state != .pending, record.state != .unsent,
-            isOfOurKind(response)
+            judge.isOfOurKind(response)
         else {
             countUnsolicited(response)
             return
@@ -277,15 +281,6 @@ public struct EchoSweep: Measurement, Sendable {
             holds.append((id, response.arrival + Self.stampPatience))
         } else {
             conclude(response)
-        }
-    }
-
-    /// Whether it answers what was asked: sockets for ICMP bring replies of both kinds, and one of times has no cookie.
-    private func isOfOurKind(_ response: Response) -> Bool {
-        switch response.kind {
-        case .timestampReply: configuration.method == .icmpTimestamp
-        case .echoReply: configuration.method != .icmpTimestamp
-        case .icmpError, .datagram, .tcp: true
         }
     }
 
@@ -316,35 +311,14 @@ public struct EchoSweep: Measurement, Sendable {
     private mutating func conclude(_ response: Response) {
         guard let id = response.probe, let record = inFlight[id] else { return }
         let destination = destination(of: id, Int(record.subject))
-        switch response.kind {
-        case .icmpError(let type, let code, let info):
-            guard response.quotedDestination?.withoutZone == destination.withoutZone else {
-                countUnsolicited(response)
-                return
-            }
-            if case .udp = configuration.method, response.kind.isPortUnreachable(destination.version),
-                response.responder.withoutZone == destination.withoutZone
-            {
-                concludeReply(response, .portUnreachable, id, record)
-            } else {
-                concludeError(response, id, record, type: type, code: code, info: info)
-            }
-        case .echoReply: concludeReply(response, .echo, id, record)
-        case .timestampReply(let originate, _, _): concludeTimestampReply(response, originate, id, record)
-        case .datagram, .tcp: concludeReply(response, .datagram, id, record)
+        let isGroup = destination.isGroup || configuration.broadcasts.contains(destination)
+        switch judge.meaning(of: response, to: destination, isGroup: isGroup, originate: record.originate) {
+        case .nobodys: countUnsolicited(response)
+        case .reply(let kind, let soundness):
+            concludeReply(response, kind, soundness, id, record, isGroup: isGroup)
+        case .error(let type, let code, let info, let isConclusive):
+            concludeError(response, id, record, type: type, code: code, info: info, isConclusive: isConclusive)
         }
-    }
-
-    /// The time that we sent is all that vouches for a timestamp reply beside its numbers.
-    private mutating func concludeTimestampReply(
-        _ response: Response, _ originate: InternetTimestamp, _ id: ProbeID, _ record: InFlightRecord
-    ) {
-        let isWhole = response.integrity == .intact && response.byteCount >= ICMPTimestampMessage.length
-        guard !isWhole || originate == record.originate else {
-            countUnsolicited(response)
-            return
-        }
-        concludeReply(response, .timestamp, id, record)
     }
 
     /// What the reply says of the remote clock; what nobody may trust does not teach the fit.
@@ -364,36 +338,24 @@ public struct EchoSweep: Measurement, Sendable {
     }
 
     private mutating func concludeReply(
-        _ response: Response, _ kind: EchoReply.Kind, _ id: ProbeID, _ record: InFlightRecord
+        _ response: Response, _ kind: EchoReply.Kind, _ soundness: AnswerJudge.Soundness, _ id: ProbeID,
+        _ record: InFlightRecord, isGroup: Bool
     ) {
         let target = Int(record.subject)
-        let destination = destination(of: id, target)
-        let (roundTrip, clock) = roundTrip(record, response)
-        var integrity = response.integrity
-        let expected = configuration.payloadLength + ICMPHeader.length
-        if kind == .echo || kind == .timestamp, integrity == .intact, response.byteCount != expected {
-            integrity = .wrongLength(
-                sent: configuration.payloadLength, received: response.byteCount - ICMPHeader.length)
-        }
+        let (roundTrip, clock) = judge.roundTrip(sentAt: record.sentAt, record.stamp, response)
         var state = record.state
         let disposition: EchoReply.Disposition
-        let isGroup = destination.isGroup || configuration.broadcasts.contains(destination)
-        let isElsewhere = response.responder.withoutZone != destination.withoutZone && !isGroup
-        if integrity != .intact {
-            // A damaged reply proves nothing, not even who sent it: the whole one is still waited for.
-            guard !isElsewhere else {
-                countUnsolicited(response)
-                return
-            }
+        switch soundness {
+        case .corrupted(let integrity):
             disposition = .corrupted(integrity)
             statistics[target].corrupted += 1
-        } else if isElsewhere {
+        case .wrongSource:
             disposition = .wrongSource
             statistics[target].wrongSource += 1
-        } else if state == .answered {
+        case .sound where state == .answered:
             disposition = .duplicate
             statistics[target].duplicates += 1
-        } else {
+        case .sound:
             state = .answered
             statistics[target].longest = max(statistics[target].longest, roundTrip)
             if lastExpired?.id == id { lastExpired = nil }
@@ -459,11 +421,11 @@ public struct EchoSweep: Measurement, Sendable {
     }
 
     private mutating func concludeError(
-        _ response: Response, _ id: ProbeID, _ record: InFlightRecord, type: ICMPType, code: UInt8, info: UInt32
+        _ response: Response, _ id: ProbeID, _ record: InFlightRecord, type: ICMPType, code: UInt8, info: UInt32,
+        isConclusive: Bool
     ) {
         let target = Int(record.subject)
-        let isConclusive = response.kind.isConclusive(destination(of: id, target).version)
-        let (roundTrip, clock) = roundTrip(record, response)
+        let (roundTrip, clock) = judge.roundTrip(sentAt: record.sentAt, record.stamp, response)
         // A probe has one error, however many packets tell of it, and none once it was answered.
         let concludes = isConclusive && [.outstanding, .expired, .unheard].contains(record.state)
         if concludes {
@@ -484,13 +446,6 @@ public struct EchoSweep: Measurement, Sendable {
                     responder: response.responder, hopLimit: response.hopLimit, roundTrip: roundTrip, clock: clock,
                     detail: response.detail, arrival: response.arrival, isConclusive: isConclusive)))
         if concludes { note(.lost, record) }
-    }
-
-    @inline(__always)
-    private func roundTrip(_ record: InFlightRecord, _ response: Response) -> (TimeSpan, Stamp.Clock) {
-        if configuration.timesInProcess { return (max(.zero, response.arrival - record.sentAt), .user) }
-        return RoundTrip.of(
-            sentAt: record.sentAt, record.stamp, response, wantsKernelStamps: configuration.wantsKernelStamps)
     }
 
     /// Notes how many probes to the target were under way when something came back for this one.
