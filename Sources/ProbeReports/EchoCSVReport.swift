@@ -113,7 +113,10 @@ public struct EchoCSVReport: EchoReport {
     }
 
     /// Nothing: the table has one shape.
-    public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {}
+    public func appendSummary(
+        _ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer,
+        drain: (inout ReportBuffer) -> Void
+    ) {}
 
     private func row(_ type: String, _ target: Int, _ instant: Timestamp) -> Row {
         var row = Row()

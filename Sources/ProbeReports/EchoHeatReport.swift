@@ -170,14 +170,17 @@ public struct EchoHeatReport: EchoReport {
     }
 
     /// The rest of the picture, then ping's summary.
-    public mutating func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
+    public mutating func appendSummary(
+        _ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer,
+        drain: (inout ReportBuffer) -> Void
+    ) {
         chooseScale()
         appendNotes(to: &buffer)
         while cells.contains(where: { !$0.isEmpty }) {
             draw(to: &buffer)
             advance(to: &buffer)
         }
-        text.appendSummary(statistics, run: run, to: &buffer)
+        text.appendSummary(statistics, run: run, to: &buffer, drain: drain)
     }
 
     private mutating func forgetRows() {

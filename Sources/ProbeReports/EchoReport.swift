@@ -20,12 +20,21 @@ public protocol EchoReport: Sendable {
     /// Ends a line that goes on with the next events, before others write to the same terminal.
     mutating func leaveLine(to buffer: inout ReportBuffer)
     /// What is told at the end: of each target in their order, then of all.
-    mutating func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer)
+    ///
+    /// - Parameter drain: empties the buffer whenever it has become large, because there may be many targets.
+    mutating func appendSummary(
+        _ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer,
+        drain: (inout ReportBuffer) -> Void)
 }
 
 extension EchoReport {
     public mutating func finishBatch(in window: WindowSize?, to buffer: inout ReportBuffer) {}
     public mutating func leaveLine(to buffer: inout ReportBuffer) {}
+
+    /// The same, all of it in the buffer.
+    public mutating func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
+        appendSummary(statistics, run: run, to: &buffer, drain: { _ in })
+    }
 }
 
 /// What an `EchoSweep` is about to do, and by which means.

@@ -98,8 +98,11 @@ struct Tool {
         try options.checkSchedule()
         try options.checkOutput()
         if options.wantsTimestamps { try checkTimestamps(options, hosts) }
+        let maximumHosts = options.isOneGrid ? maximumHosts : EchoSweep.maximumHistograms
         guard hosts.count <= maximumHosts else {
-            throw ToolFailure("\(hosts.count) hosts are too many: at most \(maximumHosts) at once")
+            throw ToolFailure(
+                "\(hosts.count) hosts are too many: at most \(maximumHosts) at once"
+                    + (options.isOneGrid ? "" : " with these options"))
         }
     }
 
@@ -167,6 +170,7 @@ struct Tool {
             throw ToolFailure("cannot ask for names: \(error)")
         }
         var targets: [ResolvedHost] = []
+        targets.reserveCapacity(resolved.count)
         for host in resolved {
             switch host.address {
             case .failure(let error): reportLine(SafeText("\(error)").description, from: name)
@@ -204,6 +208,6 @@ struct Tool {
                 + "leaves some unanswered, which counts as loss", from: name)
     }
 
-    /// So many have percentiles each, and memory stays bounded.
-    private static let maximumHosts = 256
+    /// Memory stays bounded.
+    private static let maximumHosts = 1 << 20
 }
