@@ -21,7 +21,9 @@ public struct EchoCSVReport: EchoReport {
     }
 
     /// The names of the columns.
-    public func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer) {
+    public func appendStart(
+        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void
+    ) {
         Row.append(Self.names, to: &buffer)
     }
 

@@ -16,9 +16,12 @@ public struct EchoJSONReport: EchoReport {
     }
 
     /// A `start` line for each target: what is going to be asked and by which means.
-    public func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer) {
+    public func appendStart(
+        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void
+    ) {
         let configuration = start.configuration
         for target in targets {
+            if buffer.isLarge { drain(&buffer) }
             var line = line("start", target, start.time)
             line.add("count", optional: configuration.count)
             line.add("interval_ns", configuration.interval.nanoseconds)

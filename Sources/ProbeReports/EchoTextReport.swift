@@ -35,9 +35,12 @@ public struct EchoTextReport: EchoReport {
     // MARK: Before the first reply
 
     /// A line for each target: `PING example.net (192.0.2.1) 56(84) bytes of data.`
-    public func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer) {
+    public func appendStart(
+        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void
+    ) {
         appendPattern(to: &buffer)
         for (index, target) in targets.enumerated() {
+            if buffer.isLarge { drain(&buffer) }
             buffer.append("PING ")
             buffer.append(label(index))
             buffer.append(" (")

@@ -169,7 +169,11 @@ final class EchoSession {
             report = text
         }
         report.appendStart(
-            EchoStart(configuration, rung: rung.rawValue, note: note, time: SystemClock.realtime.now), to: &buffer)
+            EchoStart(configuration, rung: rung.rawValue, note: note, time: SystemClock.realtime.now), to: &buffer
+        ) { buffer in
+            output.write(buffer.bytes)
+            buffer.removeAll()
+        }
         if let interval = options.resolveInterval, !watched.isEmpty {
             watch = try AddressWatch(watched, every: interval, usable: transport.versions, beside: resolver)
         }

@@ -137,6 +137,7 @@ struct Tool {
         request.source = options.source
         request.settings = options.socketSettings
         request.wantsKernelStamps = options.wantsKernelStamps(hosts: hosts.count)
+        if options.isOneGrid, !request.wantsKernelStamps { request.batch = timedBatch }
         // An echo over UDP is the same with every right, and a socket of one's own hears the answers.
         request.highestRung = options.wantsUDP ? .udp : options.highestRung
         if !options.wantsUDP, !options.wantsICMP {
@@ -208,6 +209,8 @@ struct Tool {
                 + "leaves some unanswered, which counts as loss", from: name)
     }
 
+    /// So many probes share a time of sending of this process: more would save little and blur round trips.
+    private static let timedBatch = 8
     /// Memory stays bounded.
     private static let maximumHosts = 1 << 20
 }
