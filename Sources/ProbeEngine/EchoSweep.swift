@@ -102,6 +102,12 @@ public struct EchoSweep: Measurement, Sendable {
     /// Taken from here, and not yet known to be sent or not.
     private var pending = 0
     private var outstanding = 0
+    /// The longest time from a probe to an answer that this process saw.
+    private var longest = TimeSpan.zero
+    /// The targets of `addresses` in order, made when it is needed first.
+    private var targetsByAddress: [UInt32] = []
+    /// The schedule is rounded up to multiples of this.
+    private let tick: TimeSpan
     private var lastExpired: (id: ProbeID, target: Int, sentAt: Timestamp)?
     private var isOver = false
     /// The last probe that may have been on its way when the machine slept.
@@ -137,6 +143,8 @@ public struct EchoSweep: Measurement, Sendable {
             EchoStatistics(withPercentiles: hasDetail, target: $0, interval: configuration.interval)
         }
         inFlight = InFlightTable(maximumCapacity: tableCapacity)
+        let isCrowded = !hasDetail && !configuration.wantsKernelStamps && pacer.stagger < Self.longestTick
+        tick = isCrowded ? Self.longestTick : .zero
         if configuration.method == .icmpTimestamp {
             clocks = Array(repeating: ClockFit(), count: count)
             wallClockOffset = configuration.wallClockOffset
@@ -164,10 +172,20 @@ public struct EchoSweep: Measurement, Sendable {
         guard !isDoneSending, !inFlight.isFull, let (target, sequence) = pacer.take(at: now) else { return nil }
         if configuration.reportsOutstanding { tellIfOutstanding(target) }
         lastTransmit = now
-        let id = inFlight.insert(InFlightRecord(subject: UInt32(target), sequence: sequence, sentAt: now))
+        let id = inFlight.insert(
+            InFlightRecord(subject: UInt32(target), sequence: sequence, sentAt: now), forgetting: horizon(now))
         pending += 1
         return transmit(id, to: addresses[target], at: now)
     }
+
+    /// An answer to what was sent before would be later than any that is to be expected.
+    private func horizon(_ now: Timestamp) -> Timestamp {
+        let patience = max(configuration.timeout, longest * 2) + Self.memory
+        return now + TimeSpan(nanoseconds: -patience.nanoseconds)
+    }
+
+    /// What the records of probes cost, in records.
+    var recordSlots: Int { inFlight.slots }
 
     private mutating func transmit(_ id: ProbeID, to destination: IPAddress, at now: Timestamp) -> Transmit {
         var transmit = Transmit(id: id, probe: probe(to: destination))
@@ -269,6 +287,7 @@ public struct EchoSweep: Measurement, Sendable {
             countUnsolicited(response)
             return
         }
+        longest = max(longest, response.arrival - record.sentAt)
         // The pace does not wait for the stamp of sending.
         if response.integrity == .intact, response.kind.isConclusive(response.responder.version) {
             pacer.conclude(
@@ -285,13 +304,38 @@ public struct EchoSweep: Measurement, Sendable {
     }
 
     /// The probe of an ICMP error that does not name one, because its sender quotes no more than 28 octets. Nil unless
-    /// just one probe is on its way to that target. O(targets).
-    private func onlyCandidate(for response: Response) -> ProbeID? {
+    /// just one probe is on its way to that target. O(log targets), the first time of many targets O(n log n).
+    private mutating func onlyCandidate(for response: Response) -> ProbeID? {
         guard configuration.isUDP, let address = response.quotedDestination?.withoutZone,
-            let target = newest.indices.first(where: { destination(of: newest[$0], $0).withoutZone == address }),
-            statistics[target].inFlight == 1, inFlight[newest[target]]?.state == .outstanding
+            let target = target(at: address), statistics[target].inFlight == 1,
+            inFlight[newest[target]]?.state == .outstanding
         else { return nil }
         return newest[target]
+    }
+
+    /// The first target whose newest probe went to this address, or of many targets that has it now.
+    private mutating func target(at address: IPAddress) -> Int? {
+        guard newest.count > Self.maximumHistograms else {
+            return newest.indices.first { destination(of: newest[$0], $0).withoutZone == address }
+        }
+        if targetsByAddress.isEmpty {
+            targetsByAddress = (0..<UInt32(newest.count)).sorted {
+                let (one, other) = (addresses[Int($0)].withoutZone, addresses[Int($1)].withoutZone)
+                return one == other ? $0 < $1 : one < other
+            }
+        }
+        var range = targetsByAddress.indices
+        while !range.isEmpty {
+            let middle = range.lowerBound + range.count / 2
+            if addresses[Int(targetsByAddress[middle])].withoutZone < address {
+                range = middle + 1..<range.upperBound
+            } else {
+                range = range.lowerBound..<middle
+            }
+        }
+        guard range.lowerBound < targetsByAddress.count else { return nil }
+        let found = Int(targetsByAddress[range.lowerBound])
+        return addresses[found].withoutZone == address ? found : nil
     }
 
     /// Counts what belongs to no probe, and tells of it at most once a second: anybody can send any number of them.
@@ -357,7 +401,6 @@ public struct EchoSweep: Measurement, Sendable {
             statistics[target].duplicates += 1
         case .sound:
             state = .answered
-            statistics[target].longest = max(statistics[target].longest, roundTrip)
             if lastExpired?.id == id { lastExpired = nil }
             disposition = roundTrip <= configuration.timeout ? .inTime : .late
         }
@@ -384,11 +427,10 @@ public struct EchoSweep: Measurement, Sendable {
 
     private mutating func countInTime(_ reply: EchoReply) {
         let target = reply.target
-        statistics[target].received += 1
+        statistics[target].noteReceived(reply.roundTrip)
         if configuration.count == statistics[target].received { satisfiedTargets += 1 }
         if reply.clock == .user { statistics[target].userTimed += 1 }
         if let delay = reply.hostDelay { statistics[target].noteHostDelay(delay) }
-        statistics[target].roundTrips.record(reply.roundTrip)
         intervals?.record(target, reply.roundTrip)
         statistics[target].noteOrder(of: reply.sequence)
     }
@@ -541,6 +583,7 @@ public struct EchoSweep: Measurement, Sendable {
                 formerAddresses[target]?.removeFirst()
             }
             addresses[target] = address
+            targetsByAddress = []
             if !clocks.isEmpty { clocks[target] = ClockFit() }
             events.append(.address(target: target, from: former, to: address, at: now))
         }
@@ -605,7 +648,15 @@ public struct EchoSweep: Measurement, Sendable {
         if isSettled, let lingerEnd { consider(lingerEnd) }
         if let deadline = configuration.deadline { consider(start + deadline) }
         if let intervals { consider(intervals.end) }
-        return earliest.map { .at($0) } ?? .waitingForInput
+        return earliest.map { .at(atTick($0)) } ?? .waitingForInput
+    }
+
+    /// The next tick from this instant on.
+    private func atTick(_ instant: Timestamp) -> Timestamp {
+        guard tick > .zero else { return instant }
+        let since = max(0, (instant - start).nanoseconds)
+        return start
+            + TimeSpan(nanoseconds: saturatingSum(since, tick.nanoseconds - 1) / tick.nanoseconds * tick.nanoseconds)
     }
 
     /// When the oldest probe that is waited for expires; nil while its reply waits for a stamp.
@@ -631,6 +682,10 @@ public struct EchoSweep: Measurement, Sendable {
     /// Probes before so many changes of the address are too old to be waited for.
     private static let maximumFormerAddresses = 16
     private static let stampPatience = TimeSpan.milliseconds(1)
+    /// Among many targets a late answer is told from a forged one for so long after its timeout.
+    private static let memory = TimeSpan.seconds(1)
+    /// Among many targets those whose probes are due within so long are woken up for once.
+    private static let longestTick = TimeSpan.milliseconds(1)
 }
 
 extension EchoSweep.Configuration {

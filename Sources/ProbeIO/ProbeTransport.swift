@@ -81,17 +81,16 @@ public struct ProbeTransport: ~Copyable {
         flows = UInt16(max(1, min(request.flows, TransportRequest.maximumFlows)))
         let varies = request.settings.content.flowIdentity == .dublin
         let size = request.payloadLength + Self.headerRoom + (varies ? ProbeCodec.dublinLengths : 0)
-        outgoing = SendBatch(capacity: max(1, min(Self.batch, Self.batchBytes / size)), slotSize: size)
+        outgoing = SendBatch(
+            capacity: max(1, min(request.batch, Self.batch, Self.batchBytes / size)), slotSize: size)
         // Slots for the longest packet there is: their pages cost nothing before they are used.
         incoming = ReceiveBatch(capacity: Self.batch, slotSize: Self.longestPacket)
     }
 
     // MARK: Destinations
 
-    /// Whether any host of a network may answer for this address, as the routing table says.
-    public func isBroadcast(_ address: IPAddress) -> Bool {
-        if case .v4(let address) = address { routes.isBroadcast(address) } else { false }
-    }
+    /// Those of the addresses that any host of a network may answer for, as the routing table says. O(n).
+    public func broadcasts(among addresses: [IPAddress]) -> [IPAddress] { routes.broadcasts(among: addresses) }
 
     /// The address that probes to `destination` leave from now. Throws what the kernel says of the route.
     public mutating func source(to destination: IPAddress) throws(Errno) -> IPAddress {

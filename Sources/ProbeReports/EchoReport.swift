@@ -6,7 +6,10 @@ public protocol EchoReport: Sendable {
     /// the event that says so.
     var targets: [ReportTarget] { get set }
     /// What is told before the first probe.
-    mutating func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer)
+    ///
+    /// - Parameter drain: empties the buffer whenever it has become large, because there may be many targets.
+    mutating func appendStart(
+        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void)
     /// What an event is worth telling; may be nothing.
     ///
     /// - Parameters:
@@ -20,12 +23,26 @@ public protocol EchoReport: Sendable {
     /// Ends a line that goes on with the next events, before others write to the same terminal.
     mutating func leaveLine(to buffer: inout ReportBuffer)
     /// What is told at the end: of each target in their order, then of all.
-    mutating func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer)
+    ///
+    /// - Parameter drain: as at the start.
+    mutating func appendSummary(
+        _ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer,
+        drain: (inout ReportBuffer) -> Void)
 }
 
 extension EchoReport {
     public mutating func finishBatch(in window: WindowSize?, to buffer: inout ReportBuffer) {}
     public mutating func leaveLine(to buffer: inout ReportBuffer) {}
+
+    /// The same, all of it in the buffer.
+    public mutating func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer) {
+        appendStart(start, to: &buffer, drain: { _ in })
+    }
+
+    /// The same, all of it in the buffer.
+    public mutating func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
+        appendSummary(statistics, run: run, to: &buffer, drain: { _ in })
+    }
 }
 
 /// What an `EchoSweep` is about to do, and by which means.
