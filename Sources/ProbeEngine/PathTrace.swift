@@ -617,6 +617,9 @@ public struct PathTrace: Measurement, Sendable {
         return isPassedInSilence(hop) && (configuration.asksSilentHopsAgain || othersLimit)
     }
 
+    /// Whether so short a time is allowed for any answer that nobody would want to pause for one.
+    private var isInHurry: Bool { configuration.maximumWait < Self.leastForPause }
+
     /// Whether a hop in front of somebody who answered has never answered itself and may still be asked about it.
     private func isPassedInSilence(_ hop: Int) -> Bool {
         !isAskingAlone && hop < limit && hop < furthestAnswer && rows[hop - 1].isSilent && !rows[hop - 1].wasAskedAgain
@@ -626,7 +629,7 @@ public struct PathTrace: Measurement, Sendable {
     /// or half of those who did had no more errors behind the first. A trace just before leaves all routers of a kind like
     /// that. Single silent routers among others are silent for good, and so they cost nothing. O(hops).
     private func doOthersLimit(_ hop: Int) -> Bool {
-        guard isPassedInSilence(hop) else { return false }
+        guard isPassedInSilence(hop), !isInHurry else { return false }
         var (answering, emptied) = (0, 0)
         for row in rows[(firstHop - 1)..<(limit - 1)] where row.timeExceeded > 0 {
             answering += 1
@@ -638,7 +641,8 @@ public struct PathTrace: Measurement, Sendable {
     /// Whether that can be told: what is under way may still change it, what is to be sent one by one or with pauses would
     /// keep the row waiting.
     private mutating func isDecidedWhetherOthersLimit(_ hop: Int) -> Bool {
-        !isPassedInSilence(hop) || !isInFlight(firstHop, before: min(limit, furthestAnswer + 1)) || !isLineIdle
+        isInHurry || !isPassedInSilence(hop) || !isInFlight(firstHop, before: min(limit, furthestAnswer + 1))
+            || !isLineIdle
     }
 
     /// Whether this is the first of the silent hops in front of the end: whoever answers there may be one of them.
@@ -654,7 +658,7 @@ public struct PathTrace: Measurement, Sendable {
     ///
     /// Returns whether that can be decided: what is under way, and the last row, may still change it.
     private mutating func findTail() -> Bool {
-        guard tail == nil, furthestAnswer > 0, nextRow == evidence.furthestPassed + 1, !isAskingAlone else {
+        guard tail == nil, !isInHurry, furthestAnswer > 0, nextRow == evidence.furthestPassed + 1, !isAskingAlone else {
             return true
         }
         if let end {
@@ -746,6 +750,7 @@ public struct PathTrace: Measurement, Sendable {
     /// Linux gives a host an error a second once those in a burst are used up.
     private static let limiterPause = TimeSpan.milliseconds(1_050)
     private static let tailLength = 4
+    private static let leastForPause = TimeSpan.seconds(1)
     private static let retryPause = TimeSpan.milliseconds(1)
     /// A queue that stays full for so long counts as a failure.
     private static let retryLimit = TimeSpan.milliseconds(500)

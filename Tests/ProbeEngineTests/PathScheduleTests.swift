@@ -481,6 +481,17 @@ import Testing
         #expect(hand.rows().allSatisfy { $0 != "\($0.prefix(1)) * *" })
     }
 
+    @Test("Nobody who allows less than a second for any answer waits longer for a pause", arguments: [0, 3])
+    func hurry(answering: Int) throws {
+        var hand = Hand(5, queries: 2) { $0.maximumWait = .ms(200) }
+        hand.pass(1)
+        for hop in 1..<(1 + answering) { try hand.answer(hop, from: "192.0.2.\(hop + 100)", query: 0) }
+        if answering == 0 { try hand.reach(5) }
+        hand.finish()
+        #expect(hand.trace.ending == (answering == 0 ? .reached : .maximumHop))
+        #expect(hand.time <= 420 && hand.trace.statistics.askedAgain == 0)
+    }
+
     // MARK: Many networks
 
     @Test("Whoever answered is named, and nobody else", arguments: 0..<1_000 as Range<UInt64>)
