@@ -32,8 +32,8 @@ extension Options {
                 nil, "ask-again", "ask silent hops once more, a second later, where later ones answered",
                 detail:
                     "Routers limit their errors, Linux to one a second. Without this option a silent end of the path is "
-                    + "asked again, and silent routers where none or no more than half of the others answered all they were "
-                    + "asked. With a -w below 1 nothing is asked again unless this option is given."
+                    + "asked again, and silent routers where no other answered or half of the others had no answers left "
+                    + "behind their first ones. With a -w below 1 nothing is asked again unless this option is given."
             ) { options, _ in options.asksSilentHopsAgain = true },
             Option(nil, "gap-limit", .required("HOPS"), "end behind so many silent hops in a row, 1 to 255 (none)") {
                 $0.gapLimit = try $1.wholeNumber(in: 1...255)
