@@ -79,6 +79,12 @@ struct PathRow: Sendable {
 
     var isSilent: Bool { answered == 0 }
 
+    /// Whether the first queries were answered and the others were not.
+    var isEmptied: Bool {
+        guard let silent = queries.firstIndex(where: { $0.answer == nil }), silent > 0 else { return false }
+        return queries[silent...].allSatisfy { if case .lost = $0.state { true } else { false } }
+    }
+
     var isFirstWaiting: Bool {
         if case .waiting = queries[0].state { return true }
         return false

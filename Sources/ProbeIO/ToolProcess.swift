@@ -76,7 +76,7 @@ extension TransportSelection {
         do throws(TransportError) {
             selection = try .open(request, identity: identity)
         } catch {
-            throw ToolFailure((request.purpose.map { "\($0); " } ?? "") + error.description)
+            throw ToolFailure(request.line(for: error))
         }
         do throws(Errno) {
             try ProcessRights.dropAll()

@@ -32,8 +32,9 @@ public struct TransportRequest: Sendable {
     /// Each port costs a socket.
     public static let maximumFlows = 64
 
-    /// What needs its rung, such as `option --icmp-timestamp: needs raw sockets`: stands in front of a refusal.
-    public var purpose: String?
+    /// The option that only raw sockets can do, such as `--icmp-timestamp`, and how the program is called: for the line
+    /// that refuses it.
+    public var needsRaw: (option: String, program: String)?
 
     public init(method: ProbeMethod) { self.method = method }
 

@@ -145,7 +145,7 @@ struct Tool {
         }
         if options.wantsTimestamps {
             request.method = .icmpTimestamp
-            request.purpose = "option --icmp-timestamp: needs raw sockets"
+            request.needsRaw = ("--icmp-timestamp", "swping")
             request.versions = [.v4]
             request.fallback = nil
             return request

@@ -100,7 +100,10 @@ final class TraceSession {
             onSignal: { _, group in group.stop(at: Self.now) },
             onOther: { _ in facts.take() },
             afterBatch: {
-                tellWaiting(since: Self.now + TimeSpan(nanoseconds: -Self.patience))
+                let now = Self.now
+                tellWaiting(since: now + TimeSpan(nanoseconds: -Self.patience))
+                for index in traces.indices { traces[index].tellFailures(as: options.persona, to: &errors) }
+                facts.wake(at: traces.compactMap(\.waitingSince).map { $0.nanoseconds + Self.patience }, after: now)
                 return write(&output)
             })
         try waitForFacts(until: Self.now.nanoseconds + Self.patience)
@@ -142,7 +145,7 @@ final class TraceSession {
             traces[index].await(.event(.hop(hop)), since: Self.now)
         case .path(let index, .unsent(let hop, let failure)):
             if options.style == .text, !options.persona.reports(failure) {
-                traces[index].append(failure, hop: hop, as: options.persona, to: &errors)
+                traces[index].note(failure, hop: hop)
             } else {
                 traces[index].await(.event(.unsent(hop: hop, failure: failure)), since: Self.now)
             }
