@@ -176,6 +176,15 @@ struct PathRow: Sendable {
         return answers
     }
 
+    /// What does not say that a hop limit ran out: of a row behind the end of the path, it belongs to the end.
+    var spareAnswers: [PathAnswer] {
+        var answers: [PathAnswer] = []
+        for query in queries {
+            if let answer = query.answer, answer.kind != .timeExceeded { answers.append(answer.report) }
+        }
+        return answers
+    }
+
     /// What was sent, in the order of the queries.
     var history: [PathQuery] {
         queries.compactMap { query in

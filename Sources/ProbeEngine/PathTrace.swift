@@ -691,11 +691,13 @@ public struct PathTrace: Measurement, Sendable {
         var row = PathHop(number: hop, answers: rows[hop - 1].answers(configuration.queries))
         row.queries = rows[hop - 1].history
         if hop == end?.hop {
-            let spare = rows[hop...].flatMap(\.queries).compactMap(\.answer).filter { $0.kind != .timeExceeded }
-            let answers = row.answers.compactMap(\.self) + spare.map(\.report)
+            var answers = row.answers.compactMap(\.self)
+            for index in rows.indices[hop...] {
+                answers += rows[index].spareAnswers
+                row.queries += rows[index].history
+            }
             row.answers = Array(answers.prefix(configuration.queries))
             while row.answers.count < configuration.queries { row.answers.append(nil) }
-            row.queries += rows[hop...].flatMap(\.history)
         }
         row.queries.sort { $0.sentAt < $1.sentAt }
         events.append(.hop(row))

@@ -65,6 +65,7 @@ extension TransportSelection {
             throw ToolFailure("cannot reduce its rights: \(error)")
         }
         if !isRoot { try openFiles() }
+        let stamps = ArrivalStamps()
         let identity: ProbeIdentity
         do throws(Errno) {
             identity = try .random()
@@ -82,6 +83,7 @@ extension TransportSelection {
         } catch {
             throw ToolFailure("cannot give up its rights: \(error)")
         }
+        stamps?.wait()
         return selection
     }
 }

@@ -12,6 +12,10 @@ struct HostTrace {
 
     let configuration: PathTrace.Configuration
     let target: ReportTarget
+    /// Where its probes leave from, nil without a route.
+    var source: IPAddress?
+    /// What the bytes of its probes follow from.
+    var codec: ProbeCodec?
     private var report: any PathReport
     /// Whether rows wait until all is known, because they tell of it.
     private let holdsRows: Bool

@@ -51,7 +51,7 @@ final class ResponderFacts: DescriptorOwner {
 
     /// Asks about a responder, once.
     func ask(_ address: IPAddress) {
-        guard asked.insert(address).inserted else { return }
+        guard asksNames || originResolver != nil, asked.insert(address).inserted else { return }
         if asksNames { nameResolver.lookUp(address) }
         guard let originResolver else { return }
         originResolver.lookUp(address)
