@@ -51,6 +51,8 @@ public struct HostSweep: Measurement, Sendable {
         public var keepsAskingAfterErrors = false
         /// What is told of; what is not is only counted.
         public var reports: Reports = .all
+        /// Keep a histogram of the round trips, 110 KB for all targets.
+        public var wantsPercentiles = true
         /// The real-time clock less the monotonic one in nanoseconds: makes the time of day of a timestamp request.
         public var wallClockOffset: Int64 = 0
 
@@ -149,7 +151,7 @@ public struct HostSweep: Measurement, Sendable {
     /// Whether further targets may come.
     public private(set) var isOpen: Bool
     /// Of the answers in time.
-    public private(set) var roundTrips = RoundTripStatistics(withPercentiles: false)
+    public private(set) var roundTrips: RoundTripStatistics
     /// When the first probe was due.
     public let start: Timestamp
     /// When the last probe was taken from here, `start` before the first.
@@ -201,6 +203,7 @@ public struct HostSweep: Measurement, Sendable {
         isOpen = configuration.isOpen
         self.start = start
         lastTransmit = start
+        roundTrips = RoundTripStatistics(withPercentiles: configuration.wantsPercentiles)
         pace = SweepPace(rate: configuration.rate, start: start)
         judge = AnswerJudge(
             method: configuration.method, payloadLength: length, wantsKernelStamps: configuration.wantsKernelStamps,
