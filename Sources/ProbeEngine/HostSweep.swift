@@ -156,6 +156,8 @@ public struct HostSweep: Measurement, Sendable {
     public let start: Timestamp
     /// When the last probe was taken from here, `start` before the first.
     public private(set) var lastTransmit: Timestamp
+    /// What the kernel said when it refused a probe for good, the last time.
+    public private(set) var lastSendFailure: SendFailure?
 
     private var tally = Counters()
     private var records: HostRecords
@@ -256,6 +258,9 @@ public struct HostSweep: Measurement, Sendable {
         let fresh = space.count > next ? shardCount(of: space.count) &- shardCount(of: next) : 0
         return fresh &+ UInt64((configuration.resume?.undecided.count ?? 0) - resumed)
     }
+
+    /// Probes whose answers are waited for.
+    public var inFlight: UInt64 { UInt64(records.open - records.count(in: records.waitingLine)) }
 
     /// How many targets of the shard lie before a position.
     private func shardCount(of positions: UInt64) -> UInt64 { configuration.shard.count(of: positions) }
@@ -381,6 +386,7 @@ public struct HostSweep: Measurement, Sendable {
         }
         records[number].state = .unsent
         tally.unsent += 1
+        lastSendFailure = failure
         if record.wasAsked {
             decideUnreachable(record, failure: failure, at: now)
         } else {

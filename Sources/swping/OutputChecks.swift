@@ -25,8 +25,22 @@ extension Options {
         }
     }
 
+    /// Means that exclude each other, and reports.
+    func checkMeans() throws(ToolFailure) {
+        if wantsUDP, wantsICMP {
+            throw ToolFailure("options --udp and --icmp exclude each other (see swping --help)")
+        }
+        if wantsICMP, highestRung == .udp {
+            throw ToolFailure("options --icmp and --rung udp exclude each other (see swping --help)")
+        }
+        if wantsICMP, port != nil {
+            throw ToolFailure("options --icmp and --port exclude each other (see swping --help)")
+        }
+        try checkOutput()
+    }
+
     /// Reports that exclude each other, and options that need one of them.
-    func checkOutput() throws(ToolFailure) {
+    private func checkOutput() throws(ToolFailure) {
         let reports = [(isJSON, "--json"), (isCSV, "--csv"), (style == .heat, "--style heat")].filter(\.0).map(\.1)
         guard reports.count < 2 else {
             throw ToolFailure(

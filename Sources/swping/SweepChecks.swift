@@ -37,6 +37,11 @@ extension Options {
         if sweep.exitsFast, sweep.minimumReachable == nil {
             throw ToolFailure("option --fast-exit: needs --min-reachable (see swping --help)")
         }
+        // Which versions will come from a file or a name is not known yet.
+        guard payloadLength <= maximumPayload || version == .v6 else {
+            throw ToolFailure(
+                "option -s: \(payloadLength) is too much for IPv4, which takes at most \(maximumPayload) (or give -6)")
+        }
         guard sweep.workers > 1 else { return }
         // One writer of a file, and one owner of an identifier.
         for (isGiven, option) in [(captureFile != nil, "--pcap"), (identifier != nil, "-e")] where isGiven {
@@ -50,7 +55,6 @@ extension Options {
         let paced = "has --rate"
         let plain = "has no line for every probe"
         return [
-            (isDiagnosing, "--diagnose", "it has nothing to do with"),
             (count != nil, "-c", "\(each): see --retries"), (hasInterval, "-i", paced), (isPoisson, "--poisson", paced),
             (isAdaptive, "-A", paced), (isFlood, "-f", paced), (preload != 1, "-l", paced),
             (resolveInterval != nil, "--resolve-every", "asks for each name once"),
