@@ -58,6 +58,8 @@ struct Options: Sendable {
     var isDiagnosing = false
     /// Of the intervals that are summed up besides the run.
     var summaryInterval: Int64?
+    /// Those of `--fail-if` as they were written.
+    var conditions: [String] = []
     /// Any of them that holds makes the run fail.
     var assertions: [EchoAssertion] = []
     var wantsTimestamps = false

@@ -39,6 +39,23 @@ extension Options {
         try checkOutput()
     }
 
+    /// Reads the conditions of `--fail-if` for what they are to hold of.
+    mutating func settleConditions(ofSweep isSweep: Bool) throws(ToolFailure) {
+        for text in conditions {
+            do throws(AssertionError) {
+                if isSweep {
+                    sweep.assertions.append(try SweepAssertion(parsing: text))
+                } else {
+                    assertions.append(try EchoAssertion(parsing: text))
+                }
+            } catch {
+                throw ToolFailure(
+                    "option --fail-if: '\(SafeText(text))' means nothing \(isSweep ? "in" : "outside of") a sweep: "
+                        + "it has to be \(error.expected)")
+            }
+        }
+    }
+
     /// Reports that exclude each other, and options that need one of them.
     private func checkOutput() throws(ToolFailure) {
         let reports = [(isJSON, "--json"), (isCSV, "--csv"), (style == .heat, "--style heat")].filter(\.0).map(\.1)

@@ -12,13 +12,14 @@ extension Tool {
     ) throws(ToolFailure) -> Int32 {
         var options = options
         var operands = operands
+        try options.settleConditions(ofSweep: true)
         try options.checkMeans()
         try options.checkSweep(operands)
         try options.settlePacketOptions(&operands)
         if !options.hasTimeout { options.timeout = 1_000_000_000 }
         var zone: UInt32 = 0
         if let device = options.device { zone = (try? Interface.index(named: device)) ?? 0 }
-        let (expressions, failed) = parse(operands, options, zone)
+        let (expressions, missed) = parse(operands, options, zone)
         guard !expressions.isEmpty || options.sweep.targetsFile != nil else { return 2 }
 
         var files = SweepFiles()
@@ -35,16 +36,16 @@ extension Tool {
         }
         let session = try SweepSession(
             options, expressions, files, zone: zone, rung: rung, note: notice, method: selection.transport.method,
-            versions: selection.transport.versions)
+            versions: selection.transport.versions, missedOperands: missed)
         let others = selection.others
         let status = try session.run(over: [TransportShare(selection.take())] + others, &output)
-        return failed || files.capture?.isIntact == false ? 2 : status
+        return files.capture?.isIntact == false ? 2 : status
     }
 
     /// What the operands stand for; a line on standard error for each that stands for nothing.
     private static func parse(
         _ operands: [String], _ options: Options, _ zone: UInt32
-    ) -> (expressions: [TargetExpression], failed: Bool) {
+    ) -> (expressions: [TargetExpression], missed: UInt64) {
         var expressions: [TargetExpression] = []
         expressions.reserveCapacity(operands.count)
         for operand in operands {
@@ -54,7 +55,7 @@ extension Tool {
                 reportLine(SafeText("\(error)").description, from: name)
             }
         }
-        return (expressions, expressions.count < operands.count)
+        return (expressions, UInt64(operands.count - expressions.count))
     }
 
     private static func sweepRequest(_ options: Options, _ expressions: [TargetExpression]) -> TransportRequest {

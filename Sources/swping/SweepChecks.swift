@@ -60,7 +60,7 @@ extension Options {
             (resolveInterval != nil, "--resolve-every", "asks for each name once"),
             (isDual, "--dual", "has --all-addresses"),
             (summaryInterval != nil, "--interval-summary", "has --progress"),
-            (isAudible, "-a", plain), (reportsOutstanding, "-O", plain), (showsTimes, "-D", plain),
+            (isAudible, "-a", plain), (reportsOutstanding, "-O", plain),
             (alwaysHasDecimals, "-3", plain), (style != .text, "--style heat", plain), (color != nil, "--color", plain),
             (!ipv4Options.isEmpty, ipv4Options.first.map(Self.letter) ?? "-R", plain),
             (wantsTimestamps, "--icmp-timestamp", "sends echo requests or UDP"),
@@ -82,7 +82,7 @@ extension Options {
                 + "would take \(seconds / 60) minutes at \(Int(SweepOptions.defaultRate)) a second")
     }
 
-    private static let mostUnpaced: UInt64 = 65_536
+    static let mostUnpaced: UInt64 = 65_536
 }
 
 extension SweepOptions {

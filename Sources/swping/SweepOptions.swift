@@ -1,5 +1,6 @@
 import CommandLineOptions
 import ProbeEngine
+import ProbeReports
 
 /// What a sweep is asked for, beside what it shares with pings.
 struct SweepOptions: Sendable {
@@ -17,6 +18,8 @@ struct SweepOptions: Sendable {
     var exitsFast = false
     var wantsAllAddresses = false
     var progress = When.auto
+    /// Any of them that holds makes the sweep fail.
+    var assertions: [SweepAssertion] = []
     /// The long name of the first of these options that was given; any of them makes a sweep.
     var firstName: String?
 
@@ -93,8 +96,8 @@ extension Options {
             },
             sweepOption(
                 "progress", .required("WHEN"), "show on standard error how far it is: auto, always or never (auto)",
-                detail: "With auto it does where standard error is a terminal. It is a line that is written anew every "
-                    + "second there, and a line every ten seconds where it is none.",
+                detail: "With auto it does where standard error is a terminal: by a line that is drawn over itself. Where "
+                    + "it is none, always writes a line every ten seconds.",
                 completion: .words(["auto", "always", "never"])
             ) { $0.progress = try $1.choice([("auto", .auto), ("always", .always), ("never", .never)]) },
         ])

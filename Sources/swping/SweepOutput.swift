@@ -1,5 +1,6 @@
 import Glibc
 import LinuxSockets
+import ProbeEngine
 import ProbeIO
 import ProbeReports
 import Synchronization
@@ -8,12 +9,11 @@ import Synchronization
 final class SweepOutput: Sendable {
     private struct State: ~Copyable, Sendable {
         var writer = OutputWriter()
-        /// Whether the terminal's last line is one that is written anew.
-        var hasStatus = false
+        var progress = ProgressLine()
     }
 
     private let state = Mutex(State())
-    /// Whether standard error shows a line that is written anew, rather than one below the other.
+    /// Whether progress is a line that is drawn over itself.
     let isTerminal = Terminal.size(of: STDERR_FILENO) != nil && Terminal.isCapable
 
     /// Writes to standard output by this writer from now on, and gives back the one before.
@@ -22,7 +22,7 @@ final class SweepOutput: Sendable {
     /// Writes lines to standard output, then others to standard error. False when standard output takes no more.
     func write(_ lines: borrowing ReportBuffer, errors: borrowing ReportBuffer) -> Bool {
         state.withLock { state in
-            if !lines.isEmpty || !errors.isEmpty { Self.leaveStatus(&state) }
+            if !lines.isEmpty || !errors.isEmpty { Self.clear(&state) }
             if !lines.isEmpty { state.writer.write(lines.bytes) }
             let isOpen = state.writer.flush()
             if !errors.isEmpty { reportErrors(errors.bytes) }
@@ -33,28 +33,38 @@ final class SweepOutput: Sendable {
     /// Writes a line to standard error.
     func tell(_ line: String) {
         state.withLock { state in
-            Self.leaveStatus(&state)
+            Self.clear(&state)
             reportLine(line, from: Tool.name)
         }
     }
 
-    /// Shows how far the sweep is.
-    func show(_ status: String) {
-        guard isTerminal else { return tell(status) }
+    /// Shows how far the sweep is: on a terminal by a line that the next one takes the place of.
+    func show(_ counters: HostSweep.Counters, isOpen: Bool) {
+        guard isTerminal else { return tell(counters, isOpen: isOpen) }
+        let columns = Terminal.size(of: STDERR_FILENO)?.columns ?? 80
         state.withLock { state in
-            let width = Terminal.size(of: STDERR_FILENO)?.columns ?? 80
-            // A line that wraps could not be written anew.
-            reportErrors(Array("\r\(String("\(Tool.name): \(status)".prefix(width - 1)))\u{1b}[K".utf8))
-            state.hasStatus = true
+            var line = ReportBuffer()
+            state.progress.draw(counters, isOpen: isOpen, columns: columns, at: ProbeLoop<HostSweep>.now, to: &line)
+            if !line.isEmpty { reportErrors(line.bytes) }
+        }
+    }
+
+    /// Writes a line to standard error that says how far the sweep is.
+    func tell(_ counters: HostSweep.Counters, isOpen: Bool) {
+        state.withLock { state in
+            Self.clear(&state)
+            var line = ReportBuffer()
+            state.progress.appendLine(counters, isOpen: isOpen, at: ProbeLoop<HostSweep>.now, to: &line)
+            reportLine(line.bytes, from: Tool.name)
         }
     }
 
     /// Takes the line away that says how far the sweep is.
-    func endStatus() { state.withLock { Self.leaveStatus(&$0) } }
+    func endProgress() { state.withLock { Self.clear(&$0) } }
 
-    private static func leaveStatus(_ state: inout State) {
-        guard state.hasStatus else { return }
-        reportErrors(Array("\r\u{1b}[K".utf8))
-        state.hasStatus = false
+    private static func clear(_ state: inout State) {
+        var line = ReportBuffer()
+        state.progress.clear(to: &line)
+        if !line.isEmpty { reportErrors(line.bytes) }
     }
 }

@@ -11,21 +11,24 @@ final class SweepSession {
     let output = SweepOutput()
     /// Wakes the loop of the feed, for what is due by the clock.
     let timer: Timer
-    private let signals: SignalDescriptor
-    private let files: SweepFiles
+    let signals: SignalDescriptor
+    let files: SweepFiles
     private let rung: Rung
     private let note: String?
     private let method: ProbeMethod
-    private let report: any SweepReport
+    /// Operands that stand for nothing.
+    private let missedOperands: UInt64
+    let report: any SweepReport
     /// What earlier runs did.
-    private var history = SweepHistory()
+    private(set) var history = SweepHistory()
     /// The targets that are known before the first probe.
     private var space = TargetSpace()
     private var order: TargetPermutation?
     /// Whether signals ended the run before it began.
     private var isInterrupted = false
-    private var gauge = SweepGauge(start: Timestamp(nanoseconds: 0))
-    private var nextStatus = Timestamp(nanoseconds: .max)
+    private(set) var start = Timestamp(nanoseconds: 0)
+    private var nextProgress = Timestamp(nanoseconds: .max)
+    private var nextLook = Timestamp(nanoseconds: .max)
     private var end: Timestamp?
     private var isFeedFull = false
     private var toldOfRate = false
@@ -33,8 +36,9 @@ final class SweepSession {
     /// Throws when the kernel refuses a descriptor, and when the targets can't be those of the file of `--resume-file`.
     init(
         _ options: Options, _ expressions: [TargetExpression], _ files: SweepFiles, zone: UInt32, rung: Rung,
-        note: String?, method: ProbeMethod, versions: [IPVersion]
+        note: String?, method: ProbeMethod, versions: [IPVersion], missedOperands: UInt64
     ) throws(ToolFailure) {
+        self.missedOperands = missedOperands
         self.options = options
         self.files = files
         self.rung = rung
@@ -60,7 +64,35 @@ final class SweepSession {
     }
 
     private static func report(_ options: Options, _ method: ProbeMethod) -> any SweepReport {
-        preconditionFailure()
+        let sweep = options.sweep
+        var zones: [UInt32: SafeText] = [:]
+        for interface in options.version == .v4 ? [] : (try? Interface.all()) ?? [] {
+            zones[interface.index] = SafeText(name: interface.name)
+        }
+        let clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<HostSweep>.now)
+        if options.isJSON {
+            var json = SweepJSONReport(method: method)
+            (json.zones, json.clock) = (zones, clock)
+            return json
+        }
+        if options.isCSV {
+            var table = SweepCSVReport(method: method)
+            (table.zones, table.clock) = (zones, clock)
+            return table
+        }
+        var text = SweepTextReport(method: method)
+        text.listing =
+            switch (sweep.showsAlive, sweep.showsUnreachable) {
+            case _ where options.isQuiet: .none
+            case (false, false): .alive
+            case (true, false): .aliveNames
+            case (false, true): .unreachable
+            case (true, true): .all
+            }
+        text.isVerbose = options.isVerbose
+        text.zones = zones
+        if options.showsTimes { text.time = LineTime(.unix(decimals: 6), clock: clock) }
+        return text
     }
 
     /// Runs to the end and returns the exit status.
@@ -78,7 +110,11 @@ final class SweepSession {
                     configuration, rung: rung.rawValue, note: note, workers: transports.count,
                     seed: options.sweep.orderSeed, time: SystemClock.realtime.now), to: &start)
             guard self.output.write(start, errors: ReportBuffer()) else { return 2 }
-            return try conclude(measure(over: transports))
+            self.start = ProbeLoop<HostSweep>.now
+            try startClock()
+            defer { self.output.endProgress() }
+            let outcome = try transports.count > 1 ? measureTogether(transports) : measureAlone(transports)
+            return try conclude(outcome)
         } catch {
             throw Self.failure(error)
         }
@@ -159,14 +195,14 @@ final class SweepSession {
     }
 
     /// That of one of so many workers.
-    private func configuration(of worker: Int, among workers: Int) -> HostSweep.Configuration {
+    func configuration(of worker: Int, among workers: Int) -> HostSweep.Configuration {
         var configuration = configuration
         let whole = configuration.shard
         let count = UInt32(workers)
         configuration.shard =
             Shard(whole.index + UInt32(worker) * whole.total, of: whole.total * count) ?? whole
         configuration.rate = configuration.rate.map { $0 / Double(workers) }
-        configuration.resume = history.resume(configuration.shard, target)
+        configuration.resume = history.resume(configuration.shard) { target(at: $0) }
         return configuration
     }
 
@@ -192,91 +228,80 @@ final class SweepSession {
         return order.position(of: target)
     }
 
-    // MARK: Running
+    // MARK: Supply
 
-    private func measure(over transports: [TransportShare]) throws(Errno) -> SweepOutcome {
-        let start = ProbeLoop<HostSweep>.now
-        gauge = SweepGauge(start: start)
-        end = options.deadline.map { start + TimeSpan(nanoseconds: $0) }
-        if showsStatus { nextStatus = start + statusInterval }
-        try setTimer()
-        defer { output.endStatus() }
-        guard transports.count > 1 else {
-            guard let transport = transports.first?.take() else { return SweepOutcome() }
-            return try measureAlone(over: transport, start)
-        }
-        return try measureTogether(over: transports, start)
-    }
-
-    private func measureAlone(
-        over transport: consuming ProbeTransport, _ start: Timestamp
-    ) throws(Errno) -> SweepOutcome {
-        if let capture = files.capture { try transport.attach(capture) }
-        let configuration = configuration(of: 0, among: 1)
-        let teller = try SweepTeller(report, to: output, feed: feed, givenNames: TargetNames(), options)
-        let companion = try Companion(feed, teller.resolver)
-        let goal = options.sweep.exitsFast ? options.sweep.minimumReachable : nil
-        var failure: Errno?
-        var loop = try ProbeLoop(HostSweep(configuration, start: start), over: transport)
-        try loop.run(
-            signals: signals, other: companion,
-            onEvent: { event, _ in teller.take(event) },
-            onSignal: { signal, sweep in
-                if signal == .quit {
-                    output.tell(status(sweep.counters, isOpen: sweep.isOpen))
-                } else {
-                    sweep.stop(at: ProbeLoop<HostSweep>.now)
-                }
-            },
-            onOther: { sweep in
-                teller.takeNames()
-                failure = failure ?? tick { (sweep.counters, sweep.isOpen) }
-                if isOver { sweep.stop(at: ProbeLoop<HostSweep>.now) }
-                failure = failure ?? supply(&sweep)
-            },
-            afterBatch: { sweep in
-                if isFeedFull { failure = failure ?? supply(&sweep) }
-                if let goal, sweep.counters.alive + history.counters.alive >= goal { return teller.finishBatch() && false }
-                if let capture = files.capture, let failure = capture.flush() { teller.tellError(failure) }
-                return teller.finishBatch() && failure == nil
-            })
-        if let failure { throw failure }
-        _ = try teller.finish()
-        if let failure = files.capture?.finish() { output.tell(failure) }
-        return SweepOutcome(loop.measurement, transport: loop.transport.counters)
-    }
-
-    /// Gives the sweep more targets when it has room for them.
-    private func supply(_ sweep: inout HostSweep) -> Errno? {
-        guard sweep.isOpen else { return nil }
+    /// Gives the sweep more targets when it has room for them. Throws what the kernel refuses.
+    ///
+    /// - Parameter isCalled: whether the feed asks for it, so that there may be something.
+    func supply(_ sweep: inout HostSweep, isCalled: Bool) throws(Errno) {
+        guard sweep.isOpen, isCalled || isFeedFull else { return }
         let backlog = sweep.backlog
-        guard backlog < Self.mostBacklog / 2 || !isFeedFull else { return nil }
-        let room = Int(clamping: Self.mostBacklog - min(backlog, Self.mostBacklog))
-        do throws(Errno) {
-            let batch = try feed.nextBatch(atMost: room)
-            isFeedFull = batch.count + UInt64(batch.failures.count) >= room
-            let now = ProbeLoop<HostSweep>.now
-            for entry in batch.entries { sweep.apply(.appendRange(entry.addresses), at: now) }
-            tell(batch.failures)
-            if feed.isFinished {
-                sweep.apply(.close, at: now)
-                isFeedFull = false
-            }
-        } catch {
-            return error
+        guard backlog < UInt64(Self.mostBacklog) / 2 else {
+            // The feed shall not wake the loop again before there is room.
+            if isCalled, !isFeedFull { isFeedFull = try feed.nextBatch(atMost: 0).entries.isEmpty }
+            return
         }
-        if sweep.space.count > Options.mostUnpaced, options.sweep.rate == nil, !toldOfRate {
-            toldOfRate = true
-            output.tell(
-                "more than \(Options.mostUnpaced) targets at \(Int(SweepOptions.defaultRate)) a second take "
-                    + "long: see --rate")
-        }
-        return nil
+        let room = Self.mostBacklog - Int(backlog)
+        let batch = try feed.nextBatch(atMost: room)
+        isFeedFull = batch.count &+ UInt64(batch.failures.count) >= UInt64(room)
+        let now = ProbeLoop<HostSweep>.now
+        for entry in batch.entries { sweep.apply(.appendRange(entry.addresses), at: now) }
+        tell(batch.failures)
+        if feed.isFinished { sweep.apply(.close, at: now) }
+        guard sweep.space.count > Options.mostUnpaced, options.sweep.rate == nil, !toldOfRate else { return }
+        toldOfRate = true
+        output.tell("so many targets take long at \(Int(SweepOptions.defaultRate)) probes a second: see --rate")
     }
 
-    // MARK: Status
+    /// Targets that are read ahead of the probes.
+    private static let mostBacklog = 8_192
 
-    private var showsStatus: Bool {
+    // MARK: Clock
+
+    /// Whether so much is known as was asked for, in this run and those before it.
+    func isEnough(alive: UInt64) -> Bool {
+        guard options.sweep.exitsFast, let needed = options.sweep.minimumReachable else { return false }
+        return alive + history.counters.alive >= needed
+    }
+
+    /// Whether the deadline has passed.
+    var isOver: Bool { end.map { $0 <= ProbeLoop<HostSweep>.now } ?? false }
+
+    /// What was counted in this run and those before it.
+    func sum(_ counters: HostSweep.Counters) -> HostSweep.Counters {
+        var sum = history.counters
+        sum += counters
+        return sum
+    }
+
+    /// Does what is due by the clock; call it whenever the timer may have expired. Throws what the kernel refuses.
+    func tick(_ counters: () -> (HostSweep.Counters, isOpen: Bool)) throws(Errno) {
+        guard try timer.acknowledge() else { return }
+        let now = ProbeLoop<HostSweep>.now
+        if now >= nextProgress {
+            let (counters, isOpen) = counters()
+            output.show(sum(counters), isOpen: isOpen)
+            nextProgress = now + progressInterval
+        }
+        if now >= nextLook { nextLook = now + Self.lookInterval }
+        try setTimer()
+    }
+
+    private func startClock() throws(Errno) {
+        end = options.deadline.map { start + TimeSpan(nanoseconds: $0) }
+        if showsProgress { nextProgress = start + progressInterval }
+        // Lines that wait for names are told in time while nothing else happens.
+        if options.forcesNames { nextLook = start + Self.lookInterval }
+        try setTimer()
+    }
+
+    private func setTimer() throws(Errno) {
+        var next = min(nextProgress, nextLook)
+        if let end, end > ProbeLoop<HostSweep>.now { next = min(next, end) }
+        if next.nanoseconds < .max { try timer.set(to: next.nanoseconds) }
+    }
+
+    private var showsProgress: Bool {
         switch options.sweep.progress {
         case .auto: output.isTerminal && !options.isQuiet
         case .always: true
@@ -284,35 +309,55 @@ final class SweepSession {
         }
     }
 
-    private var statusInterval: TimeSpan { .seconds(output.isTerminal ? 1 : 10) }
+    private var progressInterval: TimeSpan { output.isTerminal ? .milliseconds(250) : .seconds(10) }
+    private static let lookInterval = TimeSpan.milliseconds(250)
 
-    private func status(_ counters: HostSweep.Counters, isOpen: Bool) -> String {
-        var sum = history.counters
-        sum += counters
-        return gauge.line(sum, before: history.counters.targets, isOpen: isOpen, at: ProbeLoop<HostSweep>.now)
+    // MARK: End
+
+    /// Tells the total, keeps what is left for the next run, and returns the exit status.
+    private func conclude(_ outcome: SweepOutcome) throws(ToolFailure) -> Int32 {
+        let end = ProbeLoop<HostSweep>.now
+        output.endProgress()
+        let counters = sum(outcome.counters)
+        let isComplete = !outcome.isOpen && counters.remaining == 0
+        if let file = files.resume {
+            if isComplete {
+                file.remove()
+            } else {
+                try file.write(
+                    history.progress(
+                        of: outcome.space, isClosed: !outcome.isOpen, seed: options.sweep.orderSeed,
+                        shard: options.sweep.shard, outcome.parts, outcome.counters, inFlight: outcome.inFlight
+                    ) { position(of: $0) })
+            }
+        }
+        var run = SweepRun(
+            counters, roundTrips: outcome.roundTrips, elapsed: end - start,
+            sending: (outcome.lastTransmit ?? start) - start, time: SystemClock.realtime.now,
+            inFlight: outcome.inFlight + history.inFlight, missedNames: feed.failureCount + missedOperands,
+            lastSendFailure: outcome.lastSendFailure)
+        if !options.sweep.assertions.isEmpty {
+            run.failures = SweepAssertion.failures(of: run, by: options.sweep.assertions)
+        }
+        var lines = ReportBuffer()
+        var reporter = report
+        reporter.appendSummary(run, to: &lines)
+        _ = output.write(lines, errors: ReportBuffer())
+        reportErrors(report.totalLines(run))
+        if counters.targets == 0, run.missedNames == 0 {
+            output.tell("there are no targets")
+            return 2
+        }
+        let failures = run.failures ?? []
+        if !options.isJSON { for failure in failures { output.tell("failed: \(failure)") } }
+        let status = exitStatus(counters, isComplete: isComplete, missed: run.missedNames > 0)
+        return max(status, failures.isEmpty ? 0 : 1)
     }
 
-    /// Does what is due by the clock.
-    private func tick(_ counters: () -> (HostSweep.Counters, isOpen: Bool)) -> Errno? {
-        let now = ProbeLoop<HostSweep>.now
-        guard (try? timer.acknowledge()) == true else { return nil }
-        if now >= nextStatus {
-            let (counters, isOpen) = counters()
-            output.show(status(counters, isOpen: isOpen))
-            nextStatus = max(nextStatus + statusInterval, now)
-        }
-        do throws(Errno) {
-            try setTimer()
-        } catch {
-            return error
-        }
-        return nil
-    }
-
-    private var isOver: Bool { end.map { $0 <= ProbeLoop<HostSweep>.now } ?? false }
-
-    private func setTimer() throws(Errno) {
-        let next = min(nextStatus, end ?? nextStatus)
-        if next.nanoseconds < .max { try timer.set(to: next.nanoseconds) }
+    /// 2 where something could not be asked for reasons of this host or the command line, else whether enough is alive.
+    private func exitStatus(_ counters: HostSweep.Counters, isComplete: Bool, missed: Bool) -> Int32 {
+        if missed || counters.transmitted == 0 && counters.unasked > 0 { return 2 }
+        if let needed = options.sweep.minimumReachable { return counters.alive >= needed ? 0 : 1 }
+        return isComplete && counters.alive == counters.targets ? 0 : 1
     }
 }

@@ -29,6 +29,7 @@ struct Tool {
             throw ToolFailure(error.message, speaker: error.tool)
         }
         if !options.isDiagnosing, options.isSweep(hosts) { return try sweep(options, hosts, &output) }
+        try options.settleConditions(ofSweep: false)
         try check(options, hosts)
         if options.wantsTimestamps { options.version = .v4 }
         try options.settlePacketOptions(&hosts)
