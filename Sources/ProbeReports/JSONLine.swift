@@ -15,9 +15,9 @@ public struct JSONLine: Sendable {
         bytes.reserveCapacity(256)
     }
 
-    /// A line that goes on behind the members that were written already; at least one.
-    init(continuing head: ReportBuffer) {
-        bytes = head.bytes
+    /// The rest of a line whose first members are written already.
+    init(continuingLine: ()) {
+        bytes = []
         isEmpty = false
     }
 
@@ -50,6 +50,14 @@ public struct JSONLine: Sendable {
 
     /// Adds nanoseconds since 1970 as an RFC 3339 instant in UTC with nine digits of a second.
     public mutating func add(_ name: String, instant nanoseconds: Int64) { add(name, rfc3339(nanoseconds)) }
+
+    /// Adds a number of our own, without decimals where it is whole; `null` where there is none or it is not finite.
+    mutating func add(_ name: String, number: Double?) {
+        guard let number, number.isFinite else { return addNull(name) }
+        if let whole = Int64(exactly: number) { return add(name, whole) }
+        begin(name)
+        bytes.append(contentsOf: "\(number)".utf8)
+    }
 
     /// Adds `part` of `whole` in per cent, to six significant digits.
     public mutating func add(_ name: String, percent part: UInt64, of whole: UInt64) {
