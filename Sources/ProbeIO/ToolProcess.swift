@@ -72,9 +72,10 @@ extension TransportSelection {
         } catch {
             throw ToolFailure("cannot get random numbers: \(error)")
         }
-        let selection: TransportSelection
+        var selection: TransportSelection
         do throws(TransportError) {
             selection = try .open(request, identity: identity)
+            try selection.openOthers(request, identity)
         } catch {
             throw ToolFailure(request.line(for: error))
         }

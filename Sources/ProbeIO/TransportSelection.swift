@@ -32,6 +32,9 @@ public struct TransportRequest: Sendable {
     /// Each port costs a socket.
     public static let maximumFlows = 64
 
+    /// How many transports are wanted, each with sockets and identifiers of its own, for as many loops; at most 64.
+    public var workers = 1
+
     /// The option that only raw sockets can do, such as `--icmp-timestamp`, and how the program is called: for the line
     /// that refuses it.
     public var needsRaw: (option: String, program: String)?
@@ -64,6 +67,8 @@ public struct TransportSelection: ~Copyable {
     /// Settings of the request that this rung's sockets, or these rights, do not allow. A tool that was asked for them
     /// ends here.
     public let refusedSettings: [SocketSettings.Refusal]
+    /// The transports of the other workers, of the same rung.
+    public internal(set) var others: [TransportShare] = []
 
     /// Gives the transport away.
     public consuming func take() -> ProbeTransport { transport }

@@ -31,14 +31,23 @@ public struct ReportBuffer: Hashable, Sendable {
 
     /// Appends a number in decimal, with zeros in front up to `minimumDigits`.
     public mutating func append(decimal number: some BinaryInteger, minimumDigits: Int = 1) {
-        var rest = UInt64(clamping: number.magnitude)
-        if number < 0 { append("-") }
+        if number < 0 { bytes.append(UInt8(ascii: "-")) }
+        append(digitsOf: UInt64(clamping: number.magnitude), minimumDigits)
+    }
+
+    private mutating func append(digitsOf number: UInt64, _ minimumDigits: Int) {
+        var rest = number
         let start = bytes.count
         repeat {
             bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
             rest /= 10
         } while rest > 0 || bytes.count - start < minimumDigits
-        bytes[start...].reverse()
+        var (low, high) = (start, bytes.count - 1)
+        while low < high {
+            bytes.swapAt(low, high)
+            low += 1
+            high -= 1
+        }
     }
 
     /// Appends an octet in hexadecimal.
@@ -131,13 +140,73 @@ public struct ReportBuffer: Hashable, Sendable {
     /// Appends an address; an interface is named where `zones` knows its name.
     mutating func append(_ address: IPAddress, zones: [UInt32: SafeText]) {
         switch address {
-        case .v4(let address):
-            for shift: UInt32 in [24, 16, 8, 0] {
-                append(decimal: address.rawValue >> shift & 0xff)
-                if shift > 0 { append(".") }
-            }
-        case .v6: append(address.text(zones))
+        case .v4(let address): append(address)
+        case .v6(let address):
+            append(address)
+            guard address.zone != 0 else { return }
+            append("%")
+            if let name = zones[address.zone] { append(name) } else { append(decimal: address.zone) }
         }
+    }
+
+    private mutating func append(_ address: IPv4Address) {
+        for shift: UInt32 in [24, 16, 8, 0] {
+            append(octet: UInt8(truncatingIfNeeded: address.rawValue >> shift))
+            if shift > 0 { bytes.append(UInt8(ascii: ".")) }
+        }
+    }
+
+    private mutating func append(octet: UInt8) {
+        if octet >= 100 { bytes.append(UInt8(ascii: "0") + octet / 100) }
+        if octet >= 10 { bytes.append(UInt8(ascii: "0") + octet / 10 % 10) }
+        bytes.append(UInt8(ascii: "0") + octet % 10)
+    }
+
+    /// Without its zone, in the canonical form of RFC 5952: the first of the longest runs of two and more zero groups is
+    /// left out.
+    private mutating func append(_ address: IPv6Address) {
+        if let mapped = address.mappedIPv4 {
+            append("::ffff:")
+            return append(mapped)
+        }
+        var gap = 8..<8
+        var index = 0
+        while index < 8 {
+            var end = index
+            while end < 8, address.group(end) == 0 { end += 1 }
+            if end - index >= 2, end - index > gap.count { gap = index..<end }
+            index = max(end, index + 1)
+        }
+        index = 0
+        while index < 8 {
+            if index == gap.lowerBound {
+                append("::")
+                index = gap.upperBound
+                continue
+            }
+            if index > 0, index != gap.upperBound { bytes.append(UInt8(ascii: ":")) }
+            append(group: address.group(index))
+            index += 1
+        }
+    }
+
+    private mutating func append(group: UInt16) {
+        var isLeading = true
+        for shift: UInt16 in [12, 8, 4, 0] {
+            let digit = UInt8(truncatingIfNeeded: group >> shift & 15)
+            if isLeading, digit == 0, shift > 0 { continue }
+            isLeading = false
+            bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit)
+        }
+    }
+
+    /// Appends a string of RFC 8259 section 7; a Swift string is valid UTF-8 already.
+    mutating func append(quoted text: String) { JSONLine.append(quoted: text, to: &bytes) }
+}
+
+extension IPv6Address {
+    fileprivate func group(_ index: Int) -> UInt16 {
+        UInt16(truncatingIfNeeded: (index < 4 ? high : low) >> (48 - 16 * UInt64(index & 3)))
     }
 }
 

@@ -58,9 +58,14 @@ struct Options: Sendable {
     var isDiagnosing = false
     /// Of the intervals that are summed up besides the run.
     var summaryInterval: Int64?
+    /// Those of `--fail-if` as they were written.
+    var conditions: [String] = []
     /// Any of them that holds makes the run fail.
     var assertions: [EchoAssertion] = []
     var wantsTimestamps = false
+    /// Whether a timeout was asked for.
+    var hasTimeout = false
+    var sweep = SweepOptions()
 
     var isCSV = false
     var style = Style.text
@@ -133,5 +138,5 @@ struct Options: Sendable {
                 Example("swping --diagnose", "Tell which sockets work here and what would help."),
             ],
             seeAlso: ["swtrace(8)", "swecho(8)", "ping(8)", "icmp(7)"]),
-        [scheduleSection, probeSection, meansSection, outputSection])
+        [scheduleSection, probeSection, meansSection, sweepSection, outputSection])
 }

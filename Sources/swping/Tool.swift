@@ -28,6 +28,8 @@ struct Tool {
         } catch {
             throw ToolFailure(error.message, speaker: error.tool)
         }
+        if !options.isDiagnosing, options.isSweep(hosts) { return try sweep(options, hosts, &output) }
+        try options.settleConditions(ofSweep: false)
         try check(options, hosts)
         if options.wantsTimestamps { options.version = .v4 }
         try options.settlePacketOptions(&hosts)
@@ -85,18 +87,9 @@ struct Tool {
         if options.isDual, let version = options.version {
             throw ToolFailure("options --dual and -\(version.rawValue) exclude each other (see swping --help)")
         }
-        if options.wantsUDP, options.wantsICMP {
-            throw ToolFailure("options --udp and --icmp exclude each other (see swping --help)")
-        }
-        if options.wantsICMP, options.highestRung == .udp {
-            throw ToolFailure("options --icmp and --rung udp exclude each other (see swping --help)")
-        }
-        if options.wantsICMP, options.port != nil {
-            throw ToolFailure("options --icmp and --port exclude each other (see swping --help)")
-        }
+        try options.checkMeans()
         try options.checkNames()
         try options.checkSchedule()
-        try options.checkOutput()
         if options.wantsTimestamps { try checkTimestamps(options, hosts) }
         let maximumHosts = options.isOneGrid ? maximumHosts : EchoSweep.maximumHistograms
         guard hosts.count <= maximumHosts else {
