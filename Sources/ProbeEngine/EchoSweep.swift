@@ -365,7 +365,8 @@ public struct EchoSweep: Measurement, Sendable {
         guard let id = response.probe, let record = inFlight[id] else { return }
         let destination = destination(of: id, Int(record.subject))
         let isGroup =
-            configuration.takesAnswersFromAnyone || destination.isGroup || configuration.broadcasts.contains(destination)
+            configuration.takesAnswersFromAnyone || destination.isGroup
+            || configuration.broadcasts.contains(destination)
         switch judge.meaning(of: response, to: destination, isGroup: isGroup, originate: record.originate) {
         case .nobodys: countUnsolicited(response)
         case .reply(let kind, let soundness):

@@ -164,7 +164,7 @@ public struct FpingReport: Sendable {
         guard style.showsProbes else { return }
         if style.isJSON {
             output.lines.append("{\"timeout\": {\"host\": ")
-            output.lines.append(quoted: names[target])
+            output.lines.append(quoted: names[target].description)
             output.lines.append(", \"seq\": \(sequence &- 1)}}\n")
             return
         }
@@ -180,8 +180,9 @@ public struct FpingReport: Sendable {
     }
 
     /// `10.91.2.2 : [0], `
-    private func begin(_ target: Int, _ sequence: UInt32, at instant: Timestamp, to buffer: inout ReportBuffer) {
-        style.appendTime(at: instant, to: &buffer)
+    private mutating func begin(_ target: Int, _ sequence: UInt32, at instant: Timestamp, to buffer: inout ReportBuffer)
+    {
+        style.time?.append(instant, to: &buffer)
         appendName(target, to: &buffer)
         buffer.append(" : [\(sequence &- 1)], ")
     }
@@ -214,17 +215,17 @@ public struct FpingReport: Sendable {
             for target in tallies.indices { appendCharts(target, to: &output.lines) }
             hasCharts = true
         } else {
-            let local = max(0, style.clock.nanoseconds(at: now)) / 1_000_000_000 + style.localOffset
+            let seconds = style.seconds(at: now)
             if !style.isJSON {
                 if style.showsProbes { output.errors.append("\n") }
                 output.errors.append("[")
-                style.appendTimeOfDay(local, to: &output.errors)
+                output.errors.append(timeOf: CivilTime(seconds: seconds + style.localOffset))
                 output.errors.append("]\n")
             }
             for target in tallies.indices {
                 let sums = style.isCumulative ? tallies[target].whole : tallies[target].interval
                 if style.isJSON {
-                    appendJSON("intSum", target, sums, time: local - style.localOffset, to: &output.lines)
+                    appendJSON("intSum", target, sums, time: seconds, to: &output.lines)
                 } else {
                     appendSums(target, sums, to: &output.errors)
                 }
@@ -320,23 +321,28 @@ public struct FpingReport: Sendable {
 
     // MARK: JSON
 
-    private func appendJSON(_ reply: EchoReply, to buffer: inout ReportBuffer) {
+    private mutating func appendJSON(_ reply: EchoReply, to buffer: inout ReportBuffer) {
         buffer.append("{\"resp\": {")
-        if style.showsTimes {
+        if style.time != nil {
             var time = ReportBuffer()
-            style.appendTime(at: reply.arrival, to: &time)
+            style.time?.append(reply.arrival, to: &time)
             let text = String(decoding: time.bytes.dropFirst().prefix { $0 != UInt8(ascii: "]") }, as: UTF8.self)
-            buffer.append("\"timestamp\": \(style.timeFormat == .seconds ? text : "\"\(text)\""), ")
+            buffer.append("\"timestamp\": ")
+            if case .unix? = style.time?.format { buffer.append(text) } else { buffer.append(quoted: text) }
+            buffer.append(", ")
         }
         buffer.append("\"host\": ")
-        buffer.append(quoted: names[reply.target])
+        buffer.append(quoted: names[reply.target].description)
         buffer.append(", \"seq\": \(reply.sequence &- 1), \"size\": \(reply.byteCount), \"rtt\": ")
         buffer.append(fpingMilliseconds: reply.roundTrip)
         if let stamps = reply.timestamps {
             buffer.append(
-                ", \"timestamps\": {\"receive\": \(stamps.receive.rawValue), \"transmit\": \(stamps.transmit.rawValue)}")
+                ", \"timestamps\": {\"receive\": \(stamps.receive.rawValue), \"transmit\": \(stamps.transmit.rawValue)}"
+            )
         }
-        if style.showsTrafficClass, let trafficClass = reply.trafficClass { buffer.append(", \"tos\": \(trafficClass)") }
+        if style.showsTrafficClass, let trafficClass = reply.trafficClass {
+            buffer.append(", \"tos\": \(trafficClass)")
+        }
         if style.showsHopLimit, let hopLimit = reply.hopLimit { buffer.append(", \"ttl\": \(hopLimit)") }
         buffer.append("}}\n")
     }
@@ -345,7 +351,7 @@ public struct FpingReport: Sendable {
         buffer.append("{\"\(kind)\": {")
         if let time { buffer.append("\"time\": \(time), ") }
         buffer.append("\"host\": ")
-        buffer.append(quoted: names[target])
+        buffer.append(quoted: names[target].description)
         buffer.append(", \"xmt\": \(sums.sent), \"rcv\": \(sums.received), \"loss\": \(sums.loss)")
         if style.showsOutage { buffer.append(", \"outage(ms)\": \(outage(sums))") }
         if sums.received > 0 {
@@ -360,7 +366,7 @@ public struct FpingReport: Sendable {
 
     private func appendJSONSlots(_ target: Int, to buffer: inout ReportBuffer) {
         buffer.append("{\"vSum\": {\"host\": ")
-        buffer.append(quoted: names[target])
+        buffer.append(quoted: names[target].description)
         buffer.append(", \"values\": [")
         var isFirst = true
         forEachSlot(of: target) { roundTrip in
@@ -393,13 +399,12 @@ extension FpingTotals {
 }
 
 extension ReportBuffer {
-    /// Text of foreign origin as a JSON string.
-    mutating func append(quoted text: SafeText) {
-        append("\"")
-        for character in text.description {
-            if character == "\"" || character == "\\" { append("\\") }
-            append(String(character))
-        }
-        append("\"")
+    /// The object about a target that can't be asked.
+    public mutating func appendFpingWarning(about host: SafeText, _ message: String) {
+        append("{\"warning\": {\"host\": ")
+        append(quoted: host.description)
+        append(", \"message\": ")
+        append(quoted: message)
+        append("}}\n")
     }
 }

@@ -3,14 +3,6 @@ import ProbeEngine
 
 /// What options of fping change about its lines.
 public struct FpingStyle: Sendable {
-    /// How the time in front of a line is written.
-    public enum TimeFormat: Sendable {
-        case seconds
-        case ctime
-        case iso
-        case rfc3339
-    }
-
     /// A line for each answer and each silence.
     public var showsProbes = false
     /// No ICMP errors, no failures (`-q`).
@@ -26,9 +18,8 @@ public struct FpingStyle: Sendable {
     public var isCumulative = false
     /// Those are charts for netdata (`-N`).
     public var isNetdata = false
-    /// The time in front of each line (`-D`), and how.
-    public var showsTimes = false
-    public var timeFormat = TimeFormat.seconds
+    /// The time in front of each line (`-D`).
+    public var time: LineTime?
     public var showsHopLimit = false
     public var showsTrafficClass = false
     public var isJSON = false
@@ -108,69 +99,8 @@ public struct FpingTotals: Sendable {
 }
 
 extension FpingStyle {
-    /// `[1795446916.99387] `
-    func appendTime(at instant: Timestamp, to buffer: inout ReportBuffer) {
-        guard showsTimes else { return }
-        let now = max(0, clock.nanoseconds(at: instant))
-        buffer.append("[")
-        switch timeFormat {
-        case .seconds:
-            let units = (now + 5_000) / 10_000
-            buffer.append(decimal: units / 100_000)
-            buffer.append(".")
-            buffer.append(decimal: units % 100_000, minimumDigits: 5)
-        case .ctime, .iso, .rfc3339: appendDate(now / 1_000_000_000, to: &buffer)
-        }
-        buffer.append("] ")
-    }
-
-    private func appendDate(_ seconds: Int64, to buffer: inout ReportBuffer) {
-        let local = seconds + localOffset
-        let day = local / 86_400
-        let (year, month, date) = Self.civil(day)
-        if timeFormat == .ctime {
-            buffer.append("\(Self.days[Int((day + 4) % 7)]) \(Self.months[month - 1]) ")
-            if date < 10 { buffer.append(" ") }
-            buffer.append("\(date) ")
-            appendTimeOfDay(local, to: &buffer)
-            buffer.append(" \(year)")
-            return
-        }
-        buffer.append("\(year)-")
-        buffer.append(decimal: month, minimumDigits: 2)
-        buffer.append("-")
-        buffer.append(decimal: date, minimumDigits: 2)
-        buffer.append(timeFormat == .iso ? "T" : " ")
-        appendTimeOfDay(local, to: &buffer)
-        let minutes = localOffset.magnitude / 60
-        buffer.append(localOffset < 0 ? "-" : "+")
-        buffer.append(decimal: minutes / 60, minimumDigits: 2)
-        if timeFormat == .rfc3339 { buffer.append(":") }
-        buffer.append(decimal: minutes % 60, minimumDigits: 2)
-    }
-
-    func appendTimeOfDay(_ local: Int64, to buffer: inout ReportBuffer) {
-        let second = max(0, local) % 86_400
-        buffer.append(decimal: second / 3_600, minimumDigits: 2)
-        buffer.append(":")
-        buffer.append(decimal: second / 60 % 60, minimumDigits: 2)
-        buffer.append(":")
-        buffer.append(decimal: second % 60, minimumDigits: 2)
-    }
-
-    /// Year, month and day of a day since 1970, none before that. The year begins in March, behind the leap day.
-    private static func civil(_ day: Int64) -> (Int64, Int, Int64) {
-        let shifted = max(0, day) + 719_468
-        let (era, ofEra) = (shifted / 146_097, shifted % 146_097)
-        let yearOfEra = (ofEra - ofEra / 1_460 + ofEra / 36_524 - ofEra / 146_096) / 365
-        let ofYear = ofEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shiftedMonth = (5 * ofYear + 2) / 153
-        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), Int(month), ofYear - (153 * shiftedMonth + 2) / 5 + 1)
-    }
-
-    private static let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
-    private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    /// Seconds since 1970.
+    func seconds(at instant: Timestamp) -> Int64 { floorDivide(clock.nanoseconds(at: instant), 1_000_000_000).quotient }
 
     /// The line about an ICMP error, for standard error.
     func append(

@@ -49,7 +49,7 @@ struct FpingOptions: Sendable {
     var showsOutage = false
     var showsStatistics = false
     var showsTimes = false
-    var timeFormat = FpingStyle.TimeFormat.seconds
+    var timeFormat = LineTime.Format.unix(decimals: 5)
     var showsHopLimit = false
     var showsTrafficClass = false
     var isNetdata = false
@@ -173,7 +173,8 @@ extension FpingOptions {
             Option(nil, "check-source", "take no answer from another address than was asked") { options, _ in
                 options.checksSource = true
             },
-            Option("f", "file", .required("FILE"), "read targets from a file, - for standard input", completion: .file) {
+            Option("f", "file", .required("FILE"), "read targets from a file, - for standard input", completion: .file)
+            {
                 $0.file = $1.string
             },
             Option("g", "generate", "the targets are a prefix, or the first and the last address of a range") {
@@ -239,7 +240,8 @@ extension FpingOptions {
             Option("i", "interval", .required("MSEC"), "between two probes to any targets (10)") {
                 $0.gap = try $1.time(1e6)
             },
-            Option("J", "json", "a JSON object for each line, with -c, -C or -l") { options, _ in options.isJSON = true },
+            Option("J", "json", "a JSON object for each line, with -c, -C or -l") { options, _ in options.isJSON = true
+            },
             Option("n", "name", "show addresses by their names") { options, _ in
                 options.showsNames = true
                 if options.forcesNames { options.refuse("use either one of -d or -n") }
