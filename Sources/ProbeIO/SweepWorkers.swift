@@ -16,16 +16,20 @@ public final class TransportShare: @unchecked Sendable {
 }
 
 extension TransportSelection {
-    /// Opens a transport for each further worker of the request, of the same rung and with identifiers of its own.
-    mutating func openOthers(_ request: TransportRequest, _ identity: ProbeIdentity) throws(TransportError) {
-        guard request.workers > 1 else { return }
+    /// Opens a transport for each worker of the request: those of the others are of the same rung as the first, with
+    /// identifiers of their own.
+    static func openForAll(
+        _ request: TransportRequest, _ identity: ProbeIdentity
+    ) throws(TransportError) -> TransportSelection {
+        var selection = try open(request, identity: identity)
         var request = request
-        request.highestRung = transport.rung
+        request.highestRung = selection.transport.rung
         var identity = identity
-        for _ in 1..<request.workers {
+        while selection.others.count + 1 < request.workers {
             identity.identifier &+= identity.identifierCount
-            others.append(TransportShare(try Self.open(request, identity: identity).take()))
+            selection.others.append(TransportShare(try open(request, identity: identity).take()))
         }
+        return selection
     }
 }
 

@@ -72,10 +72,9 @@ extension TransportSelection {
         } catch {
             throw ToolFailure("cannot get random numbers: \(error)")
         }
-        var selection: TransportSelection
+        let selection: TransportSelection
         do throws(TransportError) {
-            selection = try .open(request, identity: identity)
-            try selection.openOthers(request, identity)
+            selection = try .openForAll(request, identity)
         } catch {
             throw ToolFailure(request.line(for: error))
         }

@@ -1,6 +1,7 @@
 import LinuxSockets
 import ProbeEngine
 import ProbeIO
+import ProbeReports
 import Synchronization
 
 /// What a sweep has come to, by one loop or by several.

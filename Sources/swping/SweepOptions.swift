@@ -41,7 +41,8 @@ extension Options {
         [
             sweepOption(
                 "targets-from", .required("FILE"), "ask the targets of a file too, of standard input with -",
-                detail: "One on a line: its first word, a name, an address, a prefix or a range. # begins a comment. Lines "
+                detail:
+                    "One on a line: its first word, a name, an address, a prefix or a range. # begins a comment. Lines "
                     + "are read as probes go, and names resolved beside them. A line that is no target is told with its "
                     + "number and makes the exit status 2; the others are asked.",
                 completion: .file
@@ -67,12 +68,14 @@ extension Options {
             ) { $0.shard = try $1.shard() },
             sweepOption(
                 "seed", .required("NUMBER"), "ask in an order that looks random, the same for the same number",
-                detail: "Without it targets are asked in the order in which they were given; with --shard the number is "
+                detail:
+                    "Without it targets are asked in the order in which they were given; with --shard the number is "
                     + "0. All targets are read before the first is asked."
             ) { $0.seed = try $1.wholeNumber(in: 0...UInt64.max, hexadecimal: true) },
             sweepOption(
                 "workers", .required("COUNT"), "share the targets among so many threads (1)",
-                detail: "Each sends and receives by sockets of its own; --rate is that of all together. All targets are "
+                detail:
+                    "Each sends and receives by sockets of its own; --rate is that of all together. All targets are "
                     + "read before the first is asked."
             ) { $0.workers = try $1.wholeNumber(in: 1...maximumWorkers) },
             sweepFlag("alive", "print the targets that answer", detail: "The default, unless --unreachable is given.") {
@@ -96,7 +99,8 @@ extension Options {
             },
             sweepOption(
                 "progress", .required("WHEN"), "show on standard error how far it is: auto, always or never (auto)",
-                detail: "With auto it does where standard error is a terminal: by a line that is drawn over itself. Where "
+                detail:
+                    "With auto it does where standard error is a terminal: by a line that is drawn over itself. Where "
                     + "it is none, always writes a line every ten seconds.",
                 completion: .words(["auto", "always", "never"])
             ) { $0.progress = try $1.choice([("auto", .auto), ("always", .always), ("never", .never)]) },

@@ -1,5 +1,4 @@
 import ProbeEngine
-import ProbeIO
 import ProbeReports
 
 /// How far sweeps of the same targets have come, this one and those before it.
@@ -11,6 +10,9 @@ struct SweepHistory {
     private(set) var counters = HostSweep.Counters()
     /// Probes whose answers nobody waited for any more.
     private(set) var inFlight: UInt64 = 0
+    /// How long it took, and until the last probe.
+    private(set) var elapsed = TimeSpan(nanoseconds: 0)
+    private(set) var sending = TimeSpan(nanoseconds: 0)
 
     /// Nothing was done before.
     init() {}
@@ -22,6 +24,8 @@ struct SweepHistory {
         for (name, path) in Self.names { counters[keyPath: path] = progress[counter: name] }
         counters.targets = counters.alive &+ counters.unreachable &+ counters.unasked
         inFlight = progress[counter: Self.inFlightName]
+        elapsed = TimeSpan(nanoseconds: Int64(clamping: progress[counter: Self.elapsedName]))
+        sending = TimeSpan(nanoseconds: Int64(clamping: progress[counter: Self.sendingName]))
     }
 
     /// Where a part of the order goes on, nil where all of it is to be begun.
@@ -40,11 +44,11 @@ struct SweepHistory {
     ///
     /// - Parameters:
     ///   - parts: the parts of the order that were worked on, and how far each came.
+    ///   - run: what it came to, with what was before.
     ///   - place: makes a position of a target.
     func progress(
         of space: TargetSpace, isClosed: Bool, seed: UInt64?, shard: Shard,
-        _ parts: [(shard: Shard, position: HostSweep.Position)], _ counted: HostSweep.Counters, inFlight: UInt64,
-        _ place: (UInt32) -> UInt32
+        _ parts: [(shard: Shard, position: HostSweep.Position)], _ run: SweepRun, _ place: (UInt32) -> UInt32
     ) -> SweepProgress {
         let nexts = parts.map { min($0.position.next, space.count) }
         var next = nexts.max() ?? 0
@@ -61,10 +65,10 @@ struct SweepHistory {
         }
         undecided.removeAll { UInt64($0) >= next }
         undecided.sort()
-        var sum = counters
-        sum += counted
-        var list = Self.names.map { SweepProgress.Counter($0.name, sum[keyPath: $0.path]) }
-        list.append(SweepProgress.Counter(Self.inFlightName, self.inFlight + inFlight))
+        var list = Self.names.map { SweepProgress.Counter($0.name, run.counters[keyPath: $0.path]) }
+        list.append(SweepProgress.Counter(Self.inFlightName, run.inFlight))
+        list.append(SweepProgress.Counter(Self.elapsedName, UInt64(clamping: run.elapsed.nanoseconds)))
+        list.append(SweepProgress.Counter(Self.sendingName, UInt64(clamping: run.sending.nanoseconds)))
         return SweepProgress(
             targets: space.count, digest: space.digest, isClosed: isClosed, seed: seed, shard: shard, position: next,
             undecided: undecided, counters: list)
@@ -72,6 +76,8 @@ struct SweepHistory {
 
     private static let mostGaps: UInt64 = 1 << 21
     private static let inFlightName = "in_flight"
+    private static let elapsedName = "elapsed_ns"
+    private static let sendingName = "sending_ns"
 
     private static var names: [(name: String, path: WritableKeyPath<HostSweep.Counters, UInt64>)] {
         [

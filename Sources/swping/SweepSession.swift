@@ -101,36 +101,47 @@ final class SweepSession {
         defer { self.output.exchange(&output) }
         do throws(Errno) {
             try readTargets()
-            guard !isInterrupted else { return 1 }
-            try prepare()
-            var start = ReportBuffer()
-            var reporter = report
-            reporter.appendStart(
-                SweepStart(
-                    configuration, rung: rung.rawValue, note: note, workers: transports.count,
-                    seed: options.sweep.orderSeed, time: SystemClock.realtime.now), to: &start)
-            guard self.output.write(start, errors: ReportBuffer()) else { return 2 }
-            self.start = ProbeLoop<HostSweep>.now
-            try startClock()
-            defer { self.output.endProgress() }
-            let outcome = try transports.count > 1 ? measureTogether(transports) : measureAlone(transports)
-            return try conclude(outcome)
         } catch {
             throw Self.failure(error)
         }
+        guard !isInterrupted else { return 1 }
+        try prepare()
+        let outcome: SweepOutcome
+        do throws(Errno) {
+            outcome = try measure(transports)
+        } catch {
+            throw Self.failure(error)
+        }
+        return try conclude(outcome)
+    }
+
+    private func measure(_ transports: [TransportShare]) throws(Errno) -> SweepOutcome {
+        var lines = ReportBuffer()
+        var reporter = report
+        reporter.appendStart(
+            SweepStart(
+                configuration, rung: rung.rawValue, note: note, workers: transports.count,
+                seed: options.sweep.orderSeed, time: SystemClock.realtime.now), to: &lines)
+        _ = output.write(lines, errors: ReportBuffer())
+        start = ProbeLoop<HostSweep>.now
+        try startClock()
+        defer { output.endProgress() }
+        return try transports.count > 1 ? measureTogether(transports) : measureAlone(transports)
     }
 
     // MARK: Targets
 
     /// Takes the targets that are there at once, or all where their number has to be known before the first is asked.
     private func readTargets() throws(Errno) {
-        let isWhole = options.sweep.orderSeed != nil || options.sweep.workers > 1 || files.resume?.found?.isClosed == true
+        let isWhole =
+            options.sweep.orderSeed != nil || options.sweep.workers > 1 || files.resume?.found?.isClosed == true
         let needed = isWhole ? UInt64.max : files.resume?.found?.targets ?? 0
         var poller = try Poller()
         try poller.add(signals, token: 0)
         try poller.add(feed, token: 1)
         repeat {
-            try take(feed.nextBatch(atMost: needed > space.count ? Int(clamping: needed - space.count) : Self.mostBacklog))
+            try take(
+                feed.nextBatch(atMost: needed > space.count ? Int(clamping: needed - space.count) : Self.mostBacklog))
             guard !feed.isFinished, space.count < needed else { return }
             try poller.wait()
             while let signal = try signals.next() {
@@ -320,6 +331,11 @@ final class SweepSession {
         output.endProgress()
         let counters = sum(outcome.counters)
         let isComplete = !outcome.isOpen && counters.remaining == 0
+        var run = SweepRun(
+            counters, roundTrips: outcome.roundTrips, elapsed: end - start + history.elapsed,
+            sending: (outcome.lastTransmit ?? start) - start + history.sending, time: SystemClock.realtime.now,
+            inFlight: outcome.inFlight + history.inFlight, missedNames: feed.failureCount + missedOperands,
+            lastSendFailure: outcome.lastSendFailure)
         if let file = files.resume {
             if isComplete {
                 file.remove()
@@ -327,15 +343,10 @@ final class SweepSession {
                 try file.write(
                     history.progress(
                         of: outcome.space, isClosed: !outcome.isOpen, seed: options.sweep.orderSeed,
-                        shard: options.sweep.shard, outcome.parts, outcome.counters, inFlight: outcome.inFlight
+                        shard: options.sweep.shard, outcome.parts, run
                     ) { position(of: $0) })
             }
         }
-        var run = SweepRun(
-            counters, roundTrips: outcome.roundTrips, elapsed: end - start,
-            sending: (outcome.lastTransmit ?? start) - start, time: SystemClock.realtime.now,
-            inFlight: outcome.inFlight + history.inFlight, missedNames: feed.failureCount + missedOperands,
-            lastSendFailure: outcome.lastSendFailure)
         if !options.sweep.assertions.isEmpty {
             run.failures = SweepAssertion.failures(of: run, by: options.sweep.assertions)
         }

@@ -31,7 +31,8 @@ final class SweepTeller {
     ///   - feed: who knows the names by which targets were given; nil where `givenNames` has all of them.
     ///   - options: say which names are wanted.
     init(
-        _ report: any SweepReport, to output: SweepOutput, feed: TargetFeed?, givenNames: TargetNames, _ options: Options
+        _ report: any SweepReport, to output: SweepOutput, feed: TargetFeed?, givenNames: TargetNames,
+        _ options: Options
     ) throws(Errno) {
         self.report = report
         self.output = output
