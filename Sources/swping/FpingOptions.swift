@@ -230,7 +230,7 @@ extension FpingOptions {
                 options.showsTimes = true
             },
             Option(
-                "", "timestamp-format", .required("FORMAT"), "ctime, iso or rfc3339 instead of seconds",
+                nil, "timestamp-format", .required("FORMAT"), "ctime, iso or rfc3339 instead of seconds",
                 completion: .words(["ctime", "iso", "rfc3339"])
             ) {
                 $0.timeFormat = try $1.choice([("ctime", .ctime), ("iso", .iso), ("rfc3339", .rfc3339)])

@@ -47,7 +47,7 @@ final class FpingSession {
     /// Seconds that local time is ahead of UTC now.
     private static var localOffset: Int64 {
         var now = time(nil)
-        var parts = tm()
+        var parts = unsafe tm()
         // Both are this function's own.
         guard unsafe localtime_r(&now, &parts) != nil else { return 0 }
         return Int64(unsafe parts.tm_gmtoff)

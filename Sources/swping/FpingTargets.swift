@@ -137,7 +137,7 @@ struct FpingTargets {
         case 1:
             let parts = operands[0].split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
             guard parts.count == 2 else { return false }
-            let address = try address(String(parts[0]))
+            let address = try address(String(parts[0]), behind: ",")
             let longest = address.version == .v4 ? 32 : 128
             let digits = parts[1].prefix { $0.isASCII && $0.isNumber }
             guard let length = Int(digits), (1...longest).contains(length),
@@ -148,7 +148,7 @@ struct FpingTargets {
             }
             try append(prefix.hosts)
         case 2:
-            let (first, last) = (try address(operands[0]), try address(operands[1]))
+            let (first, last) = (try address(operands[0], behind: ":"), try address(operands[1], behind: ":"))
             // From the higher to the lower one there is nobody.
             if let range = IPAddressRange(first: first, last: last) { try append(range) }
         default: return false
@@ -167,10 +167,13 @@ struct FpingTargets {
         nameless += first..<UInt32(truncatingIfNeeded: space.count)
     }
 
-    private func address(_ text: String) throws(ToolFailure) -> IPAddress {
+    /// - Parameter mark: what stands behind fping's name there.
+    private func address(_ text: String, behind mark: String) throws(ToolFailure) -> IPAddress {
         guard let address = (try? Resolver.numericAddress(text)) ?? nil else {
             reportErrors(
-                Array("\(options.program), can't parse address \(SafeText(text)): Name or service not known\n".utf8))
+                Array(
+                    "\(options.program)\(mark) can't parse address \(SafeText(text)): Name or service not known\n".utf8)
+            )
             throw ToolFailure("", status: 1)
         }
         return address
