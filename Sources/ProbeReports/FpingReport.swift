@@ -195,7 +195,10 @@ public struct FpingReport: Sendable {
 
     private func appendHeader(_ reply: EchoReply, to buffer: inout ReportBuffer) {
         if let stamps = reply.timestamps {
-            buffer.append(", timestamps: Receive=\(stamps.receive.rawValue) Transmit=\(stamps.transmit.rawValue)")
+            buffer.append(
+                ", timestamps: Originate=\(timeOfDay(reply.arrival, before: reply.userRoundTrip)) "
+                    + "Receive=\(stamps.receive.rawValue) Transmit=\(stamps.transmit.rawValue) "
+                    + "Localreceive=\(timeOfDay(reply.arrival, before: .zero))")
         }
         if style.showsTrafficClass {
             buffer.append(reply.trafficClass.map { " (TOS \($0))" } ?? " (TOS unknown)")
@@ -203,6 +206,12 @@ public struct FpingReport: Sendable {
         if style.showsHopLimit {
             buffer.append(reply.hopLimit.map { " (TTL \($0))" } ?? " (TTL unknown)")
         }
+    }
+
+    /// Milliseconds since midnight, UTC, as ICMP has them.
+    private func timeOfDay(_ instant: Timestamp, before span: TimeSpan) -> UInt32 {
+        let instant = Timestamp(nanoseconds: instant.nanoseconds &- span.nanoseconds)
+        return InternetTimestamp(nanoseconds: style.clock.nanoseconds(at: instant)).rawValue
     }
 
     // MARK: Summaries
@@ -337,8 +346,9 @@ public struct FpingReport: Sendable {
         buffer.append(fpingMilliseconds: reply.roundTrip)
         if let stamps = reply.timestamps {
             buffer.append(
-                ", \"timestamps\": {\"receive\": \(stamps.receive.rawValue), \"transmit\": \(stamps.transmit.rawValue)}"
-            )
+                ", \"timestamps\": {\"originate\": \(timeOfDay(reply.arrival, before: reply.userRoundTrip)), "
+                    + "\"receive\": \(stamps.receive.rawValue), \"transmit\": \(stamps.transmit.rawValue), "
+                    + "\"localreceive\": \(timeOfDay(reply.arrival, before: .zero))}")
         }
         if style.showsTrafficClass, let trafficClass = reply.trafficClass {
             buffer.append(", \"tos\": \(trafficClass)")

@@ -139,7 +139,7 @@ extension FpingOptions {
     static let table = OptionTable<FpingOptions>(
         Page(
             name: "fping", summary: "tell which hosts are up and how they fare, as swping speaks fping",
-            operands: Operands("[options] [targets...]", minimum: 0, completion: .host),
+            operands: Operands("[targets...]", minimum: 0, completion: .host),
             description: [
                 "Prints what fping prints. Without targets they are read from standard input. swping(8) has more to tell."
             ],

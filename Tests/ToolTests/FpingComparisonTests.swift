@@ -216,16 +216,16 @@ struct FpingComparisonTests {
     func smokePing() throws {
         let lab = try Self.lab()
         let script = """
-            package Smokeping::probes::basefork; sub new { bless $_[2] || {}, $_[0] } sub increment_rounds_count {}
+            package Smokeping::probes::basefork; sub new { bless $_[1], $_[0] } sub increment_rounds_count {}
             sub rounds_count { 1 } sub do_log {} sub do_debug {} sub addresses { $_[0]{addresses} }
             sub addlookup {} sub pings { 4 } $INC{'Smokeping/probes/basefork.pm'} = $INC{'Smokeping/probes/base.pm'} = 1;
             package Smokeping::probes::base; our @ISA = 'Smokeping::probes::basefork';
-            package main; $ENV{SERVER_SOFTWARE} = 1; require '\(Self.smokePingProbe)';
+            package main; require '\(Self.smokePingProbe)';
             my @hosts = ('10.0.2.2', '10.0.9.8', '10.0.1.2');
-            my $probe = bless { pingfactor => 1000, addresses => \\@hosts, enable => { S => 1, O => 1 },
+            my $probe = Smokeping::probes::FPing->new({ addresses => \\@hosts,
                 addrlookup => { map { $_ => [$_] } @hosts },
                 properties => { binary => '/usr/bin/fping', protocol => 4, packetsize => 56, timeout => 0.5, mininterval => 0.01,
-                    hostinterval => 0.1, tos => '0x20' } }, 'Smokeping::probes::FPing';
+                    hostinterval => 0.1, tos => '0x20' } });
             $probe->ping;
             print "$_ ", scalar @{$probe->{rtts}{$_}}, " ", (grep { $_ > 0 && $_ < 0.5 } @{$probe->{rtts}{$_}}) + 0, "\\n" for @hosts;
             """
