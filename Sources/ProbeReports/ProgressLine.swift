@@ -91,7 +91,7 @@ public struct ProgressLine: Sendable {
         buffer.append(" alive")
         guard let sentRate, let decidedRate else { return }
         buffer.append(", ")
-        buffer.append(decimal: UInt64(sentRate.rounded()))
+        buffer.append(decimal: UInt64(min(sentRate, 1e15).rounded()))
         buffer.append("/s")
         guard !isOpen, counters.remaining > 0, decidedRate > 0 else { return }
         let left = (Double(counters.remaining) / decidedRate).rounded(.up)

@@ -27,7 +27,7 @@ public struct SweepJSONReport: SweepReport {
         line.add("workers", start.workers)
         line.add("retries", configuration.retries)
         line.add("timeout_ns", configuration.timeout.nanoseconds)
-        line.add("backoff", number: configuration.backoff)
+        line.add("backoff", number: configuration.backoff >= 1 ? min(configuration.backoff, 1e9) : 1)
         line.add("rate", number: configuration.rate)
         line.add("size", configuration.payloadLength)
         line.add("hop_limit", configuration.hopLimit)
