@@ -663,8 +663,10 @@ public struct HostSweep: Measurement, Sendable {
     private static let longestExpiry = 1_024
     /// Of the probes that went last.
     private static let longestSearch: UInt64 = 1_024
-    /// A queue that stays full for so long counts as a failure.
-    private static let refusalLimit = TimeSpan.milliseconds(500)
+    /// A queue that stays full for so long counts as a failure. Packets to neighbours that are not there take up the
+    /// socket's buffer and the table of neighbours until the kernel has given up on them, 3 s with its defaults (arp(7):
+    /// mcast_solicit, retrans_time).
+    private static let refusalLimit = TimeSpan.seconds(5)
     /// Where packets are dropped all the time, asking again for nothing has an end.
     private static let maximumRepeats: UInt8 = 8
     private static let longestTimeout = TimeSpan.seconds(86_400)
