@@ -27,6 +27,7 @@ struct ManualPage {
             line(".Sh COMMANDS")
             for command in page.commands { commandSection(command) }
         }
+        meanings("OUTPUT", page.output + page.commands.flatMap(\.output), macro: nil)
         meanings("ENVIRONMENT", page.environment, macro: "Ev")
         if !page.exitStatuses.isEmpty { meanings("EXIT STATUS", page.exitStatuses, macro: nil) }
         examples(page.examples + page.commands.flatMap(\.examples))

@@ -148,7 +148,7 @@ public struct Example: Sendable {
     }
 }
 
-/// An exit status or an environment variable, and what it means.
+/// An exit status, an environment variable or a mark in the output, and what it means.
 public struct Meaning: Sendable {
     public var name: String
     /// A sentence.

@@ -18,6 +18,8 @@ public struct Page: Sendable {
     public var order: OperandOrder
     /// Paragraphs of the man page; the first one is in the help too.
     public var description: [String] { makeDescription() }
+    /// Marks and lines of the output, for the man page.
+    public var output: [Meaning] { makeOutput() }
     public var exitStatuses: [Meaning] { makeExitStatuses() }
     public var environment: [Meaning] { makeEnvironment() }
     public var examples: [Example] { makeExamples() }
@@ -31,6 +33,7 @@ public struct Page: Sendable {
     var commands: [Page] = []
 
     private let makeDescription: @Sendable () -> [String]
+    private let makeOutput: @Sendable () -> [Meaning]
     private let makeExitStatuses: @Sendable () -> [Meaning]
     private let makeEnvironment: @Sendable () -> [Meaning]
     private let makeExamples: @Sendable () -> [Example]
@@ -39,6 +42,7 @@ public struct Page: Sendable {
     public init(
         name: String, summary: String, operands: Operands = .none, order: OperandOrder = .permuted,
         description: @escaping @Sendable @autoclosure () -> [String] = [],
+        output: @escaping @Sendable @autoclosure () -> [Meaning] = [],
         exitStatuses: @escaping @Sendable @autoclosure () -> [Meaning] = [],
         environment: @escaping @Sendable @autoclosure () -> [Meaning] = [],
         examples: @escaping @Sendable @autoclosure () -> [Example] = [],
@@ -50,6 +54,7 @@ public struct Page: Sendable {
         self.operands = operands
         self.order = order
         makeDescription = description
+        makeOutput = output
         makeExitStatuses = exitStatuses
         makeEnvironment = environment
         makeExamples = examples

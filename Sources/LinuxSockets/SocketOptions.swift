@@ -239,6 +239,20 @@ extension Socket {
         return try grow(forced, orElse: .sendBufferSize, to: bytes)
     }
 
+    /// How many datagrams the socket has dropped since it was opened, for lack of room or a wrong checksum; it wraps. What
+    /// comes with a datagram is what it was when that was queued.
+    ///
+    /// Throws `protocolNotAvailable` before Linux 4.12. The corresponding C function is `getsockopt`, with SO_MEMINFO.
+    public func droppedCount() throws(Errno) -> UInt32 {
+        // The kernel writes at most `size` bytes of its row of numbers (linux/sock_diag.h): the ninth is the count.
+        var numbers: (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) = (
+            0, 0, 0, 0, 0, 0, 0, 0, 0
+        )
+        var size = socklen_t(MemoryLayout.size(ofValue: numbers))
+        try check(unsafe getsockopt(rawDescriptor, SOL_SOCKET, NP_SO_MEMINFO, &numbers, &size))
+        return numbers.8
+    }
+
     /// Numbers the send calls from 0 again, with what SO_TIMESTAMPING is set to: after a failed send nobody knows
     /// whether it took a key.
     public func restartTimestampKeys() throws(Errno) {

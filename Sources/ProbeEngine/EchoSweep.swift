@@ -74,6 +74,7 @@ public struct EchoSweep: Measurement, Sendable {
     /// When the first probe was due.
     public let start: Timestamp
 
+    private let judge: AnswerJudge
     private var inFlight: InFlightTable
     /// Where the probes of those targets went whose address was changed, oldest first.
     private var formerAddresses: [Int: [(before: ProbeID, address: IPAddress)]] = [:]
@@ -101,6 +102,12 @@ public struct EchoSweep: Measurement, Sendable {
     /// Taken from here, and not yet known to be sent or not.
     private var pending = 0
     private var outstanding = 0
+    /// The longest time from a probe to an answer that this process saw.
+    private var longest = TimeSpan.zero
+    /// The targets of `addresses` in order, made when it is needed first.
+    private var targetsByAddress: [UInt32] = []
+    /// The schedule is rounded up to multiples of this.
+    private let tick: TimeSpan
     private var lastExpired: (id: ProbeID, target: Int, sentAt: Timestamp)?
     private var isOver = false
     /// The last probe that may have been on its way when the machine slept.
@@ -123,6 +130,9 @@ public struct EchoSweep: Measurement, Sendable {
         }
         self.configuration = configuration
         self.start = start
+        judge = AnswerJudge(
+            method: configuration.method, payloadLength: configuration.payloadLength,
+            wantsKernelStamps: configuration.wantsKernelStamps, timesInProcess: configuration.timesInProcess)
         addresses = configuration.targets
         lastTransmit = start
         latest = start
@@ -133,6 +143,8 @@ public struct EchoSweep: Measurement, Sendable {
             EchoStatistics(withPercentiles: hasDetail, target: $0, interval: configuration.interval)
         }
         inFlight = InFlightTable(maximumCapacity: tableCapacity)
+        let isCrowded = !hasDetail && !configuration.wantsKernelStamps && pacer.stagger < Self.longestTick
+        tick = isCrowded ? Self.longestTick : .zero
         if configuration.method == .icmpTimestamp {
             clocks = Array(repeating: ClockFit(), count: count)
             wallClockOffset = configuration.wallClockOffset
@@ -160,10 +172,20 @@ public struct EchoSweep: Measurement, Sendable {
         guard !isDoneSending, !inFlight.isFull, let (target, sequence) = pacer.take(at: now) else { return nil }
         if configuration.reportsOutstanding { tellIfOutstanding(target) }
         lastTransmit = now
-        let id = inFlight.insert(InFlightRecord(subject: UInt32(target), sequence: sequence, sentAt: now))
+        let id = inFlight.insert(
+            InFlightRecord(subject: UInt32(target), sequence: sequence, sentAt: now), forgetting: horizon(now))
         pending += 1
         return transmit(id, to: addresses[target], at: now)
     }
+
+    /// An answer to what was sent before would be later than any that is to be expected.
+    private func horizon(_ now: Timestamp) -> Timestamp {
+        let patience = max(configuration.timeout, longest * 2) + Self.memory
+        return now + TimeSpan(nanoseconds: -patience.nanoseconds)
+    }
+
+    /// What the records of probes cost, in records.
+    var recordSlots: Int { inFlight.slots }
 
     private mutating func transmit(_ id: ProbeID, to destination: IPAddress, at now: Timestamp) -> Transmit {
         var transmit = Transmit(id: id, probe: probe(to: destination))
@@ -260,11 +282,12 @@ public struct EchoSweep: Measurement, Sendable {
             return receive(response)
         }
         guard let id = response.probe, let record = inFlight[id], record.state != .pending, record.state != .unsent,
-            isOfOurKind(response)
+            judge.isOfOurKind(response)
         else {
             countUnsolicited(response)
             return
         }
+        longest = max(longest, response.arrival - record.sentAt)
         // The pace does not wait for the stamp of sending.
         if response.integrity == .intact, response.kind.isConclusive(response.responder.version) {
             pacer.conclude(
@@ -280,23 +303,39 @@ public struct EchoSweep: Measurement, Sendable {
         }
     }
 
-    /// Whether it answers what was asked: sockets for ICMP bring replies of both kinds, and one of times has no cookie.
-    private func isOfOurKind(_ response: Response) -> Bool {
-        switch response.kind {
-        case .timestampReply: configuration.method == .icmpTimestamp
-        case .echoReply: configuration.method != .icmpTimestamp
-        case .icmpError, .datagram, .tcp: true
-        }
-    }
-
     /// The probe of an ICMP error that does not name one, because its sender quotes no more than 28 octets. Nil unless
-    /// just one probe is on its way to that target. O(targets).
-    private func onlyCandidate(for response: Response) -> ProbeID? {
+    /// just one probe is on its way to that target. O(log targets), the first time of many targets O(n log n).
+    private mutating func onlyCandidate(for response: Response) -> ProbeID? {
         guard configuration.isUDP, let address = response.quotedDestination?.withoutZone,
-            let target = newest.indices.first(where: { destination(of: newest[$0], $0).withoutZone == address }),
-            statistics[target].inFlight == 1, inFlight[newest[target]]?.state == .outstanding
+            let target = target(at: address), statistics[target].inFlight == 1,
+            inFlight[newest[target]]?.state == .outstanding
         else { return nil }
         return newest[target]
+    }
+
+    /// The first target whose newest probe went to this address, or of many targets that has it now.
+    private mutating func target(at address: IPAddress) -> Int? {
+        guard newest.count > Self.maximumHistograms else {
+            return newest.indices.first { destination(of: newest[$0], $0).withoutZone == address }
+        }
+        if targetsByAddress.isEmpty {
+            targetsByAddress = (0..<UInt32(newest.count)).sorted {
+                let (one, other) = (addresses[Int($0)].withoutZone, addresses[Int($1)].withoutZone)
+                return one == other ? $0 < $1 : one < other
+            }
+        }
+        var range = targetsByAddress.indices
+        while !range.isEmpty {
+            let middle = range.lowerBound + range.count / 2
+            if addresses[Int(targetsByAddress[middle])].withoutZone < address {
+                range = middle + 1..<range.upperBound
+            } else {
+                range = range.lowerBound..<middle
+            }
+        }
+        guard range.lowerBound < targetsByAddress.count else { return nil }
+        let found = Int(targetsByAddress[range.lowerBound])
+        return addresses[found].withoutZone == address ? found : nil
     }
 
     /// Counts what belongs to no probe, and tells of it at most once a second: anybody can send any number of them.
@@ -316,35 +355,14 @@ public struct EchoSweep: Measurement, Sendable {
     private mutating func conclude(_ response: Response) {
         guard let id = response.probe, let record = inFlight[id] else { return }
         let destination = destination(of: id, Int(record.subject))
-        switch response.kind {
-        case .icmpError(let type, let code, let info):
-            guard response.quotedDestination?.withoutZone == destination.withoutZone else {
-                countUnsolicited(response)
-                return
-            }
-            if case .udp = configuration.method, response.kind.isPortUnreachable(destination.version),
-                response.responder.withoutZone == destination.withoutZone
-            {
-                concludeReply(response, .portUnreachable, id, record)
-            } else {
-                concludeError(response, id, record, type: type, code: code, info: info)
-            }
-        case .echoReply: concludeReply(response, .echo, id, record)
-        case .timestampReply(let originate, _, _): concludeTimestampReply(response, originate, id, record)
-        case .datagram, .tcp: concludeReply(response, .datagram, id, record)
+        let isGroup = destination.isGroup || configuration.broadcasts.contains(destination)
+        switch judge.meaning(of: response, to: destination, isGroup: isGroup, originate: record.originate) {
+        case .nobodys: countUnsolicited(response)
+        case .reply(let kind, let soundness):
+            concludeReply(response, kind, soundness, id, record, isGroup: isGroup)
+        case .error(let type, let code, let info, let isConclusive):
+            concludeError(response, id, record, type: type, code: code, info: info, isConclusive: isConclusive)
         }
-    }
-
-    /// The time that we sent is all that vouches for a timestamp reply beside its numbers.
-    private mutating func concludeTimestampReply(
-        _ response: Response, _ originate: InternetTimestamp, _ id: ProbeID, _ record: InFlightRecord
-    ) {
-        let isWhole = response.integrity == .intact && response.byteCount >= ICMPTimestampMessage.length
-        guard !isWhole || originate == record.originate else {
-            countUnsolicited(response)
-            return
-        }
-        concludeReply(response, .timestamp, id, record)
     }
 
     /// What the reply says of the remote clock; what nobody may trust does not teach the fit.
@@ -364,38 +382,25 @@ public struct EchoSweep: Measurement, Sendable {
     }
 
     private mutating func concludeReply(
-        _ response: Response, _ kind: EchoReply.Kind, _ id: ProbeID, _ record: InFlightRecord
+        _ response: Response, _ kind: EchoReply.Kind, _ soundness: AnswerJudge.Soundness, _ id: ProbeID,
+        _ record: InFlightRecord, isGroup: Bool
     ) {
         let target = Int(record.subject)
-        let destination = destination(of: id, target)
-        let (roundTrip, clock) = roundTrip(record, response)
-        var integrity = response.integrity
-        let expected = configuration.payloadLength + ICMPHeader.length
-        if kind == .echo || kind == .timestamp, integrity == .intact, response.byteCount != expected {
-            integrity = .wrongLength(
-                sent: configuration.payloadLength, received: response.byteCount - ICMPHeader.length)
-        }
+        let (roundTrip, clock) = judge.roundTrip(sentAt: record.sentAt, record.stamp, response)
         var state = record.state
         let disposition: EchoReply.Disposition
-        let isGroup = destination.isGroup || configuration.broadcasts.contains(destination)
-        let isElsewhere = response.responder.withoutZone != destination.withoutZone && !isGroup
-        if integrity != .intact {
-            // A damaged reply proves nothing, not even who sent it: the whole one is still waited for.
-            guard !isElsewhere else {
-                countUnsolicited(response)
-                return
-            }
+        switch soundness {
+        case .corrupted(let integrity):
             disposition = .corrupted(integrity)
             statistics[target].corrupted += 1
-        } else if isElsewhere {
+        case .wrongSource:
             disposition = .wrongSource
             statistics[target].wrongSource += 1
-        } else if state == .answered {
+        case .sound where state == .answered:
             disposition = .duplicate
             statistics[target].duplicates += 1
-        } else {
+        case .sound:
             state = .answered
-            statistics[target].longest = max(statistics[target].longest, roundTrip)
             if lastExpired?.id == id { lastExpired = nil }
             disposition = roundTrip <= configuration.timeout ? .inTime : .late
         }
@@ -422,11 +427,10 @@ public struct EchoSweep: Measurement, Sendable {
 
     private mutating func countInTime(_ reply: EchoReply) {
         let target = reply.target
-        statistics[target].received += 1
+        statistics[target].noteReceived(reply.roundTrip)
         if configuration.count == statistics[target].received { satisfiedTargets += 1 }
         if reply.clock == .user { statistics[target].userTimed += 1 }
         if let delay = reply.hostDelay { statistics[target].noteHostDelay(delay) }
-        statistics[target].roundTrips.record(reply.roundTrip)
         intervals?.record(target, reply.roundTrip)
         statistics[target].noteOrder(of: reply.sequence)
     }
@@ -459,11 +463,11 @@ public struct EchoSweep: Measurement, Sendable {
     }
 
     private mutating func concludeError(
-        _ response: Response, _ id: ProbeID, _ record: InFlightRecord, type: ICMPType, code: UInt8, info: UInt32
+        _ response: Response, _ id: ProbeID, _ record: InFlightRecord, type: ICMPType, code: UInt8, info: UInt32,
+        isConclusive: Bool
     ) {
         let target = Int(record.subject)
-        let isConclusive = response.kind.isConclusive(destination(of: id, target).version)
-        let (roundTrip, clock) = roundTrip(record, response)
+        let (roundTrip, clock) = judge.roundTrip(sentAt: record.sentAt, record.stamp, response)
         // A probe has one error, however many packets tell of it, and none once it was answered.
         let concludes = isConclusive && [.outstanding, .expired, .unheard].contains(record.state)
         if concludes {
@@ -484,13 +488,6 @@ public struct EchoSweep: Measurement, Sendable {
                     responder: response.responder, hopLimit: response.hopLimit, roundTrip: roundTrip, clock: clock,
                     detail: response.detail, arrival: response.arrival, isConclusive: isConclusive)))
         if concludes { note(.lost, record) }
-    }
-
-    @inline(__always)
-    private func roundTrip(_ record: InFlightRecord, _ response: Response) -> (TimeSpan, Stamp.Clock) {
-        if configuration.timesInProcess { return (max(.zero, response.arrival - record.sentAt), .user) }
-        return RoundTrip.of(
-            sentAt: record.sentAt, record.stamp, response, wantsKernelStamps: configuration.wantsKernelStamps)
     }
 
     /// Notes how many probes to the target were under way when something came back for this one.
@@ -586,6 +583,7 @@ public struct EchoSweep: Measurement, Sendable {
                 formerAddresses[target]?.removeFirst()
             }
             addresses[target] = address
+            targetsByAddress = []
             if !clocks.isEmpty { clocks[target] = ClockFit() }
             events.append(.address(target: target, from: former, to: address, at: now))
         }
@@ -650,7 +648,15 @@ public struct EchoSweep: Measurement, Sendable {
         if isSettled, let lingerEnd { consider(lingerEnd) }
         if let deadline = configuration.deadline { consider(start + deadline) }
         if let intervals { consider(intervals.end) }
-        return earliest.map { .at($0) } ?? .waitingForInput
+        return earliest.map { .at(atTick($0)) } ?? .waitingForInput
+    }
+
+    /// The next tick from this instant on.
+    private func atTick(_ instant: Timestamp) -> Timestamp {
+        guard tick > .zero else { return instant }
+        let since = max(0, (instant - start).nanoseconds)
+        return start
+            + TimeSpan(nanoseconds: saturatingSum(since, tick.nanoseconds - 1) / tick.nanoseconds * tick.nanoseconds)
     }
 
     /// When the oldest probe that is waited for expires; nil while its reply waits for a stamp.
@@ -676,6 +682,10 @@ public struct EchoSweep: Measurement, Sendable {
     /// Probes before so many changes of the address are too old to be waited for.
     private static let maximumFormerAddresses = 16
     private static let stampPatience = TimeSpan.milliseconds(1)
+    /// Among many targets a late answer is told from a forged one for so long after its timeout.
+    private static let memory = TimeSpan.seconds(1)
+    /// Among many targets those whose probes are due within so long are woken up for once.
+    private static let longestTick = TimeSpan.milliseconds(1)
 }
 
 extension EchoSweep.Configuration {

@@ -69,21 +69,3 @@ extension EchoInterval {
             && corrupted == 0 && wrongSource == 0 && unsent == 0
     }
 }
-
-extension EchoStatistics {
-    /// The counters alone.
-    fileprivate var withoutDetail: EchoStatistics {
-        var counters = EchoStatistics(withPercentiles: false)
-        counters.transmitted = transmitted
-        counters.received = received
-        counters.late = late
-        counters.inFlight = inFlight
-        counters.errors = errors
-        counters.duplicates = duplicates
-        counters.corrupted = corrupted
-        counters.wrongSource = wrongSource
-        counters.reordered = reordered
-        counters.unsent = unsent
-        return counters
-    }
-}

@@ -32,8 +32,14 @@ public protocol Measurement: ~Copyable {
     mutating func receive(_ response: Response)
     /// Expires what is due.
     mutating func advance(to now: Timestamp)
+    /// Whether `advance` would take silence for an answer, and `didDrop` could keep it from that: false where nobody asks
+    /// again.
+    func expiresSilence(at now: Timestamp) -> Bool
     /// The machine slept since the last verb, while the clock of these verbs stood still: nobody could hear what came.
     mutating func awoke(at now: Timestamp)
+    /// This host received so many packets, of ours or of others, and dropped them because a queue was full: nobody heard
+    /// them. Which ones is not known, nor when exactly: they came before now.
+    mutating func didDrop(_ packets: UInt64, at now: Timestamp)
     /// Changes a running measurement.
     mutating func apply(_ command: Command, at now: Timestamp)
     /// Sends nothing more; what is outstanding is no longer waited for.
@@ -57,10 +63,15 @@ extension Measurement where Self: ~Copyable, Command == Never {
 extension Measurement where Self: ~Copyable {
     public mutating func awoke(at now: Timestamp) {}
 
+    public mutating func didDrop(_ packets: UInt64, at now: Timestamp) {}
+
     @inlinable
     public mutating func finishSending(at clock: () -> Timestamp) {}
 
     public func awaits(_ id: ProbeID) -> Bool { true }
+
+    @inlinable
+    public func expiresSilence(at now: Timestamp) -> Bool { false }
 
     public mutating func takeEvents(into buffer: inout [Event]) {
         while let event = nextEvent() { buffer.append(event) }

@@ -43,7 +43,8 @@ struct Pacer: Sendable {
     private var nextTarget = 0
     /// Probes that the next target has had in this round.
     private var inBurst: UInt64 = 0
-    private let stagger: TimeSpan
+    /// Between the probes of two targets.
+    let stagger: TimeSpan
 
     private var lanes: [Lane] = []
     /// The lane that is due first, nil when every one has had its probes.

@@ -31,7 +31,7 @@ public struct PathFinding: Hashable, Sendable {
         case hopLimits(HopLimitAnomaly)
         /// What the router says of its interfaces (RFC 5837), each once.
         case interfaces([InterfaceInformation], responder: IPAddress)
-        /// The hop forwards, but leaves out errors of its own.
+        /// The hops forward, but leave out errors of their own.
         case limited(Losses)
         /// Probes or answers get lost, from the first of the hops on or, where that can't be told, on the way to the last.
         case loss(Losses, isLocated: Bool)

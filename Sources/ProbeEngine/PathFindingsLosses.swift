@@ -15,20 +15,34 @@ enum LossFindings {
         var limited = limitedSamples(samples)
         for index in emptiedSamples(samples, limited) { limited[index] = true }
         var found: [PathFinding] = []
-        for index in samples.indices where limited[index] && !samples[index].isEnd {
-            let later = samples.indices.filter { $0 > index && isWitness($0, samples, limited) }
-            let own = samples[index].count
-            let behind = sum(later.map { samples[$0].count })
+        for stretch in limitedStretches(samples, limited) {
+            let later = samples.indices.filter { $0 >= stretch.upperBound && isWitness($0, samples, limited) }
+            let own = samples[stretch].map(\.count)
+            let (here, behind) = (sum(own), sum(later.map { samples[$0].count }))
             // A destination that answers no better, because it limits too, is no evidence.
-            let isEvidence = behind.answered * own.asked > own.answered * behind.asked
+            let isEvidence = behind.answered * here.asked > here.answered * behind.asked
             let losses = PathFinding.Losses(
-                hops: [own], later: isEvidence ? behind : sum([]), laterHops: isEvidence ? later.count : 0)
-            found.append(
-                PathFinding(hops: samples[index].count.hop...samples[index].count.hop, kind: .limited(losses)))
+                hops: own, later: isEvidence ? behind : sum([]), laterHops: isEvidence ? later.count : 0)
+            found.append(PathFinding(hops: own[0].hop...own[own.count - 1].hop, kind: .limited(losses)))
         }
         let witnesses = samples.indices.filter { isWitness($0, samples, limited) }.map { samples[$0] }
         if let loss = loss(in: witnesses) { found.append(loss) }
         return found
+    }
+
+    /// Limiting hops one behind the other, which have the same witnesses.
+    private static func limitedStretches(_ samples: [Sample], _ limited: [Bool]) -> [Range<Int>] {
+        var stretches: [Range<Int>] = []
+        for index in samples.indices where limited[index] && !samples[index].isEnd {
+            if let last = stretches.last, last.upperBound == index,
+                samples[index].count.hop == samples[index - 1].count.hop + 1
+            {
+                stretches[stretches.count - 1] = last.lowerBound..<(index + 1)
+            } else {
+                stretches.append(index..<(index + 1))
+            }
+        }
+        return stretches
     }
 
     private static func isWitness(_ index: Int, _ samples: [Sample], _ limited: [Bool]) -> Bool {

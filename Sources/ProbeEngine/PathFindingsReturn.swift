@@ -19,7 +19,9 @@ enum ReturnFindings {
             // A router that lets nothing pass answers the next probes too.
             if index > 0, row.isEnd, let router = rows[index - 1].router, row.responders == [router] { continue }
             let limits = row.answers.compactMap(\.hopLimit).filter { $0 > 0 }
-            if let limit = mostCommon(limits) { lengths.append(Length(hop: row.number, hopLimit: limit)) }
+            guard let length = mostCommon(limits).map({ Length(hop: row.number, hopLimit: $0) }) else { continue }
+            // Labels that ran out explain why an answer went to the end of the tunnel first.
+            if !row.showsTunnel || length.excess <= 0 { lengths.append(length) }
         }
         for index in lengths.indices { shown.formUnion(routersAnsweringByTheirEnd(from: index, in: lengths)) }
         var found: [PathFinding] = []

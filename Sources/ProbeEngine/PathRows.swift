@@ -79,6 +79,12 @@ struct PathRow: Sendable {
 
     var isSilent: Bool { answered == 0 }
 
+    /// Whether the first queries were answered and the others were not.
+    var isEmptied: Bool {
+        guard let silent = queries.firstIndex(where: { $0.answer == nil }), silent > 0 else { return false }
+        return queries[silent...].allSatisfy { if case .lost = $0.state { true } else { false } }
+    }
+
     var isFirstWaiting: Bool {
         if case .waiting = queries[0].state { return true }
         return false
@@ -166,6 +172,15 @@ struct PathRow: Sendable {
         for query in queries.dropFirst(count) {
             guard let answer = query.answer, let place = answers.lastIndex(where: { $0 == nil }) else { continue }
             answers[place] = answer.report
+        }
+        return answers
+    }
+
+    /// What does not say that a hop limit ran out: of a row behind the end of the path, it belongs to the end.
+    var spareAnswers: [PathAnswer] {
+        var answers: [PathAnswer] = []
+        for query in queries {
+            if let answer = query.answer, answer.kind != .timeExceeded { answers.append(answer.report) }
         }
         return answers
     }

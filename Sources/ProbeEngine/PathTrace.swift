@@ -44,7 +44,8 @@ public struct PathTrace: Measurement, Sendable {
         public var gapLimit: Int?
         /// Ends the path where the same routers come again and again.
         public var stopsAtLoops = true
-        /// Asks hops once more, a second later, that were silent while later ones answered: routers limit their errors.
+        /// Asks all hops once more, a second later, that were silent while later ones answered: routers limit their errors.
+        /// Else they are asked where the others show that they limit, too.
         public var asksSilentHopsAgain = false
         /// Decides the order in which neighbouring hops are asked.
         public var seed: UInt64 = 0
@@ -522,8 +523,8 @@ public struct PathTrace: Measurement, Sendable {
                 guard isAskingAlone || startAskingAlone() else { break }
                 guard isSettled(nextRow) else { break }
             }
-            guard findTail() else { break }
-            if wantsToAskAgain(nextRow) {
+            guard findTail(), isDecidedWhetherOthersLimit(nextRow) else { break }
+            if wantsToAskAgain(nextRow, othersLimit: doOthersLimit(nextRow)) {
                 isPausing = true
                 guard askAgain() else { break }
                 continue
@@ -610,10 +611,38 @@ public struct PathTrace: Measurement, Sendable {
         }
     }
 
-    private func wantsToAskAgain(_ hop: Int) -> Bool {
+    private func wantsToAskAgain(_ hop: Int, othersLimit: Bool) -> Bool {
         guard !isAskingAlone, rows[hop - 1].isSilent, !rows[hop - 1].wasAskedAgain else { return false }
         if let tail, tail.contains(hop) { return true }
-        return configuration.asksSilentHopsAgain && hop < limit && hop < furthestAnswer
+        return isPassedInSilence(hop) && (configuration.asksSilentHopsAgain || othersLimit)
+    }
+
+    /// Whether so short a time is allowed for any answer that nobody would want to pause for one.
+    private var isInHurry: Bool { configuration.maximumWait < Self.leastForPause }
+
+    /// Whether a hop in front of somebody who answered has never answered itself and may still be asked about it.
+    private func isPassedInSilence(_ hop: Int) -> Bool {
+        !isAskingAlone && hop < limit && hop < furthestAnswer && rows[hop - 1].isSilent && !rows[hop - 1].wasAskedAgain
+    }
+
+    /// Whether a silent hop has probably used up its errors and not its voice: nobody in front of the end answered at all,
+    /// or half of those who did had no more errors behind the first. A trace just before leaves all routers of a kind like
+    /// that. Single silent routers among others are silent for good, and so they cost nothing. O(hops).
+    private func doOthersLimit(_ hop: Int) -> Bool {
+        guard isPassedInSilence(hop), !isInHurry else { return false }
+        var (answering, emptied) = (0, 0)
+        for row in rows[(firstHop - 1)..<(limit - 1)] where row.timeExceeded > 0 {
+            answering += 1
+            if row.isEmptied { emptied += 1 }
+        }
+        return emptied * 2 >= answering
+    }
+
+    /// Whether that can be told: what is under way may still change it, what is to be sent one by one or with pauses would
+    /// keep the row waiting.
+    private mutating func isDecidedWhetherOthersLimit(_ hop: Int) -> Bool {
+        isInHurry || !isPassedInSilence(hop) || !isInFlight(firstHop, before: min(limit, furthestAnswer + 1))
+            || !isLineIdle
     }
 
     /// Whether this is the first of the silent hops in front of the end: whoever answers there may be one of them.
@@ -629,7 +658,7 @@ public struct PathTrace: Measurement, Sendable {
     ///
     /// Returns whether that can be decided: what is under way, and the last row, may still change it.
     private mutating func findTail() -> Bool {
-        guard tail == nil, furthestAnswer > 0, nextRow == evidence.furthestPassed + 1, !isAskingAlone else {
+        guard tail == nil, !isInHurry, furthestAnswer > 0, nextRow == evidence.furthestPassed + 1, !isAskingAlone else {
             return true
         }
         if let end {
@@ -649,7 +678,8 @@ public struct PathTrace: Measurement, Sendable {
     private mutating func askAgain() -> Bool {
         guard inFlightCount == 0, isLineIdle, clock >= lastSentAt + Self.limiterPause else { return false }
         isPausing = false
-        for hop in openHops where wantsToAskAgain(hop) {
+        let othersLimit = doOthersLimit(nextRow)
+        for hop in openHops where wantsToAskAgain(hop, othersLimit: othersLimit) {
             let query = rows[hop - 1].askAgain()
             statistics.askedAgain += 1
             line.append(.init(hop: hop, query: query), isUrgent: true)
@@ -661,11 +691,13 @@ public struct PathTrace: Measurement, Sendable {
         var row = PathHop(number: hop, answers: rows[hop - 1].answers(configuration.queries))
         row.queries = rows[hop - 1].history
         if hop == end?.hop {
-            let spare = rows[hop...].flatMap(\.queries).compactMap(\.answer).filter { $0.kind != .timeExceeded }
-            let answers = row.answers.compactMap(\.self) + spare.map(\.report)
+            var answers = row.answers.compactMap(\.self)
+            for index in rows.indices[hop...] {
+                answers += rows[index].spareAnswers
+                row.queries += rows[index].history
+            }
             row.answers = Array(answers.prefix(configuration.queries))
             while row.answers.count < configuration.queries { row.answers.append(nil) }
-            row.queries += rows[hop...].flatMap(\.history)
         }
         row.queries.sort { $0.sentAt < $1.sentAt }
         events.append(.hop(row))
@@ -720,6 +752,7 @@ public struct PathTrace: Measurement, Sendable {
     /// Linux gives a host an error a second once those in a burst are used up.
     private static let limiterPause = TimeSpan.milliseconds(1_050)
     private static let tailLength = 4
+    private static let leastForPause = TimeSpan.seconds(1)
     private static let retryPause = TimeSpan.milliseconds(1)
     /// A queue that stays full for so long counts as a failure.
     private static let retryLimit = TimeSpan.milliseconds(500)

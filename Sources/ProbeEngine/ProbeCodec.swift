@@ -554,7 +554,8 @@ public struct ProbeCodec: Sendable {
         let marked = quoted.version == .v4 ? expand(hiddenMark: quoted.identification, latest) : nil
         if let id = identify(segmentNumber: segment.sequenceNumber, latest) {
             if isOurPort || marked == id { return Owner(id: id, evidence: .cookie) }
-            return quoted.version == .v6 ? Owner(id: id, evidence: .number) : nil
+            // Sixteen bits are too few to name a probe by: the hop is to be asked alone.
+            return quoted.version == .v6 ? Owner(id: nil, evidence: .number) : nil
         }
         guard isOurPort else { return nil }
         guard let header = segment.header else { return Owner(id: nil, evidence: .port) }

@@ -13,13 +13,18 @@ enum RoundTrip {
     ) -> (TimeSpan, Stamp.Clock) {
         let seen = TimeSpan(nanoseconds: max(0, (response.arrival - sentAt).nanoseconds))
         let clock: Stamp.Clock = response.stamp.clock == .user ? .user : wantsKernelStamps ? .kernel : .mixed
-        guard sent.clock == clock || clock == .mixed, sent.epoch == response.stamp.epoch else {
+        guard sent.clock == clock || clock == .mixed, isOneEpoch(sent, response.stamp) else {
             return (seen, .user)
         }
         let stamped = response.stamp.nanoseconds &- sent.nanoseconds
         let tolerance = TimeSpan(nanoseconds: Self.clockTolerance + seen.nanoseconds / 1_000)
         guard stamped >= 0, stamped <= (seen + tolerance).nanoseconds else { return (seen, .user) }
         return (TimeSpan(nanoseconds: stamped), clock)
+    }
+
+    /// Records keep only the low half of an epoch's number: nobody waits for an answer through 65,536 steps of the clock.
+    private static func isOneEpoch(_ one: Stamp, _ other: Stamp) -> Bool {
+        UInt16(truncatingIfNeeded: one.epoch) == UInt16(truncatingIfNeeded: other.epoch)
     }
 
     /// Nanoseconds, besides the 500 parts in a million that the wall clock may be slewed by (adjtimex(2)).

@@ -37,6 +37,7 @@ extension Resolver {
         hosts: [String], family: IPVersion?, usable: [IPVersion], zone: UInt32 = 0
     ) throws(Errno) -> [ResolvedHost] {
         var resolved: [ResolvedHost] = []
+        resolved.reserveCapacity(hosts.count)
         var named: [Int] = []
         for host in hosts {
             var answer: Result<[IPAddress], ResolveError>?

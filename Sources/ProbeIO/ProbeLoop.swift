@@ -80,6 +80,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
         // How many times in a row the answers were here at once.
         var rush = 0
         while true {
+            transport.lookForDrops(for: &measurement, at: heard)
             measurement.advance(to: heard)
             let now = Self.now
             let isBusy = transport.send(for: &measurement, at: now)
@@ -164,6 +165,20 @@ extension ProbeLoop where Subject == EchoSweep {
         onEvent: (EchoEvent, borrowing EchoSweep) -> Void,
         onSignal: (Signal, inout EchoSweep) -> Void,
         onOther: (inout EchoSweep) -> Void,
+        afterBatch: () -> Bool
+    ) throws(Errno) {
+        try watch(signals, other)
+        try drive(signals, onEvent, onSignal, onOther, afterBatch)
+    }
+}
+
+extension ProbeLoop where Subject == HostSweep {
+    /// The same, as for `EchoSweep`.
+    public mutating func run<Other: DescriptorOwner & ~Copyable>(
+        signals: borrowing SignalDescriptor, other: borrowing Other,
+        onEvent: (HostSweepEvent, borrowing HostSweep) -> Void,
+        onSignal: (Signal, inout HostSweep) -> Void,
+        onOther: (inout HostSweep) -> Void,
         afterBatch: () -> Bool
     ) throws(Errno) {
         try watch(signals, other)

@@ -50,6 +50,8 @@ public struct ProbeTransport: ~Copyable {
     private let wantsIPv4Options: Bool
     private let flows: UInt16
     private let wantsKernelStamps: Bool
+    /// How many of the packets dropped here the measurement knows of.
+    private var toldDropped: UInt64 = 0
     /// Probes of the last call of `send`.
     private var justSent = 0
     private var lastSend = Timestamp(nanoseconds: .min / 2)
@@ -79,17 +81,16 @@ public struct ProbeTransport: ~Copyable {
         flows = UInt16(max(1, min(request.flows, TransportRequest.maximumFlows)))
         let varies = request.settings.content.flowIdentity == .dublin
         let size = request.payloadLength + Self.headerRoom + (varies ? ProbeCodec.dublinLengths : 0)
-        outgoing = SendBatch(capacity: max(1, min(Self.batch, Self.batchBytes / size)), slotSize: size)
+        outgoing = SendBatch(
+            capacity: max(1, min(request.batch, Self.batch, Self.batchBytes / size)), slotSize: size)
         // Slots for the longest packet there is: their pages cost nothing before they are used.
         incoming = ReceiveBatch(capacity: Self.batch, slotSize: Self.longestPacket)
     }
 
     // MARK: Destinations
 
-    /// Whether any host of a network may answer for this address, as the routing table says.
-    public func isBroadcast(_ address: IPAddress) -> Bool {
-        if case .v4(let address) = address { routes.isBroadcast(address) } else { false }
-    }
+    /// Those of the addresses that any host of a network may answer for, as the routing table says. O(n).
+    public func broadcasts(among addresses: [IPAddress]) -> [IPAddress] { routes.broadcasts(among: addresses) }
 
     /// The address that probes to `destination` leave from now. Throws what the kernel says of the route.
     public mutating func source(to destination: IPAddress) throws(Errno) -> IPAddress {
@@ -162,7 +163,8 @@ public struct ProbeTransport: ~Copyable {
         justSent = Self.sendBudget - budget
         guard justSent > 0 else { return false }
         defer { lastSend = now }
-        return !wantsKernelStamps && now - lastSend < Self.rush
+        // A batch takes the kernel longer than one probe.
+        return !wantsKernelStamps && now - lastSend < Self.rush * Int64(1 + justSent / 16)
     }
 
     private mutating func enqueue<Subject: Measurement & ~Copyable>(
@@ -457,6 +459,7 @@ public struct ProbeTransport: ~Copyable {
             receiveErrors(on: channel, for: &measurement)
         }
         deliver(to: &measurement)
+        tellDrops(to: &measurement)
     }
 
     /// Takes the answers that are here, of as many probes as just went, and says whether there were any. No time of
@@ -477,7 +480,36 @@ public struct ProbeTransport: ~Copyable {
                 if let response = response(index, on: channel, at: now) { measurement.receive(response) }
             }
         }
+        tellDrops(to: &measurement)
         return count > 0
+    }
+
+    /// Asks the sockets what they dropped, before silence is taken for an answer: else only the next packet would tell.
+    @inline(__always)
+    mutating func lookForDrops<Subject: Measurement & ~Copyable>(for measurement: inout Subject, at now: Timestamp) {
+        guard measurement.expiresSilence(at: now) else { return }
+        for channel in channels where channel.receives {
+            if let dropped = try? channel.socket.droppedCount() { count(dropped: dropped, on: channel) }
+        }
+        tellDrops(to: &measurement)
+    }
+
+    @inline(__always)
+    private mutating func tellDrops<Subject: Measurement & ~Copyable>(to measurement: inout Subject) {
+        guard counters.droppedHere != toldDropped else { return }
+        measurement.didDrop(
+            counters.droppedHere &- toldDropped, at: Timestamp(nanoseconds: SystemClock.monotonic.now))
+        toldDropped = counters.droppedHere
+    }
+
+    /// - Parameter dropped: as the kernel counts, which wraps. With a packet comes what it was when that was queued, which
+    ///   may be less than is known.
+    @inline(__always)
+    private mutating func count(dropped: UInt32, on channel: Channel) {
+        let more = dropped &- channel.dropped
+        guard more != 0, more <= UInt32.max / 2 else { return }
+        counters.droppedHere &+= UInt64(more)
+        channel.dropped = dropped
     }
 
     private mutating func lookAtClocks<Subject: Measurement & ~Copyable>(for measurement: inout Subject) {
@@ -511,10 +543,7 @@ public struct ProbeTransport: ~Copyable {
     @inline(__always)
     private mutating func response(_ index: Int, on channel: Channel, at now: Timestamp) -> Response? {
         let control = incoming.control(at: index)
-        if let dropped = control.droppedCount, dropped != channel.dropped {
-            counters.droppedHere += UInt64(dropped &- channel.dropped)
-            channel.dropped = dropped
-        }
+        if let dropped = control.droppedCount { count(dropped: dropped, on: channel) }
         guard let source = incoming.ipAddress(at: index) else { return nil }
         let arrival = Arrival(
             source: source, hopLimit: control.hopLimit, trafficClass: control.trafficClass,
@@ -659,7 +688,8 @@ public struct ProbeTransport: ~Copyable {
 
     private static let batch = 64
     private static let batchBytes = 1 << 18
-    private static let sendBudget = 1_024
+    /// On a short way as many answers are here when the last has left: the smallest receive queue must hold them.
+    private static let sendBudget = 256
     /// Probes that follow each other within this time are many.
     private static let rush = TimeSpan.milliseconds(1)
     private static let longestPacket = 65_536 + 64

@@ -52,25 +52,55 @@ struct Routes {
         return route
     }
 
-    /// Whether the address is the broadcast address of a network, or of all: connecting is refused until SO_BROADCAST
-    /// is set (connect(2), EACCES).
-    func isBroadcast(_ address: IPv4Address) -> Bool {
-        if address == .broadcast { return true }
-        let destination = SocketAddress(.v4(address), port: Self.anyPort)
-        do throws(Errno) {
-            let asker = try asker(.v4)
-            try asker.socket.set(.broadcast, to: false)
+    /// Those of the addresses that are the broadcast address of a network, or of all: connecting is refused until
+    /// SO_BROADCAST is set (connect(2), EACCES). Two system calls each; of many addresses only those are asked about that
+    /// an interface's prefix makes one, and the kernel's refusal to send will tell of others.
+    func broadcasts(among addresses: [IPAddress]) -> [IPAddress] {
+        var addresses = addresses
+        if addresses.count > Self.maximumAsked {
+            let candidates = Self.broadcasts(of: (try? Interface.all()) ?? [])
+            addresses.removeAll { !candidates.contains($0) }
+        }
+        guard addresses.contains(where: { $0.version == .v4 }) else { return [] }
+        let asker = try? asker(.v4)
+        try? asker?.socket.set(.broadcast, to: false)
+        return addresses.filter { address in
+            guard address.version == .v4 else { return false }
+            if address == .v4(.broadcast) { return true }
+            guard let asker else { return false }
             do throws(Errno) {
-                try asker.socket.connect(to: destination)
+                return try Self.isBroadcast(address, asker)
+            } catch {
                 return false
-            } catch .permissionDenied {
-                // A route that prohibits is refused so too, but goes on being so.
-                try asker.socket.set(.broadcast, to: true)
-                try asker.socket.connect(to: destination)
-                return true
             }
-        } catch {
+        }
+    }
+
+    /// The first and the last address of each prefix (RFC 1122 section 3.3.6), and that of all networks.
+    private static func broadcasts(of interfaces: [Interface]) -> Set<IPAddress> {
+        var found: Set<IPAddress> = [.v4(.broadcast)]
+        for case (.v4(let address), let length) in interfaces.flatMap(\.addresses).map({ ($0.address, $0.prefixLength) }
+        )
+        where (1...30).contains(length) {
+            let hosts = UInt32.max >> UInt32(length)
+            found.insert(.v4(IPv4Address(rawValue: address.rawValue & ~hosts)))
+            found.insert(.v4(IPv4Address(rawValue: address.rawValue | hosts)))
+        }
+        return found
+    }
+
+    private static func isBroadcast(_ address: IPAddress, _ asker: Asker) throws(Errno) -> Bool {
+        let destination = SocketAddress(address, port: anyPort)
+        try asker.socket.disconnect()
+        do throws(Errno) {
+            try asker.socket.connect(to: destination)
             return false
+        } catch .permissionDenied {
+            // A route that prohibits is refused so too, but goes on being so.
+            defer { try? asker.socket.set(.broadcast, to: false) }
+            try asker.socket.set(.broadcast, to: true)
+            try asker.socket.connect(to: destination)
+            return true
         }
     }
 
@@ -81,6 +111,7 @@ struct Routes {
         return asker
     }
 
+    private static let maximumAsked = 256
     private static let anyPort: UInt16 = 33_434
     private static let maximumKnown = 4_096
     private static let patience: Int64 = 1_000_000_000

@@ -65,6 +65,7 @@ extension TransportSelection {
             throw ToolFailure("cannot reduce its rights: \(error)")
         }
         if !isRoot { try openFiles() }
+        let stamps = ArrivalStamps()
         let identity: ProbeIdentity
         do throws(Errno) {
             identity = try .random()
@@ -75,13 +76,14 @@ extension TransportSelection {
         do throws(TransportError) {
             selection = try .open(request, identity: identity)
         } catch {
-            throw ToolFailure((request.purpose.map { "\($0); " } ?? "") + error.description)
+            throw ToolFailure(request.line(for: error))
         }
         do throws(Errno) {
             try ProcessRights.dropAll()
         } catch {
             throw ToolFailure("cannot give up its rights: \(error)")
         }
+        stamps?.wait()
         return selection
     }
 }

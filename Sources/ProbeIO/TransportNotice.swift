@@ -40,6 +40,23 @@ private func reasons(_ refusals: [(rung: Rung, failure: Errno)]) -> String? {
     refusals.isEmpty ? nil : refusals.map { "\($0.rung): \($0.failure.name)" }.joined(separator: ", ")
 }
 
+extension TransportRequest {
+    /// Why it could not be fulfilled, worded as in `RungNeed` where an option is the reason. What other rungs were refused
+    /// with is of no use to whom only raw sockets help.
+    func line(for error: TransportError) -> String {
+        guard let (option, program) = needsRaw else { return error.description }
+        var why: String?
+        switch error {
+        case .notPermitted(let refusals): why = reasons(refusals.filter { $0.rung == .raw })
+        // A right that is lacking for the option on other sockets.
+        case .refused(_, .notPermitted): break
+        default: return error.description
+        }
+        let remedy = highestRung == .raw ? TransportSelection.rawRemedy(program: program) : "leave out --rung"
+        return "option \(option): needs raw sockets (\(why.map { $0 + "; " } ?? "")\(remedy))"
+    }
+}
+
 extension TransportError: CustomStringConvertible {
     /// One line that says what was refused and what would help.
     public var description: String {

@@ -19,6 +19,9 @@ public struct TransportRequest: Sendable {
     public var highestRung = Rung.raw
     /// Ask the kernel when each probe left. It tells in a packet of its own, which is to be read.
     public var wantsKernelStamps = true
+    /// Probes that may leave in one system call, 1 to 64. Without the kernel's stamps they have one time of sending, and
+    /// the last of 64 waits for a quarter of a millisecond behind the others.
+    public var batch = 64
 
     /// Whether errors are wanted that quote probes from another port or identifier than they left from, because a
     /// translator rewrote it. Only raw sockets can: the kernel looks for the owner of a quote by these.
@@ -29,8 +32,9 @@ public struct TransportRequest: Sendable {
     /// Each port costs a socket.
     public static let maximumFlows = 64
 
-    /// What needs its rung, such as `option --icmp-timestamp: needs raw sockets`: stands in front of a refusal.
-    public var purpose: String?
+    /// The option that only raw sockets can do, such as `--icmp-timestamp`, and how the program is called: for the line
+    /// that refuses it.
+    public var needsRaw: (option: String, program: String)?
 
     public init(method: ProbeMethod) { self.method = method }
 

@@ -118,7 +118,8 @@ private enum Quantity: String, CaseIterable, Hashable {
         case .pdv99: return percentile(trips, 99, needed: 100, trips.delayVariation)
         case .jitter:
             guard trips.count > 1 else { return .nothing("fewer than two replies in time") }
-            return .time(TimeSpan(rounding: trips.jitter))
+            guard let jitter = trips.jitter else { return .nothing(Self.tooManyTargets) }
+            return .time(TimeSpan(rounding: jitter))
         case .ipdv:
             guard let variation = statistics.delayVariation else { return .nothing(Self.tooManyTargets) }
             guard variation.count > 0 else { return .nothing("no two probes in a row were answered in time") }

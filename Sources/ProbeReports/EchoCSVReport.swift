@@ -21,7 +21,9 @@ public struct EchoCSVReport: EchoReport {
     }
 
     /// The names of the columns.
-    public func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer) {
+    public func appendStart(
+        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void = { _ in }
+    ) {
         Row.append(Self.names, to: &buffer)
     }
 
@@ -113,7 +115,10 @@ public struct EchoCSVReport: EchoReport {
     }
 
     /// Nothing: the table has one shape.
-    public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {}
+    public func appendSummary(
+        _ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer,
+        drain: (inout ReportBuffer) -> Void = { _ in }
+    ) {}
 
     private func row(_ type: String, _ target: Int, _ instant: Timestamp) -> Row {
         var row = Row()

@@ -84,9 +84,11 @@ public struct EchoHeatReport: EchoReport {
     // MARK: Events
 
     /// ping's first lines, then what the letters of the picture mean.
-    public mutating func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer) {
+    public mutating func appendStart(
+        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void = { _ in }
+    ) {
         timeout = start.configuration.timeout
-        text.appendStart(start, to: &buffer)
+        text.appendStart(start, to: &buffer, drain: drain)
         let meanings: [(HeatCell.Mark, String)] = [
             (.lost, "lost"), (.late, "late"), (.duplicate, "duplicate"), (.error, "error"), (.unsent, "not sent"),
             (.corrupted, "corrupted"), (.wrongSource, "wrong source"), (.waiting, "not decided"),
@@ -170,14 +172,17 @@ public struct EchoHeatReport: EchoReport {
     }
 
     /// The rest of the picture, then ping's summary.
-    public mutating func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
+    public mutating func appendSummary(
+        _ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer,
+        drain: (inout ReportBuffer) -> Void = { _ in }
+    ) {
         chooseScale()
         appendNotes(to: &buffer)
         while cells.contains(where: { !$0.isEmpty }) {
             draw(to: &buffer)
             advance(to: &buffer)
         }
-        text.appendSummary(statistics, run: run, to: &buffer)
+        text.appendSummary(statistics, run: run, to: &buffer, drain: drain)
     }
 
     private mutating func forgetRows() {

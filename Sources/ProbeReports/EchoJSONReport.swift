@@ -16,9 +16,12 @@ public struct EchoJSONReport: EchoReport {
     }
 
     /// A `start` line for each target: what is going to be asked and by which means.
-    public func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer) {
+    public func appendStart(
+        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void = { _ in }
+    ) {
         let configuration = start.configuration
         for target in targets {
+            if buffer.isLarge { drain(&buffer) }
             var line = line("start", target, start.time)
             line.add("count", optional: configuration.count)
             line.add("interval_ns", configuration.interval.nanoseconds)
@@ -172,9 +175,13 @@ public struct EchoJSONReport: EchoReport {
     }
 
     /// A `summary` line for each target, then one `total` line.
-    public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
+    public func appendSummary(
+        _ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer,
+        drain: (inout ReportBuffer) -> Void = { _ in }
+    ) {
         var total = EchoCounts()
         for (index, (target, counts)) in zip(targets, statistics).enumerated() {
+            if buffer.isLarge { drain(&buffer) }
             var sum = EchoCounts()
             sum.add(counts)
             total.add(counts)
@@ -239,7 +246,9 @@ public struct EchoJSONReport: EchoReport {
                 line.add("avg_ns", TimeSpan(rounding: trips.mean).nanoseconds)
                 line.add("max_ns", trips.maximum.nanoseconds)
                 line.add("mdev_ns", TimeSpan(rounding: trips.deviation).nanoseconds)
-                if trips.count > 1 { line.add("jitter_ns", TimeSpan(rounding: trips.jitter).nanoseconds) }
+                if trips.count > 1, let jitter = trips.jitter {
+                    line.add("jitter_ns", TimeSpan(rounding: jitter).nanoseconds)
+                }
                 line.add(percentiles: trips.carriedPercentiles)
             })
     }

@@ -6,7 +6,10 @@ public protocol EchoReport: Sendable {
     /// the event that says so.
     var targets: [ReportTarget] { get set }
     /// What is told before the first probe.
-    mutating func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer)
+    ///
+    /// - Parameter drain: empties the buffer whenever it has become large, because there may be many targets.
+    mutating func appendStart(
+        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void)
     /// What an event is worth telling; may be nothing.
     ///
     /// - Parameters:
@@ -20,7 +23,11 @@ public protocol EchoReport: Sendable {
     /// Ends a line that goes on with the next events, before others write to the same terminal.
     mutating func leaveLine(to buffer: inout ReportBuffer)
     /// What is told at the end: of each target in their order, then of all.
-    mutating func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer)
+    ///
+    /// - Parameter drain: as at the start.
+    mutating func appendSummary(
+        _ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer,
+        drain: (inout ReportBuffer) -> Void)
 }
 
 extension EchoReport {

@@ -35,9 +35,12 @@ public struct EchoTextReport: EchoReport {
     // MARK: Before the first reply
 
     /// A line for each target: `PING example.net (192.0.2.1) 56(84) bytes of data.`
-    public func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer) {
+    public func appendStart(
+        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void = { _ in }
+    ) {
         appendPattern(to: &buffer)
         for (index, target) in targets.enumerated() {
+            if buffer.isLarge { drain(&buffer) }
             buffer.append("PING ")
             buffer.append(label(index))
             buffer.append(" (")
@@ -327,12 +330,10 @@ public struct EchoTextReport: EchoReport {
             }
             if counts.received > 0 {
                 let trips = counts.roundTrips
-                buffer.append(", min/avg/ewma/max = ")
+                let smoothed = trips.smoothed.map { [TimeSpan(rounding: $0)] } ?? []
+                buffer.append(smoothed.isEmpty ? ", min/avg/max = " : ", min/avg/ewma/max = ")
                 append(
-                    [
-                        trips.minimum, TimeSpan(rounding: trips.mean), TimeSpan(rounding: trips.smoothed),
-                        trips.maximum,
-                    ], to: &buffer)
+                    [trips.minimum, TimeSpan(rounding: trips.mean)] + smoothed + [trips.maximum], to: &buffer)
                 buffer.append(" ms")
             }
             buffer.append("\n")
@@ -340,9 +341,13 @@ public struct EchoTextReport: EchoReport {
     }
 
     /// The statistics of each target in their order, then, of several, the total.
-    public func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
+    public func appendSummary(
+        _ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer,
+        drain: (inout ReportBuffer) -> Void = { _ in }
+    ) {
         // Behind the marks of a flood this ends their line, as in ping.
         for (target, counts) in zip(targets.indices, statistics) {
+            if buffer.isLarge { drain(&buffer) }
             buffer.append("\n--- ")
             buffer.append(label(target))
             buffer.append(" ping statistics ---\n")
@@ -421,10 +426,10 @@ public struct EchoTextReport: EchoReport {
             to: &buffer)
         buffer.append(" ms")
         if target.pipe > 1 { buffer.append(", pipe \(target.pipe)") }
-        if style.showsGap, target.transmitted > 1 {
+        if style.showsGap, target.transmitted > 1, let smoothed = trips.smoothed {
             buffer.append(", ipg/ewma ")
             let gap = max(0, run.sending.nanoseconds) / Int64(clamping: target.transmitted - 1)
-            append([TimeSpan(nanoseconds: gap), TimeSpan(rounding: trips.smoothed)], to: &buffer)
+            append([TimeSpan(nanoseconds: gap), TimeSpan(rounding: smoothed)], to: &buffer)
             buffer.append(" ms")
         }
         buffer.append("\n")
@@ -440,9 +445,9 @@ public struct EchoTextReport: EchoReport {
             buffer.append(" ms, ")
         }
         // Jitter lies between two round trips.
-        if trips.count > 1 {
+        if trips.count > 1, let jitter = trips.jitter {
             buffer.append("jitter ")
-            buffer.append(milliseconds: TimeSpan(rounding: trips.jitter))
+            buffer.append(milliseconds: TimeSpan(rounding: jitter))
             buffer.append(" ms, ")
         }
         buffer.append("clock ")

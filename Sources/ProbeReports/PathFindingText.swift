@@ -87,7 +87,14 @@ extension PathFinding {
     }
 
     private static func text(ofLimit losses: Losses) -> String {
-        let own = losses.hops.map { "\($0.answered) of \($0.asked) answered" }.first ?? ""
+        let counts = Set(losses.hops.map { [$0.answered, $0.asked] })
+        let (answered, asked) = losses.hops.reduce((0, 0)) { ($0.0 + $1.answered, $0.1 + $1.asked) }
+        let own =
+            if let first = losses.hops.first, losses.hops.count > 1, counts.count == 1 {
+                "\(first.answered) of \(first.asked) answered each"
+            } else {
+                "\(answered) of \(asked) answered"
+            }
         switch losses.laterHops {
         case 0: return "\(own), no more without a pause"
         case 1: return "\(own), the later hop \(losses.later.answered) of \(losses.later.asked)"

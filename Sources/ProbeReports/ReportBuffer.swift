@@ -9,6 +9,11 @@ public struct ReportBuffer: Hashable, Sendable {
 
     public var isEmpty: Bool { bytes.isEmpty }
 
+    /// Whether it holds so much that it should be handed over before more comes.
+    var isLarge: Bool { bytes.count >= Self.large }
+
+    private static let large = 1 << 16
+
     /// Starts again with the memory that is there.
     public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 

@@ -47,6 +47,8 @@ final class EchoSession {
         self.note = note
         var addresses: [IPAddress] = []
         var reported: [ReportTarget] = []
+        addresses.reserveCapacity(targets.count)
+        reported.reserveCapacity(targets.count)
         for target in targets {
             guard case .success(let address) = target.address else { continue }
             if !target.isNumeric, options.resolveInterval != nil {
@@ -167,7 +169,11 @@ final class EchoSession {
             report = text
         }
         report.appendStart(
-            EchoStart(configuration, rung: rung.rawValue, note: note, time: SystemClock.realtime.now), to: &buffer)
+            EchoStart(configuration, rung: rung.rawValue, note: note, time: SystemClock.realtime.now), to: &buffer
+        ) { buffer in
+            output.write(buffer.bytes)
+            buffer.removeAll()
+        }
         if let interval = options.resolveInterval, !watched.isEmpty {
             watch = try AddressWatch(watched, every: interval, usable: transport.versions, beside: resolver)
         }
@@ -206,8 +212,16 @@ final class EchoSession {
         run.clocks = sweep.clocks.map(\.estimate)
         let failures = EchoFailure.all(of: sweep.statistics, by: options.assertions)
         if !options.assertions.isEmpty { run.failures = failures }
-        report.appendSummary(sweep.statistics, run: run, to: &buffer)
-        if options.isCSV { text.appendSummary(sweep.statistics, run: run, to: &errors) }
+        report.appendSummary(sweep.statistics, run: run, to: &buffer) { buffer in
+            output.write(buffer.bytes)
+            buffer.removeAll()
+        }
+        if options.isCSV {
+            text.appendSummary(sweep.statistics, run: run, to: &errors) { errors in
+                reportErrors(errors.bytes)
+                errors.removeAll()
+            }
+        }
         if let failure = capture?.finish() { errors.append("\(Tool.name): \(failure)\n") }
         _ = write(&output)
         if !options.isJSON { tell(failures) }

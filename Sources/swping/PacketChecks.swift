@@ -78,7 +78,7 @@ extension Options {
     func broadcasts(
         among targets: [IPAddress], _ transport: borrowing ProbeTransport
     ) throws(ToolFailure) -> [IPAddress] {
-        let broadcasts = targets.filter { transport.isBroadcast($0) }
+        let broadcasts = transport.broadcasts(among: targets)
         if !broadcasts.isEmpty {
             guard allowsBroadcast else {
                 throw ToolFailure("Do you want to ping broadcast? Then -b. If not, check your local firewall rules")

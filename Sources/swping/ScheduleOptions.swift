@@ -67,6 +67,12 @@ extension Options {
     /// Sends as fast as answers come: with an interval `-f` only changes what is shown.
     private var isUnpaced: Bool { !isAdaptive && (isFlood && !hasInterval || hasInterval && interval == 0) }
 
+    /// Whether each further host costs little: the hosts share one schedule, and nothing is kept of each but counters.
+    var isOneGrid: Bool {
+        !isAdaptive && !isUnpaced && !isPoisson && !isDual && resolveInterval == nil && pictureWindow == nil
+            && !wantsTimestamps
+    }
+
     private var pacing: Pacing {
         get throws(ToolFailure) {
             if isAdaptive { return .adaptive }

@@ -98,8 +98,11 @@ struct Tool {
         try options.checkSchedule()
         try options.checkOutput()
         if options.wantsTimestamps { try checkTimestamps(options, hosts) }
+        let maximumHosts = options.isOneGrid ? maximumHosts : EchoSweep.maximumHistograms
         guard hosts.count <= maximumHosts else {
-            throw ToolFailure("\(hosts.count) hosts are too many: at most \(maximumHosts) at once")
+            throw ToolFailure(
+                "\(hosts.count) hosts are too many: at most \(maximumHosts) at once"
+                    + (options.isOneGrid ? "" : " with these options"))
         }
     }
 
@@ -134,6 +137,7 @@ struct Tool {
         request.source = options.source
         request.settings = options.socketSettings
         request.wantsKernelStamps = options.wantsKernelStamps(hosts: hosts.count)
+        if options.isOneGrid, !request.wantsKernelStamps { request.batch = timedBatch }
         // An echo over UDP is the same with every right, and a socket of one's own hears the answers.
         request.highestRung = options.wantsUDP ? .udp : options.highestRung
         if !options.wantsUDP, !options.wantsICMP {
@@ -141,7 +145,7 @@ struct Tool {
         }
         if options.wantsTimestamps {
             request.method = .icmpTimestamp
-            request.purpose = "option --icmp-timestamp: needs raw sockets"
+            request.needsRaw = ("--icmp-timestamp", "swping")
             request.versions = [.v4]
             request.fallback = nil
             return request
@@ -167,6 +171,7 @@ struct Tool {
             throw ToolFailure("cannot ask for names: \(error)")
         }
         var targets: [ResolvedHost] = []
+        targets.reserveCapacity(resolved.count)
         for host in resolved {
             switch host.address {
             case .failure(let error): reportLine(SafeText("\(error)").description, from: name)
@@ -204,6 +209,8 @@ struct Tool {
                 + "leaves some unanswered, which counts as loss", from: name)
     }
 
-    /// So many have percentiles each, and memory stays bounded.
-    private static let maximumHosts = 256
+    /// So many probes share a time of sending of this process: more would save little and blur round trips.
+    private static let timedBatch = 8
+    /// Memory stays bounded.
+    private static let maximumHosts = 1 << 20
 }

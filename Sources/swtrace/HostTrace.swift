@@ -12,6 +12,10 @@ struct HostTrace {
 
     let configuration: PathTrace.Configuration
     let target: ReportTarget
+    /// Where its probes leave from, nil without a route.
+    var source: IPAddress?
+    /// What the bytes of its probes follow from.
+    var codec: ProbeCodec?
     private var report: any PathReport
     /// Whether rows wait until all is known, because they tell of it.
     private let holdsRows: Bool
@@ -25,6 +29,8 @@ struct HostTrace {
     private(set) var isTold = false
     /// The last failure that was told on standard error.
     private var toldFailure: SendFailure?
+    /// Failures that are still to be told there, each with the lowest of its hops: hops are asked in a mixed order.
+    private var failures: [(failure: SendFailure, hop: Int)] = []
 
     init(
         _ configuration: PathTrace.Configuration, _ target: ReportTarget, _ report: any PathReport, holdsRows: Bool
@@ -43,14 +49,32 @@ struct HostTrace {
     /// Has this told when the names in it are known.
     mutating func await(_ news: News, since now: Timestamp) { waiting.append((news, now)) }
 
-    /// Appends a line about a probe that was not sent, once for each kind of failure in a row.
-    mutating func append(_ failure: SendFailure, hop: Int, as persona: Persona, to errors: inout ReportBuffer) {
-        guard toldFailure != failure else { return }
-        toldFailure = failure
-        if let line = persona.unsentLine(failure) { return errors.append(line) }
-        errors.append("\(Tool.name): ")
-        report.append(.unsent(hop: hop, failure: failure), PathFacts(), time: 0, to: &errors)
+    /// Notes that a probe was not sent.
+    mutating func note(_ failure: SendFailure, hop: Int) {
+        if let index = failures.firstIndex(where: { $0.failure == failure }) {
+            failures[index].hop = min(failures[index].hop, hop)
+        } else {
+            failures.append((failure, hop))
+        }
     }
+
+    /// Appends a line about the probes that were not sent since the last call, once for each kind of failure in a row.
+    mutating func tellFailures(as persona: Persona, to errors: inout ReportBuffer) {
+        guard !failures.isEmpty else { return }
+        for (failure, hop) in failures where toldFailure != failure {
+            toldFailure = failure
+            if let line = persona.unsentLine(failure) {
+                errors.append(line)
+            } else {
+                errors.append("\(Tool.name): ")
+                report.append(.unsent(hop: hop, failure: failure), PathFacts(), time: 0, to: &errors)
+            }
+        }
+        failures.removeAll(keepingCapacity: true)
+    }
+
+    /// Since when the first of what is to be told waits, nil where nothing does.
+    var waitingSince: Timestamp? { waiting.first?.since }
 
     /// Tells what waits, in order, as far as `canTell` allows.
     ///

@@ -104,6 +104,7 @@ struct Options: Sendable {
                     + "-I from ICMP datagram sockets, and finds the same. With -T it connects a TCP socket for each probe: "
                     + "each is a flow of its own then, and answers are waited for no longer than a second.",
             ],
+            output: Options.meanings,
             exitStatuses: [
                 Meaning("0", "Every host answered."),
                 Meaning(

@@ -84,11 +84,11 @@ extension Options {
     /// Ports that are held at once.
     var flows: Int { flow == .classic && proto == .tcp ? TransportRequest.maximumFlows : 1 }
 
-    /// What is in front of a refusal of everything.
-    var purpose: String? {
+    /// The option that leaves no rung but the first.
+    var needsRaw: String? {
         // The kernel asks the same right for a source route on any socket.
-        if !gateways.isEmpty { return "option -g: needs raw sockets" }
-        if case .ip = proto { return "option -P: needs raw sockets" }
+        if !gateways.isEmpty { return "-g" }
+        if case .ip = proto { return "-P" }
         return nil
     }
 

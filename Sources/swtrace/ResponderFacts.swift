@@ -1,5 +1,6 @@
 import LinuxSockets
 import PacketFormats
+import ProbeEngine
 import ProbeIO
 import ProbeReports
 
@@ -10,6 +11,9 @@ final class ResponderFacts: DescriptorOwner {
     private let nameResolver: ReverseResolver
     /// Nil where nobody wants to know.
     private let originResolver: ASNResolver?
+    private let poller: Poller
+    private let timer: Timer
+    private var timerIsSet: Int64?
     private var asked: Set<IPAddress> = []
     /// Nil where there is none.
     private var names: [IPAddress: SafeText?] = [:]
@@ -24,14 +28,30 @@ final class ResponderFacts: DescriptorOwner {
         originResolver =
             findings.findsOrigins
             ? try ASNResolver(table: files.origins, asksDNS: findings.asksDNSForOrigins, beside: nameResolver) : nil
+        poller = try Poller()
+        timer = try Timer()
+        try poller.add(timer, token: 0)
+        if let originResolver {
+            try poller.add(originResolver, token: 0)
+        } else {
+            try poller.add(nameResolver, token: 0)
+        }
     }
 
-    /// Readable when there is something for `take`.
-    var rawDescriptor: Int32 { originResolver?.rawDescriptor ?? nameResolver.rawDescriptor }
+    /// Readable when there is something for `take`, or when it is time to tell what waits.
+    var rawDescriptor: Int32 { poller.rawDescriptor }
+
+    /// Wakes the loop at the first of these instants that is still to come: what waits for a silent name server is told
+    /// then, whatever else happens.
+    func wake(at instants: [Int64], after now: Timestamp) {
+        guard let next = instants.filter({ $0 > now.nanoseconds }).min(), next != timerIsSet else { return }
+        // A failure would only make it later.
+        if (try? timer.set(to: next)) != nil { timerIsSet = next }
+    }
 
     /// Asks about a responder, once.
     func ask(_ address: IPAddress) {
-        guard asked.insert(address).inserted else { return }
+        guard asksNames || originResolver != nil, asked.insert(address).inserted else { return }
         if asksNames { nameResolver.lookUp(address) }
         guard let originResolver else { return }
         originResolver.lookUp(address)
@@ -42,6 +62,7 @@ final class ResponderFacts: DescriptorOwner {
 
     /// Takes the answers that are there.
     func take() {
+        if timerIsSet != nil, (try? timer.acknowledge()) == true { timerIsSet = nil }
         while let (address, name) = nameResolver.nextAnswer() { names[address] = name.map { SafeText(name: $0) } }
         while let (address, found) = originResolver?.nextAnswer() { origins[address] = found }
     }

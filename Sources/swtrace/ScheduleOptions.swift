@@ -4,13 +4,13 @@ extension Options {
     static let scheduleSection = OptionSection<Options>(
         "Schedule",
         [
-            Option("f", "first", .required("HOP"), "start with this hop limit (1)", aliases: ["first-hop"]) {
+            Option("f", "first", .required("HOP"), "start with this hop limit, 1 to 255 (1)", aliases: ["first-hop"]) {
                 $0.firstHop = try $1.wholeNumber(in: 1...255)
             },
-            Option("m", "max-hops", .required("HOPS"), "go no further than this hop limit (30)") {
+            Option("m", "max-hops", .required("HOPS"), "go no further than this hop limit, 1 to 255 (30)") {
                 $0.maximumHop = try $1.wholeNumber(in: 1...255)
             },
-            Option("q", "queries", .required("COUNT"), "probes to each hop (3)") {
+            Option("q", "queries", .required("COUNT"), "probes to each hop, 1 to 10 (3)") {
                 $0.queries = try $1.wholeNumber(in: 1...10)
             },
             Option(
@@ -31,13 +31,14 @@ extension Options {
             Option(
                 nil, "ask-again", "ask silent hops once more, a second later, where later ones answered",
                 detail:
-                    "Routers limit their errors, Linux to one a second. A silent end of the path is asked again without "
-                    + "this option."
+                    "Routers limit their errors, Linux to one a second. Without this option a silent end of the path is "
+                    + "asked again, and silent routers where no other answered or half of the others had no answers left "
+                    + "behind their first ones. With a -w below 1 nothing is asked again unless this option is given."
             ) { options, _ in options.asksSilentHopsAgain = true },
-            Option(nil, "gap-limit", .required("HOPS"), "end behind so many silent hops in a row (none)") {
+            Option(nil, "gap-limit", .required("HOPS"), "end behind so many silent hops in a row, 1 to 255 (none)") {
                 $0.gapLimit = try $1.wholeNumber(in: 1...255)
             },
-            Option("N", "sim-queries", .required("COUNT"), "probes under way at once (all)") {
+            Option("N", "sim-queries", .required("COUNT"), "probes under way at once, 1 to 2550 (all)") {
                 $0.maximumInFlight = try $1.wholeNumber(in: 1...2_550)
             },
             Option(

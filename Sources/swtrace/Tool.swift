@@ -135,7 +135,7 @@ struct Tool {
         request.highestRung = options.leastRung
         request.settings = options.socketSettings
         request.flows = options.flows
-        request.purpose = options.purpose
+        request.needsRaw = options.needsRaw.map { ($0, name) }
         request.versions = options.version.map { [$0] } ?? Resolver.versions(of: hosts)
         if let source = options.source {
             guard let address = try? Resolver.numericAddress(source) else {

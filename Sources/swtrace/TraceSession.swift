@@ -22,10 +22,6 @@ final class TraceSession {
     private let baseline: PathBaseline?
     /// The names of interfaces by index, for link-local addresses.
     private let zones: [UInt32: SafeText]
-    /// Where probes to each address leave from.
-    private var sources: [IPAddress: IPAddress] = [:]
-    /// What the bytes of probes follow from.
-    private var codecs: [IPVersion: ProbeCodec] = [:]
     private var toldMTUFailures: [Int: SendFailure] = [:]
     private var capture: CaptureFile?
     /// Lines for standard error, behind what standard output gets.
@@ -79,8 +75,11 @@ final class TraceSession {
         over transport: consuming ProbeTransport, _ output: inout OutputWriter
     ) throws(Errno) -> Int32 {
         let signals = try SignalDescriptor([.interrupt, .terminate])
-        for trace in traces { sources[trace.target.address] = try? transport.source(to: trace.target.address) }
-        for version in transport.versions { codecs[version] = transport.codec(version) }
+        for index in traces.indices {
+            let destination = traces[index].target.address
+            traces[index].source = try? transport.source(to: destination)
+            traces[index].codec = transport.codec(destination.version)
+        }
         let optionsLength = options.optionsLength
         let group = PathTraceGroup(
             traces.map { trace in
@@ -101,7 +100,10 @@ final class TraceSession {
             onSignal: { _, group in group.stop(at: Self.now) },
             onOther: { _ in facts.take() },
             afterBatch: {
-                tellWaiting(since: Self.now + TimeSpan(nanoseconds: -Self.patience))
+                let now = Self.now
+                tellWaiting(since: now + TimeSpan(nanoseconds: -Self.patience))
+                for index in traces.indices { traces[index].tellFailures(as: options.persona, to: &errors) }
+                facts.wake(at: traces.compactMap(\.waitingSince).map { $0.nanoseconds + Self.patience }, after: now)
                 return write(&output)
             })
         try waitForFacts(until: Self.now.nanoseconds + Self.patience)
@@ -127,7 +129,7 @@ final class TraceSession {
             let length = options.packetLength(of: configuration, transportLength)
             let start = PathStart(
                 configuration, packetLength: options.persona.shownLength(length, options),
-                rung: rung.rawValue, note: note, source: sources[traces[started].target.address],
+                rung: rung.rawValue, note: note, source: traces[started].source,
                 time: SystemClock.realtime.now)
             traces[started].start(start, at: Self.now)
             started += 1
@@ -143,7 +145,7 @@ final class TraceSession {
             traces[index].await(.event(.hop(hop)), since: Self.now)
         case .path(let index, .unsent(let hop, let failure)):
             if options.style == .text, !options.persona.reports(failure) {
-                traces[index].append(failure, hop: hop, as: options.persona, to: &errors)
+                traces[index].note(failure, hop: hop)
             } else {
                 traces[index].await(.event(.unsent(hop: hop, failure: failure)), since: Self.now)
             }
@@ -157,23 +159,21 @@ final class TraceSession {
     /// What is known of a host when all is over there.
     private func finish(_ index: Int, _ member: PathTraceGroup.Member) {
         let run = PathRun(
-            member, findings: findings(of: member), elapsed: Self.now - traces[index].startedAt,
+            member, findings: findings(of: member, traces[index]), elapsed: Self.now - traces[index].startedAt,
             time: SystemClock.realtime.now)
         if let line = options.persona.lineBehind(run) { errors.append(line) }
         traces[index].await(.end(run), since: Self.now)
     }
 
     /// Compares what routers quote with what was sent, where these sockets show both.
-    private func findings(of member: PathTraceGroup.Member) -> [PathFinding] {
+    private func findings(of member: PathTraceGroup.Member, _ trace: HostTrace) -> [PathFinding] {
         // What nobody asked nobody answered.
         guard member.trace.statistics.transmitted > 0 else { return [] }
-        let destination = member.configuration.trace.destination
-        let codec = rung == .raw ? codecs[destination.version] : nil
-        let source = sources[destination]
+        let codec = rung == .raw ? trace.codec : nil
         return PathFindings(
             of: member.hops,
             sent: { answer in
-                guard let codec, let source else { return nil }
+                guard let codec, let source = trace.source else { return nil }
                 return codec.expected(Transmit(id: answer.id, probe: answer.probe), source: source)
             }
         ).all

@@ -1,10 +1,11 @@
 // Runs commands in turn and tells what each run cost.
 //
-//     spawn RUNS COMMAND [ARGUMENT...] [--and COMMAND [ARGUMENT...]]...
+//     spawn [--to FILE] RUNS COMMAND [ARGUMENT...] [--and COMMAND [ARGUMENT...]]...
 //
 // One line per run: number of the command, exit status, nanoseconds of wall time from before the fork to after the
 // wait, microseconds of user and of system time, and the largest resident size in KiB. In each of the RUNS rounds every
-// command runs once, so that whatever happens on the machine happens to all. What the commands print is discarded.
+// command runs once, so that whatever happens on the machine happens to all. What the commands print is discarded, or
+// goes into FILE, which the next run overwrites.
 // A program of its own because the resident size of a child starts with that of the process it was forked from.
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -26,8 +27,14 @@ static int64_t now(void) {
 }
 
 int main(int count, char **arguments) {
+    const char *file = "/dev/null";
+    if (count > 2 && strcmp(arguments[1], "--to") == 0) {
+        file = arguments[2];
+        count -= 2;
+        arguments += 2;
+    }
     if (count < 3) {
-        fprintf(stderr, "usage: spawn RUNS COMMAND [ARGUMENT...] [--and COMMAND [ARGUMENT...]]...\n");
+        fprintf(stderr, "usage: spawn [--to FILE] RUNS COMMAND [ARGUMENT...] [--and COMMAND [ARGUMENT...]]...\n");
         return 2;
     }
     int runs = atoi(arguments[1]);
@@ -40,16 +47,16 @@ int main(int count, char **arguments) {
         if (command_count == command_limit || i + 1 == count) return 2;
         commands[command_count++] = arguments + i + 1;
     }
-    int nowhere = open("/dev/null", O_RDWR);
-    if (nowhere < 0) return 2;
     for (int run = 0; run < runs; run++) {
         for (int i = 0; i < command_count; i++) {
+            int output = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+            if (output < 0) return 2;
             int64_t start = now();
             pid_t child = vfork();
             if (child < 0) return 2;
             if (child == 0) {
-                dup2(nowhere, 1);
-                dup2(nowhere, 2);
+                dup2(output, 1);
+                dup2(output, 2);
                 execvp(commands[i][0], commands[i]);
                 _exit(127);
             }
@@ -57,6 +64,7 @@ int main(int count, char **arguments) {
             struct rusage usage;
             if (wait4(child, &status, 0, &usage) != child) return 2;
             int64_t end = now();
+            close(output);
             printf("%d %d %lld %lld %lld %ld\n", i, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
                    (long long)(end - start), (long long)usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec,
                    (long long)usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec, usage.ru_maxrss);

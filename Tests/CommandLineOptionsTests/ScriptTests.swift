@@ -99,6 +99,7 @@ struct ScriptTests {
             "swsample – tries every kind of option", "swsample [OPTION ...] HOST ...",
             "-c COUNT, --count=COUNT", "Stop after COUNT probes.", "-l[N], --level[=N]", "--continue", "-g HOP",
             ".A paragraph may begin with a dot, hold 'quotes', \"double ones\",", "back\\slashes", "and µ.",
+            "OUTPUT", "!H 'quoted'", "Host unreachable.", ".hidden",
             "swsample -c3 example.net", "getopt(1), traceroute(1), ping(8)", "NO_COLOR", "--completions=SHELL",
         ] {
             #expect(text.contains(expected), "\(text)")

@@ -23,6 +23,7 @@ let sample = OptionTable<Settings>(
             "Sends nothing and waits for nothing. A second sentence begins a line, and -c is an option.",
             ".A paragraph may begin with a dot, hold 'quotes', \"double ones\", back\\slashes and µ.",
         ],
+        output: [Meaning("!H 'quoted'", "Host unreachable."), Meaning(".hidden", "Begins with a dot.")],
         exitStatuses: [Meaning("0", "Every host answered."), Meaning("2", "Usage or system error.")],
         environment: [Meaning("NO_COLOR", "Turns colours off.")],
         examples: [Example("swsample -c3 example.net", "Asks three times.")],

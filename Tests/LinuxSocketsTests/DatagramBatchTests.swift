@@ -184,7 +184,7 @@ private func flags(_ batch: borrowing ReceiveBatch, _ index: Int) -> Set<String>
         #expect(batch.send(on: try boundUDP(.v4)).failure == nil)
     }
 
-    /// More than the queue holds: what is missing is counted, and the next datagram brings the count.
+    /// More than the queue holds: what is missing is counted, for who asks, and the next datagram brings the count.
     @Test(arguments: [IPVersion.v4, .v6])
     func overflowIsCounted(_ version: IPVersion) throws {
         let receiver = try boundUDP(version)
@@ -198,6 +198,7 @@ private func flags(_ batch: borrowing ReceiveBatch, _ index: Int) -> Set<String>
         try receiver.wait(for: .readable)
         let queued = try received.receive(on: receiver)
         #expect((1..<64).contains(queued))
+        #expect(try receiver.droppedCount() == UInt32(64 - queued))
         try sender.send([1], to: try receiver.localAddress())
         try receive(1, on: receiver, into: &received) { batch, index in
             #expect(batch.control(at: index).droppedCount == UInt32(64 - queued))

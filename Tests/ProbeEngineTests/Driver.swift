@@ -35,6 +35,8 @@ struct Driver {
     private(set) var latest = ProbeID(rawValue: 0)
     /// The probes that were sent, by number in the network's truth.
     private(set) var sent: [ProbeID] = []
+    /// Where each went, by number in the network's truth.
+    private(set) var destinations: [IPAddress] = []
     /// When each was sent, by number in the network's truth.
     private(set) var times: [Timestamp] = []
     /// What reached the host and was nobody's.
@@ -99,6 +101,7 @@ struct Driver {
                 }
                 network.send(Ours.packet(transmit, codec), at: now.nanoseconds)
                 sent.append(transmit.id)
+                destinations.append(transmit.probe.destination)
                 times.append(now)
                 let wall = wallClock(now)
                 measurement.didSend(

@@ -8,7 +8,7 @@ import Testing
 extension [PathFinding] {
     /// The hops that are said to limit.
     fileprivate var limited: [Int] {
-        compactMap { if case .limited = $0.kind { $0.hops.lowerBound } else { nil } }
+        flatMap { if case .limited(let losses) = $0.kind { losses.hops.map(\.hop) } else { [Int]() } }
     }
 
     /// Where losses are said to start, and whether that is sure; nil where none are told.
@@ -17,6 +17,13 @@ extension [PathFinding] {
             if case .loss(_, let isLocated) = finding.kind { return (finding.hops.lowerBound, isLocated) }
         }
         return nil
+    }
+}
+
+extension PathFinding {
+    /// What a limit rests on.
+    fileprivate var losses: [PathFinding.Losses.Count] {
+        if case .limited(let losses) = kind { losses.hops } else { [] }
     }
 }
 
@@ -184,6 +191,26 @@ extension [PathFinding] {
         #expect(scattered.limited.isEmpty)
     }
 
+    /// Its row is full, and told, as soon as enough answers are there: those that lack show only as overtaken.
+    @Test("A target that answered four of ten does not show that all probes come through")
+    func overtaken() {
+        func row(_ hop: Int, _ kind: PathAnswer.Kind, _ answered: String, else outcome: PathQuery.Outcome) -> PathHop {
+            let answer = Made.answer(hop, kind: kind)
+            let queries = answered.enumerated().map { index, mark in
+                PathQuery(
+                    probe: answer.probe, sentAt: Timestamp(nanoseconds: Int64(index) * 1_000),
+                    outcome: mark == "+" ? .answered(answer) : outcome)
+            }
+            return PathHop(number: hop, answers: answered.map { $0 == "+" ? answer : nil }, queries: queries)
+        }
+        let routers = [
+            row(1, .timeExceeded, "++++++++++", else: .lost), row(2, .timeExceeded, "++++++++++", else: .lost),
+            row(3, .timeExceeded, "+---------", else: .lost), row(4, .timeExceeded, "-+---+-+-+", else: .lost),
+        ]
+        #expect(Made.found(routers + [row(5, .reached, "--+-+--+-+", else: .underWay)]).limited.isEmpty)
+        #expect(Made.found(routers + [row(5, .reached, "++++++----", else: .underWay)]).limited == [3])
+    }
+
     @Test("The evidence is counted")
     func evidence() throws {
         let trace = try Trace.of(Self.chain([8: "limit 1/s burst 1"]))
@@ -196,6 +223,19 @@ extension [PathFinding] {
         let own = PathFinding.Losses.Count(hop: 8, answered: 1, asked: 3)
         #expect(losses.hops == [own])
         #expect(losses.later.answered == losses.later.asked && losses.laterHops >= 2)
+    }
+
+    @Test("Limiting neighbours are one finding, up to a hop that does not limit or is silent")
+    func stretches() throws {
+        let limit = "limit 1/s burst 1"
+        let places = [2: limit, 3: limit, 4: limit, 7: limit, 8: "silent", 9: limit]
+        let findings = try Trace.of(Self.chain(places)) { $0.queries = 5 }.findings.filter { !$0.losses.isEmpty }
+        #expect(findings.map(\.hops) == [2...4, 7...7, 9...9])
+        #expect(findings.map { $0.losses.map(\.hop) } == [[2, 3, 4], [7], [9]])
+        for case .limited(let losses) in findings.map(\.kind) {
+            #expect(losses.hops.allSatisfy { $0.answered == 1 && $0.asked == 5 })
+            #expect(losses.laterHops > 0 && losses.later.answered == losses.later.asked)
+        }
     }
 
     @Test("Probabilities")

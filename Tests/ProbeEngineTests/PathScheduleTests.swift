@@ -451,6 +451,47 @@ import Testing
         }
     }
 
+    /// What each of five routers answered of two queries in front of an answering target, and who is asked again.
+    @Test(
+        "Silent hops are asked once more where the others have used up their errors, and cost nothing elsewhere",
+        arguments: [
+            ([0, 0, 0, 0, 0], [1, 2, 3, 4, 5]), ([0, 1, 0, 0, 0], [1, 3, 4, 5]), ([1, 0, 1, 2, 0], [2, 5]),
+            ([1, 0, 2, 2, 0], []), ([0, 0, 0, 0, 2], []), ([1, 1, 1, 1, 1], []), ([2, 2, 0, 2, 2], []),
+        ])
+    func emptied(answers: [Int], again: [Int]) throws {
+        var hand = Hand(6, queries: 2)
+        hand.pass(1)
+        try hand.reach(6)
+        for hop in 1...5 where answers[hop - 1] > 0 { try hand.answer(hop, from: "192.0.2.\(hop + 100)", query: 0) }
+        hand.send()
+        try hand.answer(6, from: "192.0.2.7", query: 1)
+        for hop in 1...5 where answers[hop - 1] > 1 { try hand.answer(hop, from: "192.0.2.\(hop + 100)", query: 1) }
+        let before = hand.sent.count
+        while hand.time < 900, hand.trace.ending == nil { hand.pass(1) }
+        #expect(hand.sent.count == before)
+        if again.isEmpty {
+            #expect(hand.trace.ending == .reached && hand.time < 20)
+            return
+        }
+        while hand.time < 1_060 { hand.pass(1) }
+        #expect(hand.sent[before...].map(\.probe.hopLimit) == again.map { UInt8($0) })
+        for hop in again { try hand.answer(hop, from: "192.0.2.\(hop + 100)", query: 2) }
+        hand.finish()
+        #expect(hand.trace.ending == .reached && hand.time < 1_070)
+        #expect(hand.rows().allSatisfy { $0 != "\($0.prefix(1)) * *" })
+    }
+
+    @Test("Nobody who allows less than a second for any answer waits longer for a pause", arguments: [0, 3])
+    func hurry(answering: Int) throws {
+        var hand = Hand(5, queries: 2) { $0.maximumWait = .ms(200) }
+        hand.pass(1)
+        for hop in 1..<(1 + answering) { try hand.answer(hop, from: "192.0.2.\(hop + 100)", query: 0) }
+        if answering == 0 { try hand.reach(5) }
+        hand.finish()
+        #expect(hand.trace.ending == (answering == 0 ? .reached : .maximumHop))
+        #expect(hand.time <= 420 && hand.trace.statistics.askedAgain == 0)
+    }
+
     // MARK: Many networks
 
     @Test("Whoever answered is named, and nobody else", arguments: 0..<1_000 as Range<UInt64>)

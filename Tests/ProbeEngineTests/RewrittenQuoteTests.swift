@@ -182,6 +182,18 @@ private let tcp = ProbeMethod.tcpSYN(destinationPort: 80)
         }
     }
 
+    @Test("Over IPv6 a segment from another port names no probe, but that one is to be asked alone")
+    func otherPortOverIPv6() throws {
+        let numbered = NumberedWay(way: Way(method: tcp, version: .v6, payload: 0), flow: .paris)
+        for number: UInt64 in [1, 7, Self.latest] {
+            var packet = numbered.wire.packet(numbered.way, number)
+            packet[numbered.way.headerLength] ^= 0x55
+            let wire = numbered.wire
+            let found = try #require(wire.match(wire.error(packet, numbered.way), latest: Self.latest))
+            #expect(found.probe == nil && !found.isAuthentic && found.evidence == .number)
+        }
+    }
+
     @Test("The hidden order of marks is one: each has its own, and none is 0")
     func hiddenMarks() throws {
         let numbered = NumberedWay(way: Way(method: tcp, version: .v4, payload: 0), flow: .paris)

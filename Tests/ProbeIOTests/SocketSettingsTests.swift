@@ -254,10 +254,16 @@ struct SocketSettingsTests {
         let answers = try lab["a"].run {
             let selection = try TransportSelection.open(
                 Self.request("10.0.1.2", .raw) { _ in }, identity: try .random())
-            return ["10.0.1.255", "255.255.255.255", "10.0.1.2", "10.9.1.255", "224.0.0.1", "10.0.2.255", "fd00::1"]
-                .map { IPAddress($0).map { selection.transport.isBroadcast($0) } }
+            let addresses = [
+                "10.0.1.255", "255.255.255.255", "10.0.1.2", "10.9.1.255", "224.0.0.1", "10.0.1.255", "10.0.2.255",
+                "fd00::1",
+            ].compactMap { IPAddress($0) }
+            let many = (0..<300).map { IPAddress.v4(IPv4Address(10, 0, UInt8($0 / 256) + 4, UInt8($0 % 256))) }
+            return [addresses, addresses + many].map { selection.transport.broadcasts(among: $0) }
         }
-        #expect(answers == [true, true, false, false, false, false, false])
+        for answer in answers {
+            #expect(answer.map(\.description) == ["10.0.1.255", "255.255.255.255", "10.0.1.255"])
+        }
     }
 
     // MARK: IPv4 options
@@ -353,7 +359,7 @@ struct SocketSettingsTests {
             #expect(selection.transport.rung == rung)
             #expect(selection.refusedSettings.isEmpty)
             configuration.method = selection.transport.method
-            configuration.broadcasts = configuration.targets.filter { selection.transport.isBroadcast($0) }
+            configuration.broadcasts = selection.transport.broadcasts(among: configuration.targets)
             var transport = selection.take()
             if connected { try transport.connect(to: target) }
             var loop = try ProbeLoop(EchoSweep(configuration, start: ProbeLoop<EchoSweep>.now), over: transport)

@@ -151,6 +151,15 @@ private let sentences: [(ClosedRange<Int>, Kind, String)] = [
         "hop 4: limited: 1 of 3 answered, no more without a pause"
     ),
     (
+        4...6,
+        .limited(Losses(hops: [count(4, 1, 3), count(5, 1, 3), count(6, 1, 3)], later: count(7, 3, 3), laterHops: 1)),
+        "hops 4-6: limited: 1 of 3 answered each, the later hop 3 of 3"
+    ),
+    (
+        4...5, .limited(Losses(hops: [count(4, 1, 3), count(5, 1, 4)], later: count(0, 0, 0), laterHops: 0)),
+        "hops 4-5: limited: 2 of 7 answered, no more without a pause"
+    ),
+    (
         8...9,
         .loss(Losses(hops: [count(8, 1, 3), count(9, 2, 3)], later: count(0, 0, 0), laterHops: 0), isLocated: true),
         "loss from hop 8 on: hop 8 answered 1 of 3, hop 9 answered 2 of 3"

@@ -84,10 +84,9 @@ func statistics(
     _ change: (inout EchoStatistics) -> Void = { _ in }
 ) -> EchoStatistics {
     var statistics = EchoStatistics(withPercentiles: withPercentiles)
-    statistics.received = UInt64(roundTrips.count)
-    statistics.transmitted = transmitted ?? statistics.received
+    statistics.transmitted = transmitted ?? UInt64(roundTrips.count)
     for (roundTrip, sequence) in zip(roundTrips, 1...) {
-        statistics.roundTrips.record(TimeSpan(nanoseconds: roundTrip))
+        statistics.noteReceived(TimeSpan(nanoseconds: roundTrip))
         statistics.noteOutcome(
             .answered(TimeSpan(nanoseconds: roundTrip)), of: UInt32(sequence), sentAt: Timestamp(nanoseconds: 0))
     }
@@ -104,8 +103,7 @@ func statistics(fates: String) -> EchoStatistics {
         statistics.noteSent(sequence, at: sentAt)
         switch fate {
         case ".":
-            statistics.received += 1
-            statistics.roundTrips.record(.milliseconds(1))
+            statistics.noteReceived(.milliseconds(1))
             statistics.noteHostDelay(.microseconds(Int64(sequence) * 10))
             statistics.noteOutcome(.answered(.milliseconds(1)), of: sequence, sentAt: sentAt)
         case "l":

@@ -42,6 +42,35 @@ import Testing
         #expect(lines[9].isEmpty)
     }
 
+    @Test("Thousands of hosts share one schedule, and each has its summary", arguments: [false, true])
+    func manyHosts(isJSON: Bool) throws {
+        let hosts = (0..<3_000).map { "127.2.\($0 / 250).\($0 % 250 + 1)" }
+        var command = ToolCommand("swping", "-q", "-n", "-c1")
+        command.arguments += (isJSON ? ["--json"] : []) + hosts
+        let result = try command.run()
+        #expect(result.status == 0 && result.errors.isEmpty, "\(result.errors)")
+        if isJSON {
+            let lines = result.output.split(separator: "\n")
+            let summaries = lines.filter { $0.contains(#""type":"summary""#) }
+            #expect(summaries.count == 3_000)
+            #expect(summaries.allSatisfy { $0.contains(#""transmitted":1,"received":1,"#) })
+            #expect(lines.last?.contains(#""targets":3000,"answering":3000,"transmitted":3000,"#) == true)
+        } else {
+            #expect(result.output.contains("3000 packets transmitted, 3000 received, 0% packet loss"))
+            #expect(result.output.contains("3000 of 3000 hosts answered"))
+        }
+    }
+
+    @Test(
+        "What costs more with each host is for 256 of them", arguments: ["-A", "-f", "--poisson", "--icmp-timestamp"])
+    func tooManyHosts(option: String) throws {
+        var command = ToolCommand("swping", option)
+        command.arguments += Array(repeating: "127.0.0.1", count: 257)
+        let result = try command.run()
+        #expect(result.status == 2 && result.output.isEmpty)
+        #expect(result.errors == "swping: 257 hosts are too many: at most 256 at once with these options\n")
+    }
+
     @Test func conditionsThatHoldFailARun() throws {
         var command = ToolCommand("swping", "-q", "-c", "3", "-i", "0.01", "127.0.0.1", "--fail-if", "avg>1s")
         let good = try command.run()

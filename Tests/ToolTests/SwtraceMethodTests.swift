@@ -149,9 +149,9 @@ struct SwtraceMethodTests {
 
     /// What a user, a rung or the command line itself can't do, and how the line begins. Nothing is sent for it.
     private static let refusals: [(arguments: String, userID: UInt32?, line: String)] = [
-        ("-P 253", 65_534, "option -P: needs raw sockets; "),
-        ("-g 10.0.1.2", 65_534, "option -g: needs raw sockets; "),
-        ("-g 10.0.1.2 --rung udp", nil, "option -g: needs raw sockets; "),
+        ("-P 253", 65_534, "option -P: needs raw sockets (raw: EPERM; \(asUser))"),
+        ("-g 10.0.1.2", 65_534, "option -g: needs raw sockets (raw: EPERM; \(asUser))"),
+        ("-g 10.0.1.2 --rung udp", nil, "option -g: needs raw sockets (leave out --rung)"),
         ("--flow dublin", 65_534, "option --flow dublin: needs raw sockets (here: UDP sockets; \(asUser))"),
         (
             "--flow dublin --rung udp", nil,

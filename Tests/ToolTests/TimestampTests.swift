@@ -84,7 +84,9 @@ struct TimestampTests {
         let command0 = command
         let result = try lab["a"].run { try command0.run() }
         #expect(result.status == 2 && result.output.isEmpty)
-        #expect(result.errors.hasPrefix("swping: option --icmp-timestamp: needs raw sockets; "), "\(result.errors)")
+        #expect(
+            result.errors.hasPrefix("swping: option --icmp-timestamp: needs raw sockets (raw: EPERM; "),
+            "\(result.errors)")
         #expect(result.errors.contains("run it as root"))
     }
 

@@ -157,6 +157,25 @@ struct TraceFindingTests {
         #expect(result.status == 1)
     }
 
+    /// The next probe would leave ten seconds later, and nothing else happens until then.
+    @Test func aRowWaitsForASilentNameServerNoLongerThanThat() throws {
+        let lab = try Self.lab()
+        try lab["a"].run {
+            let server = try Socket(family: .inet, type: .datagram)
+            try server.bind(to: SocketAddress(.v4(.loopback), port: 53))
+            var command = ToolCommand("swtrace", "--json", "-q1", "-N1", "-z10", "11.0.2.2")
+            command.files = [
+                "/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:30 attempts:5\n", "/etc/hosts": "",
+            ]
+            var child = try command.start()
+            try child.wait(forOutput: { $0.contains("\"type\":\"hop\"") })
+            child.signal(.interrupt)
+            let result = try child.finish()
+            let summary = try #require(try jsonLines(result.output, schema: "swtrace").last)
+            #expect(summary["transmitted"].integer == 1, "\(result)")
+        }
+    }
+
     // MARK: Conditions and baselines
 
     @Test(
