@@ -58,7 +58,7 @@ import Testing
     }
 
     @Test func nothingConcludedIsNoLoss() throws {
-        let run = sweepRun([]) { $0.inFlight = 14 }
+        let run = sweepRun([]) { $0.inFlight = 20 }
         #expect(
             try SweepAssertion(parsing: "loss>1%").failure(of: run)
                 == "loss unknown: no probe was answered or given up")

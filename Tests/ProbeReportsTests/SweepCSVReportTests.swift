@@ -21,7 +21,6 @@ import Testing
     }
 
     @Test func startsWithTheNamesOfTheColumns() {
-        var report = report
         let start = SweepStart(HostSweep.Configuration(TargetSpace()), rung: "raw", time: 0)
         #expect(written { report.appendStart(start, to: &$0) } == Self.header)
         #expect(written { report.appendSummary(sweepRun(), to: &$0) }.isEmpty)

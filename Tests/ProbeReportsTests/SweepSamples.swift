@@ -74,7 +74,7 @@ func sweepRun(
     var counters = HostSweep.Counters()
     counters.targets = 10
     counters.alive = UInt64(roundTrips.count)
-    counters.unreachable = 10 - counters.alive
+    counters.unreachable = UInt64(max(0, 10 - roundTrips.count))
     counters.received = counters.alive
     counters.retried = counters.unreachable
     counters.transmitted = 10 + counters.retried

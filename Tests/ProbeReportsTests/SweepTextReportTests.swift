@@ -126,15 +126,20 @@ import Testing
 
     @Test func addressesHaveTheirCanonicalText() {
         // Each pattern of zero groups, with groups of one to four digits between them.
-        let patterns = (0..<256).map { pattern in
-            let groups = (0..<8).map { group -> UInt64 in
-                pattern >> group & 1 == 0 ? 0 : 0xf >> UInt64(group % 3) << UInt64(group % 4 * 4)
+        let digits: [UInt64] = [0xf, 0x70, 0x300, 0x1000]
+        var patterns: [IPv6Address] = []
+        for pattern in 0..<256 {
+            var halves: [UInt64] = [0, 0]
+            for group in 0..<8 {
+                let value = pattern & (1 << group) == 0 ? 0 : digits[group % 4]
+                halves[group / 4] = halves[group / 4] << 16 | value
             }
-            return IPv6Address(
-                high: groups[..<4].reduce(0) { $0 << 16 | $1 }, low: groups[4...].reduce(0) { $0 << 16 | $1 })
+            patterns.append(IPv6Address(high: halves[0], low: halves[1]))
         }
-        let others: [IPAddress] = ["0.0.0.0", "255.255.255.255", "10.9.100.99", "::ffff:192.0.2.1", "fe80::a%4294967295"]
-            .map { address($0) }
+        let others: [IPAddress] = [
+            "0.0.0.0", "255.255.255.255", "10.9.100.99", "::ffff:192.0.2.1", "fe80::a%4294967295",
+        ]
+        .map { address($0) }
         for address in patterns.map({ IPAddress.v6($0) }) + others {
             let text = line(.alive(hostAnswer(address.description)), .aliveNames)
             #expect(text == "\(address)\n")
@@ -279,7 +284,7 @@ import Testing
     }
 
     @Test func startsAndEndsWithNothing() {
-        var report = SweepTextReport()
+        let report = SweepTextReport()
         let start = SweepStart(HostSweep.Configuration(TargetSpace()), rung: "raw", time: 0)
         #expect(
             written {
