@@ -32,7 +32,7 @@ public struct HostSweep: Measurement, Sendable {
         public var timeout = TimeSpan.seconds(1)
         /// Each retry is waited for so many times as long as the probe before it; less than 1, and NaN, count as 1.
         public var backoff = 1.0
-        /// Probes a second, nil for as fast as it goes.
+        /// Probes a second, nil for as fast as it goes. More than a thousand go in turns of a millisecond.
         public var rate: Double? = 1_000
         public var method = ProbeMethod.icmpEcho
         public var payloadLength = 56
@@ -632,13 +632,20 @@ public struct HostSweep: Measurement, Sendable {
         let hasWork = hasWaiting || isMoreToTake
         if isOver || !hasWork && !isOpen && records.open == 0 { return .finished }
         var earliest: Timestamp?
-        if hasWork, !records.isFull || records[records.head].state == .waiting { earliest = pace.due }
+        if hasWork, !records.isFull || records[records.head].state == .waiting { earliest = nextTurn }
         for line in timeouts.indices {
             guard let number = records.first(in: line) else { continue }
             let expiry = records[number].sentAt + timeouts[line]
             earliest = min(earliest ?? expiry, expiry)
         }
         return earliest.map { .at($0) } ?? .waitingForInput
+    }
+
+    /// When to send again. Waking up for each of thousands of probes a second would cost several times what they cost:
+    /// those of a millisecond go together.
+    private var nextTurn: Timestamp {
+        guard pace.isPaced, burst > 0, records.next > 1 else { return pace.due }
+        return max(pace.due, lastTransmit + Self.turn)
     }
 
     private var isMoreToTake: Bool {
@@ -652,11 +659,14 @@ public struct HostSweep: Measurement, Sendable {
 
     /// Answers get their turn behind so many probes: no more than a batch, whose answers one call can take.
     private static let longestBurst = 64
+    private static let turn = TimeSpan.milliseconds(1)
     private static let longestExpiry = 1_024
     /// Of the probes that went last.
     private static let longestSearch: UInt64 = 1_024
-    /// A queue that stays full for so long counts as a failure.
-    private static let refusalLimit = TimeSpan.milliseconds(500)
+    /// A queue that stays full for so long counts as a failure. Packets to neighbours that are not there take up the
+    /// socket's buffer and the table of neighbours until the kernel has given up on them, 3 s with its defaults (arp(7):
+    /// mcast_solicit, retrans_time).
+    private static let refusalLimit = TimeSpan.seconds(5)
     /// Where packets are dropped all the time, asking again for nothing has an end.
     private static let maximumRepeats: UInt8 = 8
     private static let longestTimeout = TimeSpan.seconds(86_400)

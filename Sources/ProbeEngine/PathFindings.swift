@@ -53,7 +53,10 @@ struct FoundRow {
         var answers: [PathAnswer] = []
         // Of probes with hops to spare only as many are waited for as fill the row: they say nothing about losses.
         var hasSpare = false
-        for query in hop.queries {
+        // A row that is full is told while others of its probes are under way. Those that a later one has overtaken are
+        // lost as far as anybody can tell; without them the end of the path would seem to lose nothing at all.
+        let latest = hop.queries.lastIndex { if case .answered = $0.outcome { true } else { false } } ?? 0
+        for (index, query) in hop.queries.enumerated() {
             let isOwn = Int(query.probe.hopLimit) == hop.number
             hasSpare = hasSpare || !isOwn
             switch query.outcome {
@@ -61,7 +64,8 @@ struct FoundRow {
                 answers.append(answer)
                 if isOwn { probes.append((query.sentAt, true)) }
             case .lost: if isOwn { probes.append((query.sentAt, false)) }
-            case .unsent, .underWay: continue
+            case .underWay: if isOwn, index < latest { probes.append((query.sentAt, false)) }
+            case .unsent: continue
             }
         }
         if hop.queries.isEmpty {

@@ -24,6 +24,9 @@ struct SweepPace: Sendable {
         tolerance = max(.milliseconds(10), TimeSpan(nanoseconds: wanted / Self.unit))
     }
 
+    /// Whether there is time between two probes.
+    var isPaced: Bool { gap > 0 }
+
     /// Whether probes go slower than was asked for.
     var isSlowed: Bool { gap > wanted }
 

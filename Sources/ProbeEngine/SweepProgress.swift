@@ -78,26 +78,22 @@ public struct SweepProgress: Hashable, Sendable {
         guard heading.count == 2, heading[0] == Self.heading else { throw .foreign }
         guard heading[1] == Self.version else { throw .version(heading[1]) }
         let targets = try lines.next("targets", 3)
-        let order = try lines.next()
-        let shard = try lines.next("shard", 3)
-        let position = try lines.next("position", 1)
         self.targets = try lines.number(targets[0], atMost: TargetSpace.maximumCount)
         digest = try lines.hexadecimal(targets[1])
-        switch targets[2] {
-        case "closed": isClosed = true
-        case "open": isClosed = false
-        default: throw .malformed(line: 2)
-        }
+        isClosed = targets[2] == "closed"
+        guard isClosed || targets[2] == "open" else { throw .malformed(line: lines.number) }
+        let order = try lines.next()
         switch order.first {
         case "order" where order.count == 2 && order[1] == "given": seed = nil
         case "order" where order.count == 3 && order[1] == "seed": seed = try lines.hexadecimal(order[2])
-        default: throw .malformed(line: 3)
+        default: throw .malformed(line: lines.number)
         }
-        guard shard[1] == "of",
-            let part = Shard(try lines.number32(shard[0]), of: try lines.number32(shard[2]))
-        else { throw .malformed(line: 4) }
-        self.shard = part
-        self.position = try lines.number(position[0], atMost: self.targets)
+        let part = try lines.next("shard", 3)
+        guard part[1] == "of", let shard = Shard(try lines.number32(part[0]), of: try lines.number32(part[2])) else {
+            throw .malformed(line: lines.number)
+        }
+        self.shard = shard
+        position = try lines.number(try lines.next("position", 1)[0], atMost: self.targets)
         undecided = []
         counters = []
         while true {

@@ -688,7 +688,8 @@ public struct ProbeTransport: ~Copyable {
 
     private static let batch = 64
     private static let batchBytes = 1 << 18
-    private static let sendBudget = 1_024
+    /// On a short way as many answers are here when the last has left: the smallest receive queue must hold them.
+    private static let sendBudget = 256
     /// Probes that follow each other within this time are many.
     private static let rush = TimeSpan.milliseconds(1)
     private static let longestPacket = 65_536 + 64

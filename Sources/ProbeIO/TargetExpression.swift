@@ -75,6 +75,12 @@ public enum TargetExpression: Hashable, Sendable {
         for hyphen in text.utf8.indices where text.utf8[hyphen] == .hyphen {
             let behind = text.utf8[text.utf8.index(after: hyphen)...]
             guard let first = lenient(text.utf8[..<hyphen]) else { continue }
+            // The last octets of a full address are more often meant than a short form of another.
+            if IPAddress(String(Substring(behind))) == nil, IPv4Address(String(text[..<hyphen])) != nil,
+                let last = completed(first, behind)
+            {
+                throw .unclearRange(text: text, meant: "\(first)-\(last)")
+            }
             if let last = lenient(behind), behind.contains(where: \.isSeparator) {
                 guard first.version == last.version, first.zone == last.zone || last.zone == 0 else {
                     throw .mixedRange(text: text)
@@ -87,7 +93,7 @@ public enum TargetExpression: Hashable, Sendable {
             guard
                 behind.allSatisfy({ $0.isDigit || $0.isSeparator || first.version == .v6 && $0.isHexadecimal })
             else { continue }
-            throw .unclearRange(text: text, meant: completed(first, behind).map { "\(first)-\($0)" })
+            throw .unclearRange(text: text, meant: nil)
         }
     }
 

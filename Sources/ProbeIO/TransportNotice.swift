@@ -44,10 +44,14 @@ extension TransportRequest {
     /// Why it could not be fulfilled, worded as in `RungNeed` where an option is the reason. What other rungs were refused
     /// with is of no use to whom only raw sockets help.
     func line(for error: TransportError) -> String {
-        guard case .notPermitted(let refusals) = error, let (option, program) = needsRaw else {
-            return error.description
+        guard let (option, program) = needsRaw else { return error.description }
+        var why: String?
+        switch error {
+        case .notPermitted(let refusals): why = reasons(refusals.filter { $0.rung == .raw })
+        // A right that is lacking for the option on other sockets.
+        case .refused(_, .notPermitted): break
+        default: return error.description
         }
-        let why = reasons(refusals.filter { $0.rung == .raw })
         let remedy = highestRung == .raw ? TransportSelection.rawRemedy(program: program) : "leave out --rung"
         return "option \(option): needs raw sockets (\(why.map { $0 + "; " } ?? "")\(remedy))"
     }

@@ -32,6 +32,10 @@ public struct TransportRequest: Sendable {
     /// Each port costs a socket.
     public static let maximumFlows = 64
 
+    /// Whether many of the destinations may be neighbours that are not there: each keeps its probe in the socket's buffer
+    /// until the kernel gives up on it (arp(7)), so that the buffer is made as large as the system allows.
+    public var expectsSilentNeighbours = false
+
     /// How many transports are wanted, each with sockets and identifiers of its own, for as many loops; at most 64.
     public var workers = 1
 
@@ -381,7 +385,10 @@ public struct TransportSelection: ~Copyable {
         _ channel: Channel, _ request: TransportRequest, _ refused: inout [SocketSettings.Refusal]
     ) throws(Errno) {
         let settings = request.settings
-        if channel.encapsulation != nil { try settings.applyToSender(channel.socket, &refused) }
+        if channel.encapsulation != nil {
+            if request.expectsSilentNeighbours { try? channel.socket.set(.sendBufferSize, to: sendBuffer) }
+            try settings.applyToSender(channel.socket, &refused)
+        }
         if channel.readsErrors {
             try channel.socket.set(.receiveErrors, to: true)
             try? channel.socket.set(.receiveErrorExtensions, to: true)
@@ -430,4 +437,5 @@ public struct TransportSelection: ~Copyable {
 
     /// As much as the system allows, for bursts of answers.
     private static let receiveBuffer = 1 << 20
+    private static let sendBuffer = 1 << 22
 }

@@ -22,7 +22,7 @@ public struct EchoCSVReport: EchoReport {
 
     /// The names of the columns.
     public func appendStart(
-        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void
+        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void = { _ in }
     ) {
         Row.append(Self.names, to: &buffer)
     }
@@ -117,7 +117,7 @@ public struct EchoCSVReport: EchoReport {
     /// Nothing: the table has one shape.
     public func appendSummary(
         _ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer,
-        drain: (inout ReportBuffer) -> Void
+        drain: (inout ReportBuffer) -> Void = { _ in }
     ) {}
 
     private func row(_ type: String, _ target: Int, _ instant: Timestamp) -> Row {

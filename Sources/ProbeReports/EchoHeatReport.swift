@@ -85,7 +85,7 @@ public struct EchoHeatReport: EchoReport {
 
     /// ping's first lines, then what the letters of the picture mean.
     public mutating func appendStart(
-        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void
+        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void = { _ in }
     ) {
         timeout = start.configuration.timeout
         text.appendStart(start, to: &buffer, drain: drain)
@@ -174,7 +174,7 @@ public struct EchoHeatReport: EchoReport {
     /// The rest of the picture, then ping's summary.
     public mutating func appendSummary(
         _ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer,
-        drain: (inout ReportBuffer) -> Void
+        drain: (inout ReportBuffer) -> Void = { _ in }
     ) {
         chooseScale()
         appendNotes(to: &buffer)

@@ -17,7 +17,7 @@ public struct EchoJSONReport: EchoReport {
 
     /// A `start` line for each target: what is going to be asked and by which means.
     public func appendStart(
-        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void
+        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void = { _ in }
     ) {
         let configuration = start.configuration
         for target in targets {
@@ -165,7 +165,7 @@ public struct EchoJSONReport: EchoReport {
     /// A `summary` line for each target, then one `total` line.
     public func appendSummary(
         _ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer,
-        drain: (inout ReportBuffer) -> Void
+        drain: (inout ReportBuffer) -> Void = { _ in }
     ) {
         var total = EchoCounts()
         for (index, (target, counts)) in zip(targets, statistics).enumerated() {

@@ -33,16 +33,6 @@ public protocol EchoReport: Sendable {
 extension EchoReport {
     public mutating func finishBatch(in window: WindowSize?, to buffer: inout ReportBuffer) {}
     public mutating func leaveLine(to buffer: inout ReportBuffer) {}
-
-    /// The same, all of it in the buffer.
-    public mutating func appendStart(_ start: EchoStart, to buffer: inout ReportBuffer) {
-        appendStart(start, to: &buffer, drain: { _ in })
-    }
-
-    /// The same, all of it in the buffer.
-    public mutating func appendSummary(_ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer) {
-        appendSummary(statistics, run: run, to: &buffer, drain: { _ in })
-    }
 }
 
 /// What an `EchoSweep` is about to do, and by which means.

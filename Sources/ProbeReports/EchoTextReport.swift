@@ -36,7 +36,7 @@ public struct EchoTextReport: EchoReport {
 
     /// A line for each target: `PING example.net (192.0.2.1) 56(84) bytes of data.`
     public func appendStart(
-        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void
+        _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void = { _ in }
     ) {
         appendPattern(to: &buffer)
         for (index, target) in targets.enumerated() {
@@ -343,7 +343,7 @@ public struct EchoTextReport: EchoReport {
     /// The statistics of each target in their order, then, of several, the total.
     public func appendSummary(
         _ statistics: [EchoStatistics], run: EchoRun, to buffer: inout ReportBuffer,
-        drain: (inout ReportBuffer) -> Void
+        drain: (inout ReportBuffer) -> Void = { _ in }
     ) {
         // Behind the marks of a flood this ends their line, as in ping.
         for (target, counts) in zip(targets.indices, statistics) {

@@ -32,7 +32,7 @@ public struct ProgressLine: Sendable {
         append(counters, isOpen, to: &line)
         buffer.append("\r")
         // The last column stays free: a character there makes some terminals go on to the next line.
-        buffer.append(line, columns: columns - 1)
+        buffer.append(line, columns: max(1, columns) - 1)
         buffer.append(Self.eraseToEnd)
         isDrawn = true
     }
@@ -91,7 +91,7 @@ public struct ProgressLine: Sendable {
         buffer.append(" alive")
         guard let sentRate, let decidedRate else { return }
         buffer.append(", ")
-        buffer.append(decimal: UInt64(sentRate.rounded()))
+        buffer.append(decimal: UInt64(min(sentRate, 1e15).rounded()))
         buffer.append("/s")
         guard !isOpen, counters.remaining > 0, decidedRate > 0 else { return }
         let left = (Double(counters.remaining) / decidedRate).rounded(.up)
@@ -117,7 +117,7 @@ extension HostSweep.Counters {
 extension ReportBuffer {
     /// The first bytes of text in ASCII, as many as there are columns.
     fileprivate mutating func append(_ line: ReportBuffer, columns: Int) {
-        append(String(decoding: line.bytes.prefix(max(0, columns)), as: UTF8.self))
+        append(String(decoding: line.bytes.prefix(columns), as: UTF8.self))
     }
 
     /// `39 s`, `12:05`, `3:02:11`

@@ -36,19 +36,37 @@ public struct ReportBuffer: Hashable, Sendable {
     }
 
     private mutating func append(digitsOf number: UInt64, _ minimumDigits: Int) {
-        var rest = number
-        let start = bytes.count
-        repeat {
-            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
+        var count = 1
+        var limit: UInt64 = 10
+        while count < 8, number >= limit {
+            count += 1
+            limit *= 10
+        }
+        count = max(count, minimumDigits)
+        guard number >= Self.tenToTheEighth || count > 8 else { return append(packedDigitsOf: number, count) }
+        let (high, low) = number.quotientAndRemainder(dividingBy: Self.tenToTheEighth)
+        append(digitsOf: high, minimumDigits - 8)
+        append(packedDigitsOf: low, 8)
+    }
+
+    /// Eight digits at most: they come out last digit first, and an array that is told how many there will be takes them
+    /// faster.
+    private mutating func append(packedDigitsOf number: UInt64, _ count: Int) {
+        var rest = UInt32(truncatingIfNeeded: number)
+        var packed: UInt64 = 0
+        for _ in 0..<count {
+            packed = packed << 8 | UInt64(UInt8(ascii: "0")) + UInt64(rest % 10)
             rest /= 10
-        } while rest > 0 || bytes.count - start < minimumDigits
-        var (low, high) = (start, bytes.count - 1)
-        while low < high {
-            bytes.swapAt(low, high)
-            low += 1
-            high -= 1
+        }
+        bytes.append(addingCapacity: count) { output in
+            for _ in 0..<count {
+                output.append(UInt8(truncatingIfNeeded: packed))
+                packed >>= 8
+            }
         }
     }
+
+    private static let tenToTheEighth: UInt64 = 100_000_000
 
     /// Appends an octet in hexadecimal.
     mutating func append(hexadecimal octet: UInt8, minimumDigits: Int = 1) {
@@ -150,16 +168,15 @@ public struct ReportBuffer: Hashable, Sendable {
     }
 
     private mutating func append(_ address: IPv4Address) {
-        for shift: UInt32 in [24, 16, 8, 0] {
-            append(octet: UInt8(truncatingIfNeeded: address.rawValue >> shift))
-            if shift > 0 { bytes.append(UInt8(ascii: ".")) }
+        bytes.append(addingCapacity: 15) { output in
+            for shift: UInt32 in [24, 16, 8, 0] {
+                let octet = UInt8(truncatingIfNeeded: address.rawValue >> shift)
+                if octet >= 100 { output.append(UInt8(ascii: "0") + octet / 100) }
+                if octet >= 10 { output.append(UInt8(ascii: "0") + octet / 10 % 10) }
+                output.append(UInt8(ascii: "0") + octet % 10)
+                if shift > 0 { output.append(UInt8(ascii: ".")) }
+            }
         }
-    }
-
-    private mutating func append(octet: UInt8) {
-        if octet >= 100 { bytes.append(UInt8(ascii: "0") + octet / 100) }
-        if octet >= 10 { bytes.append(UInt8(ascii: "0") + octet / 10 % 10) }
-        bytes.append(UInt8(ascii: "0") + octet % 10)
     }
 
     /// Without its zone, in the canonical form of RFC 5952: the first of the longest runs of two and more zero groups is
@@ -177,26 +194,23 @@ public struct ReportBuffer: Hashable, Sendable {
             if end - index >= 2, end - index > gap.count { gap = index..<end }
             index = max(end, index + 1)
         }
-        index = 0
-        while index < 8 {
-            if index == gap.lowerBound {
-                append("::")
-                index = gap.upperBound
-                continue
+        bytes.append(addingCapacity: 39) { output in
+            var index = 0
+            while index < 8 {
+                if index == gap.lowerBound {
+                    output.append(UInt8(ascii: ":"))
+                    output.append(UInt8(ascii: ":"))
+                    index = gap.upperBound
+                    continue
+                }
+                if index > 0, index != gap.upperBound { output.append(UInt8(ascii: ":")) }
+                let group = address.group(index)
+                for shift: UInt16 in [12, 8, 4, 0] where shift == 0 || group >> shift > 0 {
+                    let digit = UInt8(truncatingIfNeeded: group >> shift & 15)
+                    output.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit)
+                }
+                index += 1
             }
-            if index > 0, index != gap.upperBound { bytes.append(UInt8(ascii: ":")) }
-            append(group: address.group(index))
-            index += 1
-        }
-    }
-
-    private mutating func append(group: UInt16) {
-        var isLeading = true
-        for shift: UInt16 in [12, 8, 4, 0] {
-            let digit = UInt8(truncatingIfNeeded: group >> shift & 15)
-            if isLeading, digit == 0, shift > 0 { continue }
-            isLeading = false
-            bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit)
         }
     }
 

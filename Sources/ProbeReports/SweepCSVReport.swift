@@ -13,6 +13,8 @@ public struct SweepCSVReport: SweepReport {
     /// Makes instants of the events' times.
     public var clock = WallClock(offset: 0)
     private var instants = InstantText()
+    /// The address of the target whose line is written, as it stands in it: most answers have it three times.
+    private var words = ReportBuffer()
 
     public init(method: ProbeMethod = .icmpEcho) { self.method = method }
 
@@ -65,9 +67,11 @@ public struct SweepCSVReport: SweepReport {
         buffer.append(",")
         buffer.append(type)
         buffer.append(",")
-        if let target { buffer.append(target.csvField) } else { append(address, to: &buffer) }
+        words.removeAll()
+        append(address, to: &words)
+        if let target { buffer.append(target.csvField) } else { buffer.append(words) }
         buffer.append(",")
-        append(address, to: &buffer)
+        buffer.append(words)
         buffer.append(address.version == .v4 ? ",ipv4," : ",ipv6,")
         buffer.append(method.word)
         buffer.append(",")

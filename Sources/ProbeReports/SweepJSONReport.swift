@@ -12,6 +12,8 @@ public struct SweepJSONReport: SweepReport {
     /// Makes instants of the events' times.
     public var clock = WallClock(offset: 0)
     private var instants = InstantText()
+    /// The address of the target whose line is written, as it stands in it: most answers have it three times.
+    private var words = ReportBuffer()
 
     public init(method: ProbeMethod = .icmpEcho) { self.method = method }
 
@@ -27,7 +29,7 @@ public struct SweepJSONReport: SweepReport {
         line.add("workers", start.workers)
         line.add("retries", configuration.retries)
         line.add("timeout_ns", configuration.timeout.nanoseconds)
-        line.add("backoff", number: configuration.backoff)
+        line.add("backoff", number: configuration.backoff >= 1 ? min(configuration.backoff, 1e9) : 1)
         line.add("rate", number: configuration.rate)
         line.add("size", configuration.payloadLength)
         line.add("hop_limit", configuration.hopLimit)
@@ -87,9 +89,11 @@ public struct SweepJSONReport: SweepReport {
         buffer.append("\",\"time\":\"")
         instants.append(clock.nanoseconds(at: instant), to: &buffer)
         buffer.append("\",\"target\":")
-        if let target { buffer.append(quoted: target.description) } else { append(address, to: &buffer) }
+        words.removeAll()
+        append(address, to: &words)
+        if let target { buffer.append(quoted: target.description) } else { buffer.append(words) }
         buffer.append(",\"address\":")
-        append(address, to: &buffer)
+        buffer.append(words)
         switch address.version {
         case .v4: buffer.append(",\"family\":\"ipv4\",\"transport\":\"")
         case .v6: buffer.append(",\"family\":\"ipv6\",\"transport\":\"")
@@ -126,7 +130,11 @@ public struct SweepJSONReport: SweepReport {
         buffer.append(",\"kind\":\"")
         buffer.append(answer.kind.word)
         buffer.append("\",\"responder\":")
-        append(answer.responder, to: &buffer)
+        if answer.responder == answer.address {
+            buffer.append(words)
+        } else {
+            append(answer.responder, to: &buffer)
+        }
         append(name, to: &buffer)
         buffer.append(",\"bytes\":")
         buffer.append(decimal: answer.byteCount)

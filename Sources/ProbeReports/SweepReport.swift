@@ -96,13 +96,13 @@ public struct SweepRun: Sendable {
 
     /// Probes whose fate is known. Those whose answers this host may have dropped are not among them.
     public var concluded: UInt64 {
-        let unknown = inFlight &+ counters.repeated
-        return counters.transmitted > unknown ? counters.transmitted - unknown : 0
+        let decided = counters.transmitted - min(counters.transmitted, inFlight)
+        return decided - min(decided, counters.repeated)
     }
 
     /// Of the probes whose fate is known those that were not answered at all.
     public var lost: UInt64 {
-        let answered = counters.received &+ counters.late
-        return concluded > answered ? concluded - answered : 0
+        let missing = concluded - min(concluded, counters.received)
+        return missing - min(missing, counters.late)
     }
 }

@@ -71,6 +71,7 @@ extension Tool {
         }
         request.versions = options.version.map { [$0] } ?? versions(of: expressions, options)
         request.workers = options.sweep.workers
+        request.expectsSilentNeighbours = true
         return request
     }
 

@@ -104,7 +104,7 @@ final class SweepSession {
         } catch {
             throw Self.failure(error)
         }
-        guard !isInterrupted else { return 1 }
+        guard !isInterrupted else { return concludeUnbegun() }
         try prepare()
         let outcome: SweepOutcome
         do throws(Errno) {
@@ -336,6 +336,15 @@ final class SweepSession {
             sending: (outcome.lastTransmit ?? start) - start + history.sending, time: SystemClock.realtime.now,
             inFlight: outcome.inFlight + history.inFlight, missedNames: feed.failureCount + missedOperands,
             lastSendFailure: outcome.lastSendFailure)
+        if !options.sweep.assertions.isEmpty {
+            run.failures = SweepAssertion.failures(of: run, by: options.sweep.assertions)
+        }
+        var lines = ReportBuffer()
+        var reporter = report
+        reporter.appendSummary(run, to: &lines)
+        // Where nobody got the lines, nothing is known, and the next run does it again.
+        guard output.write(lines, errors: ReportBuffer()) else { return 1 }
+        reportErrors(report.totalLines(run))
         if let file = files.resume {
             if isComplete {
                 file.remove()
@@ -347,14 +356,6 @@ final class SweepSession {
                     ) { position(of: $0) })
             }
         }
-        if !options.sweep.assertions.isEmpty {
-            run.failures = SweepAssertion.failures(of: run, by: options.sweep.assertions)
-        }
-        var lines = ReportBuffer()
-        var reporter = report
-        reporter.appendSummary(run, to: &lines)
-        _ = output.write(lines, errors: ReportBuffer())
-        reportErrors(report.totalLines(run))
         if counters.targets == 0, run.missedNames == 0 {
             output.tell("there are no targets")
             return 2
@@ -363,6 +364,21 @@ final class SweepSession {
         if !options.isJSON { for failure in failures { output.tell("failed: \(failure)") } }
         let status = exitStatus(counters, isComplete: isComplete, missed: run.missedNames > 0)
         return max(status, failures.isEmpty ? 0 : 1)
+    }
+
+    /// The end of a sweep that was interrupted before the first probe, when not all of its targets were known.
+    private func concludeUnbegun() -> Int32 {
+        var counters = HostSweep.Counters()
+        counters.targets = options.sweep.shard.count(of: space.count)
+        let none = TimeSpan(nanoseconds: 0)
+        let run = SweepRun(
+            counters, roundTrips: RoundTripStatistics(withPercentiles: false), elapsed: none,
+            time: SystemClock.realtime.now, missedNames: feed.failureCount + missedOperands)
+        var lines = ReportBuffer()
+        var reporter = report
+        reporter.appendSummary(run, to: &lines)
+        if output.write(lines, errors: ReportBuffer()) { reportErrors(report.totalLines(run)) }
+        return 1
     }
 
     /// 2 where something could not be asked for reasons of this host or the command line, else whether enough is alive.

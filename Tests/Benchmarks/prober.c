@@ -4,7 +4,7 @@
 //     prober periodic FIRST COUNT SECONDS        a probe a second to each, spread over the second in ticks of 1 ms
 //
 // The targets are COUNT consecutive IPv4 addresses. Each worker has a socket, an identifier, a filter for it and its
-// share of the targets. Answers are counted for each target by the number in their payload, which must fit their source.
+// share of the targets. Answers are counted for each target by the number in their payload; it must fit their source.
 // Prints one line: probes sent, targets or probes without an answer, microseconds from the first probe to the last
 // answer, microseconds of processor time, and the microseconds by which the latest tick was late.
 #define _GNU_SOURCE

@@ -18,9 +18,8 @@ def built(name):
         raise SystemExit(f"{directory} belongs to somebody else")
     source, program = os.path.join(here, name + ".c"), os.path.join(directory, name)
     if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
-        subprocess.run(
-            [os.environ.get("CC", "clang"), "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", program, source], check=True
-        )
+        options = ["-O2", "-Wall", "-Wextra", "-Werror", "-pthread"]
+        subprocess.run([os.environ.get("CC", "clang")] + options + ["-o", program, source], check=True)
     return program
 
 

@@ -249,6 +249,26 @@ extension Driver {
             sweep.counters.errors == UInt64(told.errors.count) && sweep.counters.transmitted == sweep.counters.errors)
     }
 
+    @Test(
+        "Routers that tell of few of the dead change nothing but how soon that is known",
+        arguments: 0..<4 as Range<UInt64>)
+    func limitedErrors(seed: UInt64) throws {
+        let text = """
+            router r 10.0.1.1 delay 1ms limit 20/s burst 6
+            path source r
+            target 10.0.9.0/24 via r delay 1ms live 50% dead host
+            """
+        var driver = Driver(try Ours.scenario(text), seed: seed)
+        var sweep = HostSweep(configuration(try space("10.0.9.0/24")), start: .ms(0))
+        let told = try driver.run(&sweep)
+        let packets = zip(driver.network.truth.packets, driver.destinations)
+        let living = Set(packets.filter { $0.0.deliveries.contains { !$0.isError } }.map(\.1))
+        #expect(Set(told.alive.values.map(\.address)) == living && told.matches(sweep.counters))
+        let named = told.unreachable.values.filter { $0.error != nil }
+        #expect(named.count > 5 && named.count < told.unreachable.count && sweep.remaining == 0)
+        #expect(named.allSatisfy { $0.error?.responder == Ours.address("10.0.1.1") })
+    }
+
     @Test("An answer from another address counts where that was asked for")
     func anyone() throws {
         var driver = Driver(try Ours.scenario("target 10.0.9.9 via source delay 2ms hostile wrong-source 100%"))

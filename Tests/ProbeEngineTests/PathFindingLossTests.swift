@@ -191,6 +191,26 @@ extension PathFinding {
         #expect(scattered.limited.isEmpty)
     }
 
+    /// Its row is full, and told, as soon as enough answers are there: those that lack show only as overtaken.
+    @Test("A target that answered four of ten does not show that all probes come through")
+    func overtaken() {
+        func row(_ hop: Int, _ kind: PathAnswer.Kind, _ answered: String, else outcome: PathQuery.Outcome) -> PathHop {
+            let answer = Made.answer(hop, kind: kind)
+            let queries = answered.enumerated().map { index, mark in
+                PathQuery(
+                    probe: answer.probe, sentAt: Timestamp(nanoseconds: Int64(index) * 1_000),
+                    outcome: mark == "+" ? .answered(answer) : outcome)
+            }
+            return PathHop(number: hop, answers: answered.map { $0 == "+" ? answer : nil }, queries: queries)
+        }
+        let routers = [
+            row(1, .timeExceeded, "++++++++++", else: .lost), row(2, .timeExceeded, "++++++++++", else: .lost),
+            row(3, .timeExceeded, "+---------", else: .lost), row(4, .timeExceeded, "-+---+-+-+", else: .lost),
+        ]
+        #expect(Made.found(routers + [row(5, .reached, "--+-+--+-+", else: .underWay)]).limited.isEmpty)
+        #expect(Made.found(routers + [row(5, .reached, "++++++----", else: .underWay)]).limited == [3])
+    }
+
     @Test("The evidence is counted")
     func evidence() throws {
         let trace = try Trace.of(Self.chain([8: "limit 1/s burst 1"]))

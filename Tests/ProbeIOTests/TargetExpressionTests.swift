@@ -58,7 +58,7 @@ import Testing
         ("10.0.0.0/08", "'10.0.0.0/08' is not written in full: try '10.0.0.0/8'"),
         ("10.0.0.0/", "'10.0.0.0/' is a host with a path: try '10.0.0.0'"),
         ("10.0.0.1-20", "'10.0.0.1-20' is not written in full: try '10.0.0.1-10.0.0.20'"),
-        ("10.0.0.1-1.20", "'10.0.0.1-1.20' is not written in full: try '10.0.0.1-1.0.0.20'"),
+        ("10.0.0.1-1.20", "'10.0.0.1-1.20' is not written in full: try '10.0.0.1-10.0.1.20'"),
         ("10.0.0.20-1", "'10.0.0.20-1' looks like a range and is none: write both addresses in full"),
         ("10.0.0.1-256", "'10.0.0.1-256' looks like a range and is none: write both addresses in full"),
         ("10.0.0.1-", "'10.0.0.1-' looks like a range and is none: write both addresses in full"),

@@ -12,8 +12,8 @@ import Testing
         _ texts: [String] = [], _ lines: String = "", count: UInt64 = 0, family: IPVersion? = nil,
         usable: [IPVersion] = [.v4, .v6], all: Bool = false, keepsOrder: Bool = false
     ) throws -> TargetFeed {
-        let path = try TemporaryFile.make(Array(lines.utf8))
-        defer { unlink(path) }
+        let path = try ScratchFile.make(Array(lines.utf8))
+        defer { _ = unsafe unlink(path) }
         return try TargetFeed(
             try texts.map { try TargetExpression($0) }, from: try TargetReader(path, shownAs: "hosts.txt"),
             count: count, family: family, usable: usable, allAddresses: all, keepsOrder: keepsOrder,

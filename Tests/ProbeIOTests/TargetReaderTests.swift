@@ -9,21 +9,22 @@ import Testing
 /// A pipe whose reading end has a path.
 struct PathPipe: ~Copyable {
     let reading: FileDescriptor
-    var writing: FileDescriptor?
+    private var writing: FileDescriptor?
+    private let number: Int32
 
     init() throws {
         var ends: [Int32] = [0, 0]
         try #require(unsafe pipe(&ends) == 0)
         reading = FileDescriptor(owning: ends[0])
         writing = FileDescriptor(owning: ends[1])
+        number = ends[1]
     }
 
     var path: String { "/proc/self/fd/\(reading.rawDescriptor)" }
 
     func write(_ text: String) {
-        guard let descriptor = writing?.rawDescriptor else { return }
         let bytes = Array(text.utf8)
-        let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(number, $0.baseAddress, $0.count) }
         #expect(written == bytes.count)
     }
 
@@ -32,8 +33,8 @@ struct PathPipe: ~Copyable {
 
 @Suite struct TargetReaderTests {
     private static func reader(_ bytes: [UInt8]) throws -> TargetReader {
-        let path = try TemporaryFile.make(bytes)
-        defer { unlink(path) }
+        let path = try ScratchFile.make(bytes)
+        defer { _ = unsafe unlink(path) }
         return try TargetReader(path, shownAs: "hosts.txt")
     }
 
@@ -147,7 +148,7 @@ struct PathPipe: ~Copyable {
     }
 
     @Test func whatCannotBeReadIsSaid() throws {
-        for (path, reason) in [("/nonexistent/x", "ENOENT"), ("/", "EISDIR")] {
+        for (path, reason) in [("/proc/nonexistent/x", "ENOENT"), ("/", "EISDIR")] {
             do throws(ToolFailure) {
                 _ = try TargetReader(path, shownAs: "NAME")
                 Issue.record("\(path) was opened")
@@ -163,7 +164,7 @@ struct PathPipe: ~Copyable {
 }
 
 /// Files of tests.
-enum TemporaryFile {
+enum ScratchFile {
     /// A new file with these bytes, which the caller removes.
     static func make(_ bytes: [UInt8]) throws -> String {
         var template = Array("/tmp/netprobe-test-XXXXXX".utf8CString)

@@ -18,8 +18,8 @@ import Testing
             EchoSweep.Configuration(targets: Self.targets.map(\.address)), rung: "raw", time: 1_000_000_000)
         let run = EchoRun(elapsed: .seconds(2), sending: .seconds(1), time: 5_000_000_000)
         var whole = ReportBuffer()
-        report.appendStart(start, to: &whole)
-        report.appendSummary(Self.counts, run: run, to: &whole)
+        report.appendStart(start, to: &whole) { _ in }
+        report.appendSummary(Self.counts, run: run, to: &whole) { _ in }
         var pieces: [UInt8] = []
         var largest = 0
         func take(_ buffer: inout ReportBuffer) {
