@@ -23,6 +23,12 @@ public struct InputFile: ~Copyable, DescriptorOwner, Sendable {
         descriptor = FileDescriptor(owning: try check(unsafe path.withCString { unsafe open($0, flags) }))
     }
 
+    /// The open file of a descriptor that belongs to somebody else, such as standard input, by a descriptor of its own: what
+    /// is read here is gone for the other. Throws what the kernel refuses. The corresponding C function is `fcntl`.
+    public init(sharing rawDescriptor: Int32) throws(Errno) {
+        descriptor = FileDescriptor(owning: try check(fcntl(rawDescriptor, F_DUPFD_CLOEXEC, 0)))
+    }
+
     /// What the file is. The corresponding C function is `fstat`.
     public func kind() throws(Errno) -> Kind {
         var status = stat()

@@ -9,6 +9,9 @@ public struct IPAddressRange: Hashable, Sendable, BitwiseCopyable {
         self.init(first: first, last: last, checked: ())
     }
 
+    /// One address.
+    public init(_ address: IPAddress) { self.init(first: address, last: address, checked: ()) }
+
     init(first: IPAddress, last: IPAddress, checked: ()) {
         self.first = first
         self.last = last

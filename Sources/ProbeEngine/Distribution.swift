@@ -20,13 +20,29 @@ struct Distribution: Sendable {
             samples.append(nanoseconds)
             return
         }
-        if histogram.isEmpty {
-            histogram.append(
-                Histogram(highestTrackableValue: Self.highestInHistogram, numberOfSignificantValueDigits: digits))
-            for sample in samples { histogram[0].record(Self.histogramValue(sample)) }
-            samples = []
-        }
+        makeHistogram()
         histogram[0].record(Self.histogramValue(nanoseconds))
+    }
+
+    /// Files what another has, of the same digits; nothing of it where that would be too many. O(1,000) or O(histogram).
+    mutating func merge(_ other: Distribution) {
+        let (sum, overflow) = recorded.addingReportingOverflow(other.recorded)
+        guard !overflow, sum <= UInt64(UInt32.max), other.digits == digits else { return }
+        guard let others = other.histogram.first else {
+            for sample in other.samples { record(sample) }
+            return
+        }
+        makeHistogram()
+        histogram[0].add(others)
+        recorded = sum
+    }
+
+    private mutating func makeHistogram() {
+        guard histogram.isEmpty else { return }
+        histogram.append(
+            Histogram(highestTrackableValue: Self.highestInHistogram, numberOfSignificantValueDigits: digits))
+        for sample in samples { histogram[0].record(Self.histogramValue(sample)) }
+        samples = []
     }
 
     /// The value that `percent` per cent of the values stay within, taken to a ten-thousandth of a per cent: exact up to

@@ -51,6 +51,8 @@ public struct HostSweep: Measurement, Sendable {
         public var keepsAskingAfterErrors = false
         /// What is told of; what is not is only counted.
         public var reports: Reports = .all
+        /// Keep a histogram of the round trips, 110 KB for all targets.
+        public var wantsPercentiles = true
         /// The real-time clock less the monotonic one in nanoseconds: makes the time of day of a timestamp request.
         public var wallClockOffset: Int64 = 0
 
@@ -149,11 +151,13 @@ public struct HostSweep: Measurement, Sendable {
     /// Whether further targets may come.
     public private(set) var isOpen: Bool
     /// Of the answers in time.
-    public private(set) var roundTrips = RoundTripStatistics(withPercentiles: false)
+    public private(set) var roundTrips: RoundTripStatistics
     /// When the first probe was due.
     public let start: Timestamp
     /// When the last probe was taken from here, `start` before the first.
     public private(set) var lastTransmit: Timestamp
+    /// What the kernel said when it refused a probe for good, the last time.
+    public private(set) var lastSendFailure: SendFailure?
 
     private var tally = Counters()
     private var records: HostRecords
@@ -201,6 +205,7 @@ public struct HostSweep: Measurement, Sendable {
         isOpen = configuration.isOpen
         self.start = start
         lastTransmit = start
+        roundTrips = RoundTripStatistics(withPercentiles: configuration.wantsPercentiles)
         pace = SweepPace(rate: configuration.rate, start: start)
         judge = AnswerJudge(
             method: configuration.method, payloadLength: length, wantsKernelStamps: configuration.wantsKernelStamps,
@@ -253,6 +258,9 @@ public struct HostSweep: Measurement, Sendable {
         let fresh = space.count > next ? shardCount(of: space.count) &- shardCount(of: next) : 0
         return fresh &+ UInt64((configuration.resume?.undecided.count ?? 0) - resumed)
     }
+
+    /// Probes whose answers are waited for.
+    public var inFlight: UInt64 { UInt64(records.open - records.count(in: records.waitingLine)) }
 
     /// How many targets of the shard lie before a position.
     private func shardCount(of positions: UInt64) -> UInt64 { configuration.shard.count(of: positions) }
@@ -378,6 +386,7 @@ public struct HostSweep: Measurement, Sendable {
         }
         records[number].state = .unsent
         tally.unsent += 1
+        lastSendFailure = failure
         if record.wasAsked {
             decideUnreachable(record, failure: failure, at: now)
         } else {
@@ -654,8 +663,10 @@ public struct HostSweep: Measurement, Sendable {
     private static let longestExpiry = 1_024
     /// Of the probes that went last.
     private static let longestSearch: UInt64 = 1_024
-    /// A queue that stays full for so long counts as a failure.
-    private static let refusalLimit = TimeSpan.milliseconds(500)
+    /// A queue that stays full for so long counts as a failure. Packets to neighbours that are not there take up the
+    /// socket's buffer and the table of neighbours until the kernel has given up on them, 3 s with its defaults (arp(7):
+    /// mcast_solicit, retrans_time).
+    private static let refusalLimit = TimeSpan.seconds(5)
     /// Where packets are dropped all the time, asking again for nothing has an end.
     private static let maximumRepeats: UInt8 = 8
     private static let longestTimeout = TimeSpan.seconds(86_400)

@@ -22,21 +22,34 @@ public struct RoundTripStatistics: Sendable {
         if !detail.isEmpty { detail[0].record(roundTrip) }
     }
 
+    /// Adds the round trips of others, in whatever order they were: what depends on the order is not known from then on.
+    /// Percentiles stay where both keep them. O(1,000) or O(histogram).
+    public mutating func merge(_ other: RoundTripStatistics) {
+        guard other.count > 0 else { return }
+        moments.merge(other.moments, count, other.count)
+        count += other.count
+        if other.detail.isEmpty {
+            detail = []
+        } else if !detail.isEmpty {
+            detail[0].merge(other.detail[0])
+        }
+    }
+
     public var minimum: TimeSpan { moments.minimum }
     public var maximum: TimeSpan { moments.maximum }
     /// In nanoseconds.
     public var mean: Double { moments.mean }
 
-    /// The last one; nil where percentiles are not kept, and before the first.
+    /// The last one; nil where percentiles are not kept, before the first, and where several series were merged.
     public var last: TimeSpan? { detail.isEmpty ? nil : detail[0].last }
 
     /// The interarrival jitter of RFC 3550 section 6.4.1 over round-trip times, in nanoseconds; nil where percentiles are
-    /// not kept.
-    public var jitter: Double? { detail.isEmpty ? nil : detail[0].jitter }
+    /// not kept, and where several series were merged.
+    public var jitter: Double? { detail.isEmpty || detail[0].isMerged ? nil : detail[0].jitter }
 
     /// The moving average with weights of 1/8 that ping calls ewma, in nanoseconds (RFC 6298 section 2: SRTT); nil where
-    /// percentiles are not kept.
-    public var smoothed: Double? { detail.isEmpty ? nil : detail[0].smoothed }
+    /// percentiles are not kept, and where several series were merged.
+    public var smoothed: Double? { detail.isEmpty || detail[0].isMerged ? nil : detail[0].smoothed }
 
     /// The mean deviation that ping prints: the standard deviation of the population, in nanoseconds.
     public var deviation: Double { count == 0 ? 0 : (moments.squares / Double(count)).squareRoot() }
@@ -76,6 +89,20 @@ struct RoundTripMoments: Sendable, BitwiseCopyable {
         mean += distance / Double(number)
         squares += distance * (value - mean)
     }
+
+    /// Adds those of `otherCount` values, at least one, to those of `count` (Chan, Golub and LeVeque 1979).
+    mutating func merge(_ other: RoundTripMoments, _ count: UInt64, _ otherCount: UInt64) {
+        guard count > 0 else {
+            self = other
+            return
+        }
+        minimum = min(minimum, other.minimum)
+        maximum = max(maximum, other.maximum)
+        let (own, others) = (Double(count), Double(otherCount))
+        let distance = other.mean - mean
+        mean += distance * others / (own + others)
+        squares += other.squares + distance * distance * own * others / (own + others)
+    }
 }
 
 /// What is kept of round trips where there are few targets.
@@ -84,6 +111,8 @@ struct RoundTripDetail: Sendable {
     private(set) var jitter = 0.0
     private(set) var smoothed = 0.0
     private(set) var distribution = Distribution(digits: .three)
+    /// There is no order among the values of several series.
+    private(set) var isMerged = false
 
     mutating func record(_ roundTrip: TimeSpan) {
         let value = Double(roundTrip.nanoseconds)
@@ -95,6 +124,12 @@ struct RoundTripDetail: Sendable {
         }
         last = roundTrip
         distribution.record(roundTrip.nanoseconds)
+    }
+
+    mutating func merge(_ other: RoundTripDetail) {
+        distribution.merge(other.distribution)
+        isMerged = true
+        last = nil
     }
 }
 

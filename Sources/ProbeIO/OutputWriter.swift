@@ -30,7 +30,7 @@ extension OutputFailure: CustomStringConvertible {
 ///
 /// Writing waits until the reader took the bytes. After the first failure everything that is written is forgotten, so
 /// that a loop may look at `failure` when it suits it.
-public struct OutputWriter: ~Copyable {
+public struct OutputWriter: ~Copyable, Sendable {
     /// Why nothing more is written, nil as long as all went well.
     public private(set) var failure: OutputFailure?
 

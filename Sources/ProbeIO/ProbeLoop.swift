@@ -61,7 +61,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
         afterBatch: () -> Bool
     ) throws(Errno) {
         try watch(signals, other)
-        try drive(signals, onEvent, onSignal, onOther, afterBatch)
+        try drive(signals, onEvent, onSignal, onOther, { _ in afterBatch() })
     }
 
     private mutating func watch<Other: DescriptorOwner & ~Copyable>(
@@ -73,7 +73,8 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
 
     private mutating func drive(
         _ signals: borrowing SignalDescriptor, _ onEvent: (Subject.Event, borrowing Subject) -> Void,
-        _ onSignal: (Signal, inout Subject) -> Void, _ onOther: (inout Subject) -> Void, _ afterBatch: () -> Bool
+        _ onSignal: (Signal, inout Subject) -> Void, _ onOther: (inout Subject) -> Void,
+        _ afterBatch: (inout Subject) -> Bool
     ) throws(Errno) {
         var heard = Self.now
         var polled = heard
@@ -97,13 +98,13 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
                     continue
                 }
             }
-            if !afterBatch() { measurement.stop(at: now) }
+            if !afterBatch(&measurement) { measurement.stop(at: now) }
             if rush == 0 { try watch() }
             var timeout: Int32?
             switch measurement.schedule {
             case .finished:
                 tellEvents(onEvent)
-                _ = afterBatch()
+                _ = afterBatch(&measurement)
                 return
             case _ where rush > 0:
                 polled = Self.now
@@ -168,18 +169,18 @@ extension ProbeLoop where Subject == EchoSweep {
         afterBatch: () -> Bool
     ) throws(Errno) {
         try watch(signals, other)
-        try drive(signals, onEvent, onSignal, onOther, afterBatch)
+        try drive(signals, onEvent, onSignal, onOther, { _ in afterBatch() })
     }
 }
 
 extension ProbeLoop where Subject == HostSweep {
-    /// The same, as for `EchoSweep`.
+    /// The same, as for `EchoSweep`; `afterBatch` may change the sweep, such as by giving it more targets.
     public mutating func run<Other: DescriptorOwner & ~Copyable>(
         signals: borrowing SignalDescriptor, other: borrowing Other,
         onEvent: (HostSweepEvent, borrowing HostSweep) -> Void,
         onSignal: (Signal, inout HostSweep) -> Void,
         onOther: (inout HostSweep) -> Void,
-        afterBatch: () -> Bool
+        afterBatch: (inout HostSweep) -> Bool
     ) throws(Errno) {
         try watch(signals, other)
         try drive(signals, onEvent, onSignal, onOther, afterBatch)

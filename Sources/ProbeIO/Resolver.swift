@@ -60,9 +60,7 @@ public enum Resolver {
     ) throws(ResolveError) -> IPAddress? {
         var missingZone: String?
         let parsed = IPAddress(text) { zone in
-            if let index = try? Interface.index(named: zone) { return index }
-            let isNumber = zone.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-            if isNumber, let index = UInt32(zone), (try? Interface.name(at: index)) != nil { return index }
+            if let index = zoneIndex(zone) { return index }
             missingZone = zone
             return nil
         }
@@ -77,6 +75,14 @@ public enum Resolver {
         }
         try checkName(text)
         return nil
+    }
+
+    /// The interface that a zone's text names or whose index it is, nil where there is none.
+    static func zoneIndex(_ zone: String) -> UInt32? {
+        if let index = try? Interface.index(named: zone) { return index }
+        let isNumber = zone.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        guard isNumber, let index = UInt32(zone), (try? Interface.name(at: index)) != nil else { return nil }
+        return index
     }
 
     /// Asks the name service.

@@ -74,7 +74,7 @@ extension TransportSelection {
         }
         let selection: TransportSelection
         do throws(TransportError) {
-            selection = try .open(request, identity: identity)
+            selection = try .openForAll(request, identity)
         } catch {
             throw ToolFailure(request.line(for: error))
         }

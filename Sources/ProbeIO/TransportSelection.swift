@@ -32,6 +32,13 @@ public struct TransportRequest: Sendable {
     /// Each port costs a socket.
     public static let maximumFlows = 64
 
+    /// Whether many of the destinations may be neighbours that are not there: each keeps its probe in the socket's buffer
+    /// until the kernel gives up on it (arp(7)), so that the buffer is made as large as the system allows.
+    public var expectsSilentNeighbours = false
+
+    /// How many transports are wanted, each with sockets and identifiers of its own, for as many loops; at most 64.
+    public var workers = 1
+
     /// The option that only raw sockets can do, such as `--icmp-timestamp`, and how the program is called: for the line
     /// that refuses it.
     public var needsRaw: (option: String, program: String)?
@@ -64,6 +71,8 @@ public struct TransportSelection: ~Copyable {
     /// Settings of the request that this rung's sockets, or these rights, do not allow. A tool that was asked for them
     /// ends here.
     public let refusedSettings: [SocketSettings.Refusal]
+    /// The transports of the other workers, of the same rung.
+    public internal(set) var others: [TransportShare] = []
 
     /// Gives the transport away.
     public consuming func take() -> ProbeTransport { transport }
@@ -376,7 +385,10 @@ public struct TransportSelection: ~Copyable {
         _ channel: Channel, _ request: TransportRequest, _ refused: inout [SocketSettings.Refusal]
     ) throws(Errno) {
         let settings = request.settings
-        if channel.encapsulation != nil { try settings.applyToSender(channel.socket, &refused) }
+        if channel.encapsulation != nil {
+            if request.expectsSilentNeighbours { try? channel.socket.set(.sendBufferSize, to: sendBuffer) }
+            try settings.applyToSender(channel.socket, &refused)
+        }
         if channel.readsErrors {
             try channel.socket.set(.receiveErrors, to: true)
             try? channel.socket.set(.receiveErrorExtensions, to: true)
@@ -425,4 +437,5 @@ public struct TransportSelection: ~Copyable {
 
     /// As much as the system allows, for bursts of answers.
     private static let receiveBuffer = 1 << 20
+    private static let sendBuffer = 1 << 22
 }

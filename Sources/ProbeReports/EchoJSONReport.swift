@@ -118,19 +118,7 @@ public struct EchoJSONReport: EchoReport {
         line.add("user_rtt_ns", reply.userRoundTrip.nanoseconds)
         line.add(ipv4OptionsOf: reply.detail)
         if let timestamps = reply.timestamps { line.add(timestamps) }
-        guard case .corrupted(let integrity) = reply.disposition else { return }
-        switch integrity {
-        case .intact, .wrongChecksum: line.add("fault", "checksum")
-        case .wrongOctet(let offset, let expected, let found):
-            line.add("fault", "octet")
-            line.add("offset", offset)
-            line.add("expected", expected)
-            line.add("found", found)
-        case .wrongLength(let sent, let received):
-            line.add("fault", "length")
-            line.add("sent", sent)
-            line.add("received", received)
-        }
+        if case .corrupted(let integrity) = reply.disposition { line.add(integrity) }
     }
 
     private func add(_ error: EchoError, _ name: SafeText?, to line: inout JSONLine) {

@@ -15,6 +15,12 @@ public struct JSONLine: Sendable {
         bytes.reserveCapacity(256)
     }
 
+    /// The rest of a line whose first members are written already.
+    init(continuingLine: ()) {
+        bytes = []
+        isEmpty = false
+    }
+
     /// Adds an integer.
     public mutating func add(_ name: String, _ value: some BinaryInteger) {
         begin(name)
@@ -44,6 +50,14 @@ public struct JSONLine: Sendable {
 
     /// Adds nanoseconds since 1970 as an RFC 3339 instant in UTC with nine digits of a second.
     public mutating func add(_ name: String, instant nanoseconds: Int64) { add(name, rfc3339(nanoseconds)) }
+
+    /// Adds a number of our own, without decimals where it is whole; `null` where there is none or it is not finite.
+    mutating func add(_ name: String, number: Double?) {
+        guard let number, number.isFinite else { return addNull(name) }
+        if let whole = Int64(exactly: number) { return add(name, whole) }
+        begin(name)
+        bytes.append(contentsOf: "\(number)".utf8)
+    }
 
     /// Adds `part` of `whole` in per cent, to six significant digits.
     public mutating func add(_ name: String, percent part: UInt64, of whole: UInt64) {
@@ -122,8 +136,10 @@ public struct JSONLine: Sendable {
         bytes.append(UInt8(ascii: ":"))
     }
 
+    private mutating func append(quoted text: String) { Self.append(quoted: text, to: &bytes) }
+
     /// A string of RFC 8259 section 7; a Swift string is valid UTF-8 already.
-    private mutating func append(quoted text: String) {
+    static func append(quoted text: String, to bytes: inout [UInt8]) {
         bytes.append(UInt8(ascii: "\""))
         defer { bytes.append(UInt8(ascii: "\"")) }
         let isPlain = text.utf8.allSatisfy {
@@ -137,8 +153,8 @@ public struct JSONLine: Sendable {
                 bytes.append(byte)
             case 0..<0x20, 0x7f:
                 bytes.append(contentsOf: "\\u00".utf8)
-                bytes.append(Self.digits[Int(byte >> 4)])
-                bytes.append(Self.digits[Int(byte & 15)])
+                bytes.append(digits[Int(byte >> 4)])
+                bytes.append(digits[Int(byte & 15)])
             default:
                 bytes.append(byte)
             }
@@ -146,40 +162,4 @@ public struct JSONLine: Sendable {
     }
 
     private static let digits = Array("0123456789abcdef".utf8)
-}
-
-/// Nanoseconds since 1970 as RFC 3339 text in UTC with nine digits of a second: `2026-01-31T09:08:07.000000006Z`.
-public func rfc3339(_ nanoseconds: Int64) -> String {
-    let seconds = floorDivide(nanoseconds, 1_000_000_000)
-    let days = floorDivide(seconds.quotient, 86_400)
-    let date = civilDate(day: days.quotient)
-    let second = days.remainder
-    return "\(padded(date.year, 4))-\(padded(date.month, 2))-\(padded(date.day, 2))T\(padded(second / 3600, 2))"
-        + ":\(padded(second / 60 % 60, 2)):\(padded(second % 60, 2)).\(padded(seconds.remainder, 9))Z"
-}
-
-/// The date of the proleptic Gregorian calendar that lies `day` days after 1970-01-01.
-private func civilDate(day: Int64) -> (year: Int64, month: Int64, day: Int64) {
-    // Years start in March here, so that the leap day is the last of its year. 400 years have 146,097 days.
-    let era = floorDivide(day + 719_468, 146_097)
-    let dayOfEra = era.remainder
-    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-    // Five months of 31 and 30 days in turn have 153 days.
-    let month = (5 * dayOfYear + 2) / 153
-    let isNextYear = month >= 10
-    return (
-        yearOfEra + era.quotient * 400 + (isNextYear ? 1 : 0), isNextYear ? month - 9 : month + 3,
-        dayOfYear - (153 * month + 2) / 5 + 1
-    )
-}
-
-private func floorDivide(_ value: Int64, _ divisor: Int64) -> (quotient: Int64, remainder: Int64) {
-    let (quotient, remainder) = value.quotientAndRemainder(dividingBy: divisor)
-    return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
-}
-
-private func padded(_ value: Int64, _ width: Int) -> String {
-    let digits = String(value)
-    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
 }

@@ -116,6 +116,22 @@ extension JSONLine {
         }
     }
 
+    /// Adds what is wrong with a damaged answer.
+    mutating func add(_ integrity: Response.Integrity) {
+        switch integrity {
+        case .intact, .wrongChecksum: add("fault", "checksum")
+        case .wrongOctet(let offset, let expected, let found):
+            add("fault", "octet")
+            add("offset", offset)
+            add("expected", expected)
+            add("found", found)
+        case .wrongLength(let sent, let received):
+            add("fault", "length")
+            add("sent", sent)
+            add("received", received)
+        }
+    }
+
     /// Adds why the kernel refused a probe.
     mutating func add(_ failure: SendFailure) {
         add("errno", failure.errorNumber.name)

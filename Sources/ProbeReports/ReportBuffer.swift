@@ -31,15 +31,42 @@ public struct ReportBuffer: Hashable, Sendable {
 
     /// Appends a number in decimal, with zeros in front up to `minimumDigits`.
     public mutating func append(decimal number: some BinaryInteger, minimumDigits: Int = 1) {
-        var rest = UInt64(clamping: number.magnitude)
-        if number < 0 { append("-") }
-        let start = bytes.count
-        repeat {
-            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
-            rest /= 10
-        } while rest > 0 || bytes.count - start < minimumDigits
-        bytes[start...].reverse()
+        if number < 0 { bytes.append(UInt8(ascii: "-")) }
+        append(digitsOf: UInt64(clamping: number.magnitude), minimumDigits)
     }
+
+    private mutating func append(digitsOf number: UInt64, _ minimumDigits: Int) {
+        var count = 1
+        var limit: UInt64 = 10
+        while count < 8, number >= limit {
+            count += 1
+            limit *= 10
+        }
+        count = max(count, minimumDigits)
+        guard number >= Self.tenToTheEighth || count > 8 else { return append(packedDigitsOf: number, count) }
+        let (high, low) = number.quotientAndRemainder(dividingBy: Self.tenToTheEighth)
+        append(digitsOf: high, minimumDigits - 8)
+        append(packedDigitsOf: low, 8)
+    }
+
+    /// Eight digits at most: they come out last digit first, and an array that is told how many there will be takes them
+    /// faster.
+    private mutating func append(packedDigitsOf number: UInt64, _ count: Int) {
+        var rest = UInt32(truncatingIfNeeded: number)
+        var packed: UInt64 = 0
+        for _ in 0..<count {
+            packed = packed << 8 | UInt64(UInt8(ascii: "0")) + UInt64(rest % 10)
+            rest /= 10
+        }
+        bytes.append(addingCapacity: count) { output in
+            for _ in 0..<count {
+                output.append(UInt8(truncatingIfNeeded: packed))
+                packed >>= 8
+            }
+        }
+    }
+
+    private static let tenToTheEighth: UInt64 = 100_000_000
 
     /// Appends an octet in hexadecimal.
     mutating func append(hexadecimal octet: UInt8, minimumDigits: Int = 1) {
@@ -131,13 +158,69 @@ public struct ReportBuffer: Hashable, Sendable {
     /// Appends an address; an interface is named where `zones` knows its name.
     mutating func append(_ address: IPAddress, zones: [UInt32: SafeText]) {
         switch address {
-        case .v4(let address):
-            for shift: UInt32 in [24, 16, 8, 0] {
-                append(decimal: address.rawValue >> shift & 0xff)
-                if shift > 0 { append(".") }
-            }
-        case .v6: append(address.text(zones))
+        case .v4(let address): append(address)
+        case .v6(let address):
+            append(address)
+            guard address.zone != 0 else { return }
+            append("%")
+            if let name = zones[address.zone] { append(name) } else { append(decimal: address.zone) }
         }
+    }
+
+    private mutating func append(_ address: IPv4Address) {
+        bytes.append(addingCapacity: 15) { output in
+            for shift: UInt32 in [24, 16, 8, 0] {
+                let octet = UInt8(truncatingIfNeeded: address.rawValue >> shift)
+                if octet >= 100 { output.append(UInt8(ascii: "0") + octet / 100) }
+                if octet >= 10 { output.append(UInt8(ascii: "0") + octet / 10 % 10) }
+                output.append(UInt8(ascii: "0") + octet % 10)
+                if shift > 0 { output.append(UInt8(ascii: ".")) }
+            }
+        }
+    }
+
+    /// Without its zone, in the canonical form of RFC 5952: the first of the longest runs of two and more zero groups is
+    /// left out.
+    private mutating func append(_ address: IPv6Address) {
+        if let mapped = address.mappedIPv4 {
+            append("::ffff:")
+            return append(mapped)
+        }
+        var gap = 8..<8
+        var index = 0
+        while index < 8 {
+            var end = index
+            while end < 8, address.group(end) == 0 { end += 1 }
+            if end - index >= 2, end - index > gap.count { gap = index..<end }
+            index = max(end, index + 1)
+        }
+        bytes.append(addingCapacity: 39) { output in
+            var index = 0
+            while index < 8 {
+                if index == gap.lowerBound {
+                    output.append(UInt8(ascii: ":"))
+                    output.append(UInt8(ascii: ":"))
+                    index = gap.upperBound
+                    continue
+                }
+                if index > 0, index != gap.upperBound { output.append(UInt8(ascii: ":")) }
+                let group = address.group(index)
+                for shift: UInt16 in [12, 8, 4, 0] where shift == 0 || group >> shift > 0 {
+                    let digit = UInt8(truncatingIfNeeded: group >> shift & 15)
+                    output.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit)
+                }
+                index += 1
+            }
+        }
+    }
+
+    /// Appends a string of RFC 8259 section 7; a Swift string is valid UTF-8 already.
+    mutating func append(quoted text: String) { JSONLine.append(quoted: text, to: &bytes) }
+}
+
+extension IPv6Address {
+    fileprivate func group(_ index: Int) -> UInt16 {
+        UInt16(truncatingIfNeeded: (index < 4 ? high : low) >> (48 - 16 * UInt64(index & 3)))
     }
 }
 

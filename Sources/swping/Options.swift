@@ -58,9 +58,14 @@ struct Options: Sendable {
     var isDiagnosing = false
     /// Of the intervals that are summed up besides the run.
     var summaryInterval: Int64?
+    /// Those of `--fail-if` as they were written.
+    var conditions: [String] = []
     /// Any of them that holds makes the run fail.
     var assertions: [EchoAssertion] = []
     var wantsTimestamps = false
+    /// Whether a timeout was asked for.
+    var hasTimeout = false
+    var sweep = SweepOptions()
 
     var isCSV = false
     var style = Style.text
@@ -105,10 +110,15 @@ struct Options: Sendable {
                     + "row, with their start and length; availability, the share of probes outside of outages; and "
                     + "what should not have happened: late, from a wrong source, reordered, not sent, missed slots, "
                     + "unsolicited, dropped here.",
+                "A HOST may also be a prefix such as 192.0.2.0/24 or a range such as 192.0.2.10-192.0.2.20. One of them, or "
+                    + "an option of the section Sweeps, makes it a sweep: which of many targets are alive? Each is asked "
+                    + "once and, if it does not answer, once more; a line tells of each that answers, and standard error "
+                    + "has the total. Nothing is kept of a target that is decided, so that there may be millions. IPv4 "
+                    + "prefixes are without their network and broadcast address.",
                 "SIGINT and SIGTERM end the run with the summary, SIGQUIT prints a line on standard error in between.",
             ],
             exitStatuses: [
-                Meaning("0", "Every host answered."),
+                Meaning("0", "Every host answered, or as many as --min-reachable says."),
                 Meaning(
                     "1",
                     "Some host did not, or with -c and -w not often enough, or a condition of --fail-if held."),
@@ -130,8 +140,11 @@ struct Options: Sendable {
                     "Check a promise."),
                 Example("swping --udp --port 7 192.0.2.1", "Ask a UDP echo service."),
                 Example("swping --dual -c 20 www.example", "Compare IPv4 and IPv6."),
+                Example("swping 192.0.2.0/24 2001:db8::/120", "Tell which hosts of two networks are alive."),
+                Example(
+                    "swping --targets-from hosts.txt --unreachable --rate 5000 -j", "Tell which of these don't answer."),
                 Example("swping --diagnose", "Tell which sockets work here and what would help."),
             ],
             seeAlso: ["swtrace(8)", "swecho(8)", "ping(8)", "icmp(7)"]),
-        [scheduleSection, probeSection, meansSection, outputSection])
+        [scheduleSection, probeSection, meansSection, sweepSection, outputSection])
 }

@@ -25,8 +25,39 @@ extension Options {
         }
     }
 
+    /// Means that exclude each other, and reports.
+    func checkMeans() throws(ToolFailure) {
+        if wantsUDP, wantsICMP {
+            throw ToolFailure("options --udp and --icmp exclude each other (see swping --help)")
+        }
+        if wantsICMP, highestRung == .udp {
+            throw ToolFailure("options --icmp and --rung udp exclude each other (see swping --help)")
+        }
+        if wantsICMP, port != nil {
+            throw ToolFailure("options --icmp and --port exclude each other (see swping --help)")
+        }
+        try checkOutput()
+    }
+
+    /// Reads the conditions of `--fail-if` for what they are to hold of.
+    mutating func settleConditions(ofSweep isSweep: Bool) throws(ToolFailure) {
+        for text in conditions {
+            do throws(AssertionError) {
+                if isSweep {
+                    sweep.assertions.append(try SweepAssertion(parsing: text))
+                } else {
+                    assertions.append(try EchoAssertion(parsing: text))
+                }
+            } catch {
+                throw ToolFailure(
+                    "option --fail-if: '\(SafeText(text))' means nothing \(isSweep ? "in" : "outside of") a sweep: "
+                        + "it has to be \(error.expected)")
+            }
+        }
+    }
+
     /// Reports that exclude each other, and options that need one of them.
-    func checkOutput() throws(ToolFailure) {
+    private func checkOutput() throws(ToolFailure) {
         let reports = [(isJSON, "--json"), (isCSV, "--csv"), (style == .heat, "--style heat")].filter(\.0).map(\.1)
         guard reports.count < 2 else {
             throw ToolFailure(

@@ -55,14 +55,24 @@ extension Options {
                     + "number. Several may be given, and any that holds is told. One whose value is unknown, such as "
                     + "a percentile of too few answers, holds. The quantities: "
                     + EchoAssertion.quantities.joined(separator: ", ")
-                    + ". Of ipdv and host-delay it is the mean, of outage the longest."
+                    + ". Of ipdv and host-delay it is the mean, of outage the longest. In a sweep it is about all "
+                    + "targets together, as in 'alive<90%', and the quantities are: "
+                    + SweepAssertion.quantities.joined(separator: ", ") + "."
             ) { options, value in
+                options.conditions.append(value.string)
                 do throws(AssertionError) {
-                    options.assertions.append(try EchoAssertion(parsing: value.string))
+                    _ = try EchoAssertion(parsing: value.string)
                 } catch {
-                    throw value.invalid(error.expected)
+                    // What it is to hold of is not known before all of the command line is.
+                    if (try? SweepAssertion(parsing: value.string)) == nil { throw value.invalid(error.expected) }
                 }
             },
+            Option(
+                nil, "as", .required("PROGRAM"), "be fping: its options, output and exit status",
+                detail:
+                    "Stands in front of all other options. A link to swping by the name of fping or fping6 does the same.",
+                completion: .words(Persona.names)
+            ) { _, _ in throw OptionError.refused("has to be the first option") },
             Option(
                 nil, "csv", "print a table for spreadsheets and plots, one row an event",
                 detail: "RFC 4180: the first line names the columns, lines end with CR LF. Every row has all columns: "

@@ -49,8 +49,9 @@ extension Options {
                 "w", "deadline", .required("SECONDS"),
                 "stop after so long; with -c wait for that many answers until then"
             ) { $0.deadline = try $1.duration(in: 1_000_000...31_536_000_000_000_000) },
-            Option("W", "timeout", .required("SECONDS"), "an answer after so long is late (2)") {
+            Option("W", "timeout", .required("SECONDS"), "an answer after so long is late (2, in a sweep 1)") {
                 $0.timeout = try $1.duration(in: 1_000_000...3_600_000_000_000)
+                $0.hasTimeout = true
             },
         ])
 

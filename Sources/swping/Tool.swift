@@ -16,10 +16,14 @@ struct Tool {
 
     /// Options, rights, sockets, names, measurement, exit status.
     private static func run(_ output: inout OutputWriter) throws(ToolFailure) -> Int32 {
+        var arguments = CommandLineArguments.operandsAndOptions
+        if case .fping(let program) = try Persona.of(CommandLineArguments.programName, &arguments) {
+            return FpingTool.run(as: program, arguments, &output)
+        }
         var options = Options()
         var hosts: [String]
         do throws(UsageError) {
-            switch try Options.table.parse(CommandLineArguments.operandsAndOptions, into: &options) {
+            switch try Options.table.parse(arguments, into: &options) {
             case .print(let text):
                 output.write(text)
                 return 0
@@ -28,6 +32,8 @@ struct Tool {
         } catch {
             throw ToolFailure(error.message, speaker: error.tool)
         }
+        if !options.isDiagnosing, options.isSweep(hosts) { return try sweep(options, hosts, &output) }
+        try options.settleConditions(ofSweep: false)
         try check(options, hosts)
         if options.wantsTimestamps { options.version = .v4 }
         try options.settlePacketOptions(&hosts)
@@ -85,18 +91,9 @@ struct Tool {
         if options.isDual, let version = options.version {
             throw ToolFailure("options --dual and -\(version.rawValue) exclude each other (see swping --help)")
         }
-        if options.wantsUDP, options.wantsICMP {
-            throw ToolFailure("options --udp and --icmp exclude each other (see swping --help)")
-        }
-        if options.wantsICMP, options.highestRung == .udp {
-            throw ToolFailure("options --icmp and --rung udp exclude each other (see swping --help)")
-        }
-        if options.wantsICMP, options.port != nil {
-            throw ToolFailure("options --icmp and --port exclude each other (see swping --help)")
-        }
+        try options.checkMeans()
         try options.checkNames()
         try options.checkSchedule()
-        try options.checkOutput()
         if options.wantsTimestamps { try checkTimestamps(options, hosts) }
         let maximumHosts = options.isOneGrid ? maximumHosts : EchoSweep.maximumHistograms
         guard hosts.count <= maximumHosts else {

@@ -5,7 +5,7 @@ import Testing
 @testable import ProbeEngine
 
 /// The records of a text as RFC 4180 section 2 reads them; nil when a record does not end with CR LF.
-private func parsed(_ text: String) -> [[String]]? {
+func csvRecords(_ text: String) -> [[String]]? {
     var records: [[String]] = []
     var fields: [String] = []
     var field = ""
@@ -85,7 +85,7 @@ private func parsed(_ text: String) -> [[String]]? {
     @Test func everyRowHasEveryColumn() throws {
         var text = Self.header
         for event in everyEchoEvent { text += row(event, name: SafeText(name: "a,b")) }
-        let records = try #require(parsed(text))
+        let records = try #require(csvRecords(text))
         #expect(records.allSatisfy { $0.count == records[0].count })
         #expect(
             Set(records.dropFirst().map { $0[1] }).isSuperset(of: ["reply", "late", "unsolicited", "error", "unsent"]))
@@ -100,7 +100,7 @@ private func parsed(_ text: String) -> [[String]]? {
         var report = report
         report.targets[0].name = SafeText(hostile)
         let text = written { report.append(reply(), name: SafeText(name: hostile), at: now, to: &$0) }
-        let records = try #require(parsed(text))
+        let records = try #require(csvRecords(text))
         #expect(records.count == 1 && records[0].count == 19)
         #expect(records[0][2] == expected)
         #expect(records[0][9] == expected)
@@ -110,7 +110,7 @@ private func parsed(_ text: String) -> [[String]]? {
         var report = EchoCSVReport(targets: [target("fe80::1%7", "fe80::1%7")])
         report.zones = [7: SafeText(name: "v,\"=1")]
         let records = try #require(
-            parsed(written { report.append(.timeout(target: 0, sequence: 1), name: nil, at: now, to: &$0) }))
+            csvRecords(written { report.append(.timeout(target: 0, sequence: 1), name: nil, at: now, to: &$0) }))
         #expect(records[0].count == 19 && records[0][3] == "fe80::1%v,\"=1")
     }
 }

@@ -28,9 +28,12 @@ public struct ToolCommand: Sendable {
 
     /// The tool as the build left it beside the tests.
     public init(_ name: String, _ arguments: String...) {
-        path = Self.directory + "/" + name
+        path = Self.path(of: name)
         self.arguments = arguments
     }
+
+    /// Where the build left a tool.
+    public static func path(of name: String) -> String { directory + "/" + name }
 
     /// A copy of a tool that other users reach too.
     public init(_ tool: InstalledTool, _ arguments: String...) {
