@@ -283,8 +283,8 @@ struct TraceLabScenario: Sendable, CustomStringConvertible {
         },
         TraceLabScenario(
             "route flip",
-            diamond("destination").replacing("balance 1 21 22 by destination", with: "flip 1 21 22 every 11ms"),
-            ["-z", "0.003", "-q", "6", "-m", "5"],
+            diamond("destination").replacing("balance 1 21 22 by destination", with: "flip 1 21 22 every 17ms"),
+            ["-z", "0.005", "-q", "9", "-m", "5"],
             tells: always("hop 2: 2 routers for one flow: ({21}, {22}|{22}, {21})"),
             sees: [.router(1), .allOf([21, 22]), .router(3), .target]),
         TraceLabScenario("correct NAT", chain([2: "nat 203.0.113.2 2001:db8::2 shift-ports 700"]), sees: honest),
