@@ -394,6 +394,19 @@ struct SweepLabTests {
         #expect(Set(alive).isDisjoint(with: unreachable) && alive.count + unreachable.count == 510 + 256)
     }
 
+    /// Each of them keeps its probe in the socket's buffer for three seconds.
+    @Test("Neighbours that are not there keep nobody from being asked")
+    func silentNeighbours() throws {
+        let lab = try NamespaceLab.chain("a", "b")
+        let command = ToolCommand("swping", "10.0.1.0/24", "--alive")
+        let result = try lab["a"].run { try command.run() }
+        #expect(result.status == 1)
+        #expect(Set(result.output.split(separator: "\n")) == ["10.0.1.1", "10.0.1.2"])
+        #expect(
+            result.errors.contains("2 alive, 252 unreachable\n506 packets transmitted, 2 received"), "\(result.errors)")
+        #expect(!result.errors.contains("not sent"))
+    }
+
     @Test("Names of addresses stand behind the lines, whoever knows them in time")
     func names() throws {
         var command = ToolCommand("swping", "-H", "127.3.0.1-127.3.0.3", "h.example", "--rate", "max")
