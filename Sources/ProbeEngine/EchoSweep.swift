@@ -47,6 +47,15 @@ public struct EchoSweep: Measurement, Sendable {
         public var reportsSends = false
         /// Sums up each interval of this length besides the whole run; nil for none.
         public var summaryInterval: TimeSpan?
+        /// Between the probes of two targets in periodic pacing, and then a round of all of them takes as long as it takes;
+        /// nil for a part of the interval that they share, 10 ms at most.
+        public var targetGap: TimeSpan?
+        /// An ICMP error is what becomes of a probe. Otherwise it is told of, and the answer is waited for all the same.
+        public var errorsConclude = true
+        /// An answer with our cookie counts from whatever address it comes.
+        public var takesAnswersFromAnyone = false
+        /// The end waits for an answer that is late already, twice as long as for the longest round trip.
+        public var waitsForLateAnswers = true
         /// The real-time clock less the monotonic one in nanoseconds: makes the time of day of a timestamp request.
         public var wallClockOffset: Int64 = 0
 
@@ -355,7 +364,9 @@ public struct EchoSweep: Measurement, Sendable {
     private mutating func conclude(_ response: Response) {
         guard let id = response.probe, let record = inFlight[id] else { return }
         let destination = destination(of: id, Int(record.subject))
-        let isGroup = destination.isGroup || configuration.broadcasts.contains(destination)
+        let isGroup =
+            configuration.takesAnswersFromAnyone || destination.isGroup
+            || configuration.broadcasts.contains(destination)
         switch judge.meaning(of: response, to: destination, isGroup: isGroup, originate: record.originate) {
         case .nobodys: countUnsolicited(response)
         case .reply(let kind, let soundness):
@@ -469,11 +480,14 @@ public struct EchoSweep: Measurement, Sendable {
         let target = Int(record.subject)
         let (roundTrip, clock) = judge.roundTrip(sentAt: record.sentAt, record.stamp, response)
         // A probe has one error, however many packets tell of it, and none once it was answered.
-        let concludes = isConclusive && [.outstanding, .expired, .unheard].contains(record.state)
+        let counts = isConclusive && [.outstanding, .expired, .unheard].contains(record.state)
+        let concludes = counts && configuration.errorsConclude
         if concludes {
             statistics[target].errors += 1
             settle(id, as: .failed)
             if lastExpired?.id == id { lastExpired = nil }
+        } else if counts, !record.wasReported {
+            statistics[target].errors += 1
         } else if record.wasReported {
             // Anybody on the way can send thousands of them.
             statistics[target].repeatedErrors += 1
@@ -544,7 +558,7 @@ public struct EchoSweep: Measurement, Sendable {
         }
         settle(id, as: .expired)
         let end = lingerEnd
-        if end.map({ $0 <= self.lingerEnd(target, record.sentAt) }) ?? true {
+        if configuration.waitsForLateAnswers, end.map({ $0 <= self.lingerEnd(target, record.sentAt) }) ?? true {
             lastExpired = (id, target, record.sentAt)
         }
         events.append(.timeout(target: target, sequence: record.sequence))

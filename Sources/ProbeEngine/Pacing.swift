@@ -55,13 +55,16 @@ struct Pacer: Sendable {
         pacing = configuration.pacing
         // Without answers nothing else would bound the rate.
         let waits = configuration.pacing == .adaptive || configuration.pacing == .flood
-        interval = max(waits ? Self.leastPatience : .zero, configuration.interval)
+        let round = configuration.targetGap.map { $0 * Int64(configuration.targets.count) } ?? .zero
+        interval = max(waits ? Self.leastPatience : .zero, round, configuration.interval)
         shortestGap = configuration.shortestGap
         count = isCounted ? configuration.count : nil
         preload = UInt64(max(1, configuration.preload))
         targets = configuration.targets.count
         tolerance = Self.lateness(for: interval)
-        stagger = min(TimeSpan(nanoseconds: interval.nanoseconds / Int64(max(1, targets))), Self.maximumStagger)
+        stagger =
+            configuration.targetGap
+            ?? min(TimeSpan(nanoseconds: interval.nanoseconds / Int64(max(1, targets))), Self.maximumStagger)
         origin = start
         guard pacing != .periodic else {
             setGridDue()

@@ -68,6 +68,12 @@ extension Options {
                 }
             },
             Option(
+                nil, "as", .required("PROGRAM"), "be fping: its options, output and exit status",
+                detail:
+                    "Stands in front of all other options. A link to swping by the name of fping or fping6 does the same.",
+                completion: .words(Persona.names)
+            ) { _, _ in throw OptionError.refused("has to be the first option") },
+            Option(
                 nil, "csv", "print a table for spreadsheets and plots, one row an event",
                 detail: "RFC 4180: the first line names the columns, lines end with CR LF. Every row has all columns: "
                     + "time, type, target, address, family, transport, seq, kind, responder, name, bytes, hop_limit, "

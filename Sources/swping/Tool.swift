@@ -16,10 +16,14 @@ struct Tool {
 
     /// Options, rights, sockets, names, measurement, exit status.
     private static func run(_ output: inout OutputWriter) throws(ToolFailure) -> Int32 {
+        var arguments = CommandLineArguments.operandsAndOptions
+        if case .fping(let program) = try Persona.of(CommandLineArguments.programName, &arguments) {
+            return FpingTool.run(as: program, arguments, &output)
+        }
         var options = Options()
         var hosts: [String]
         do throws(UsageError) {
-            switch try Options.table.parse(CommandLineArguments.operandsAndOptions, into: &options) {
+            switch try Options.table.parse(arguments, into: &options) {
             case .print(let text):
                 output.write(text)
                 return 0

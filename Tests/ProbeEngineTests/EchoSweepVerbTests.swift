@@ -85,6 +85,40 @@ private struct Hand {
 }
 
 @Suite struct EchoSweepScheduleTests {
+    /// Three targets that are 10 ms apart take 30 ms, whatever the interval wants.
+    @Test func aGapBetweenTargetsStretchesTheInterval() {
+        var hand = Hand(targets: 3) {
+            $0.interval = .milliseconds(15)
+            $0.targetGap = .milliseconds(10)
+        }
+        let sent = [0, 9, 10, 15, 20, 29, 30, 40].map { hand.send(at: $0).count }
+        #expect(sent == [1, 0, 1, 0, 1, 0, 1, 1])
+    }
+
+    /// Without a gap all go at once.
+    @Test func noGapBetweenTargets() {
+        var hand = Hand(targets: 3) { $0.targetGap = .zero }
+        #expect(hand.send(at: 0).count == 3)
+        #expect(hand.send(at: 999).isEmpty)
+        #expect(hand.send(at: 1_000).count == 3)
+    }
+
+    @Test func lateAnswersAreNotWaitedFor() {
+        for waits in [false, true] {
+            var hand = Hand {
+                $0.count = 2
+                $0.timeout = .milliseconds(500)
+                $0.waitsForLateAnswers = waits
+            }
+            let first = hand.send(at: 0)
+            hand.reply(to: first[0], at: 400)
+            _ = hand.send(at: 1_000)
+            hand.sweep.advance(to: .ms(1_500))
+            let isOver = if case .finished = hand.sweep.schedule { true } else { false }
+            #expect(isOver == !waits)
+        }
+    }
+
     @Test("Probes go on an absolute grid, however late the wake-ups are")
     func noDrift() {
         var hand = Hand { $0.interval = .ms(100) }
@@ -537,6 +571,40 @@ private struct Hand {
 }
 
 @Suite struct EchoSweepAnswerTests {
+    /// A probe whose error is only told of is answered or expires as any other.
+    @Test func errorsThatConcludeNothing() {
+        var hand = Hand { $0.errorsConclude = false }
+        let first = hand.send(at: 0)
+        let error = Response.Kind.icmpError(type: ICMPType.V4.destinationUnreachable, code: 13, info: 0)
+        hand.reply(to: first[0], at: 1, kind: error)
+        hand.reply(to: first[0], at: 2, kind: error)
+        hand.reply(to: first[0], at: 3)
+        let second = hand.send(at: 1_000)
+        hand.reply(to: second[0], at: 1_001, kind: error)
+        hand.sweep.advance(to: .ms(3_000))
+        hand.drain()
+        let told = hand.events.map { event in
+            switch event {
+            case .error: "error"
+            case .reply: "reply"
+            case .timeout: "timeout"
+            default: "other"
+            }
+        }
+        #expect(told == ["error", "reply", "error", "timeout"])
+        #expect(hand.statistics.errors == 2)
+        #expect(hand.statistics.received == 1)
+    }
+
+    /// An answer from another address counts where anyone may answer.
+    @Test func answersFromAnyone() {
+        var hand = Hand { $0.takesAnswersFromAnyone = true }
+        let sent = hand.send(at: 0)
+        hand.reply(to: sent[0], at: 1, from: Ours.address("192.0.2.99"))
+        #expect(hand.statistics.received == 1)
+        #expect(hand.statistics.wrongSource == 0)
+    }
+
     @Test("An ICMP error ends the wait for its probe; a reply that comes all the same is received")
     func errorThenReply() {
         var hand = Hand { $0.count = 1 }

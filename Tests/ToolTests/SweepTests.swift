@@ -301,17 +301,20 @@ import Testing
         "A million targets from a pipe, in little memory",
         .enabled(if: geteuid() == 0 && hasProgram("awk") && hasProgram("sh"), "needs root, sh and awk"))
     func aMillionFromAPipe() throws {
+        // The shell tells the peak, because that of a child begins with the size of this process.
         let script = """
             awk 'BEGIN { for (i = 0; i < 1000000; i++)
-                printf "127.%d.%d.%d\\n", 16 + i / 65536, i / 256 % 256, i % 256 }' |
-            "$0" -q --targets-from - --rate max --retries 0
+                printf "127.%d.%d.%d\\n", 16 + i / 65536, i / 256 % 256, i % 256 }' | {
+                exec 3<&0; "$0" -q --targets-from - --rate max --retries 0 <&3 &
+                while grep VmHWM "/proc/$!/status"; do sleep 0.1; done 2>/dev/null
+            }
             """
-        var child = try ChildProcess(["sh", "-c", script, ToolCommand.path(of: "swping")])
-        let result = try child.finish(seconds: 300)
+        let result = try run(["sh", "-c", script, ToolCommand.path(of: "swping")], seconds: 300)
         #expect(result.errors.contains("--- sweep of 1000000 targets ---\n"), "\(result)")
         #expect(result.errors.contains(" packets transmitted, "))
+        let peaks = result.output.matches(of: #/VmHWM:\s*([0-9]+) kB/#).compactMap { Int($0.1) }
         // 4 octets for each address, 32 for each of the probes of the last seconds.
-        #expect(child.peakMemory < 80_000, "\(child.peakMemory) KiB")
+        #expect(try #require(peaks.max()) < 80_000)
     }
 }
 
