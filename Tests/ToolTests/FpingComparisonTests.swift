@@ -194,7 +194,7 @@ struct FpingComparisonTests {
 
     /// check_fping of Debian's monitoring-plugins, which calls /usr/bin/fping: both there.
     @Test(
-        .enabled(if: isThere(checkFping), "needs check_fping of monitoring-plugins-standard"),
+        .enabled(if: isThere(checkFpingPath), "needs check_fping of monitoring-plugins-standard"),
         arguments: [
             "-H 10.0.2.2", "-H 10.0.2.2 -n 3 -i 50 -w 500,20% -c 1000,50%", "-H 10.0.9.8 -n 2 -T 100 -i 100",
             "-H 10.0.2.10 -n 1",
@@ -204,7 +204,7 @@ struct FpingComparisonTests {
         ])
     func checkFping(_ command: String) throws {
         let lab = try Self.lab()
-        let arguments = [Self.checkFping] + command.split(separator: " ").map(String.init)
+        let arguments = [Self.checkFpingPath] + command.split(separator: " ").map(String.init)
         let theirs = try lab["a"].run { try run(arguments) }
         let ours = try lab["a"].run { try run(Self.inPlace + arguments) }
         #expect(ours.status == theirs.status)
@@ -243,7 +243,7 @@ struct FpingComparisonTests {
 
     private static func isThere(_ path: String) -> Bool { unsafe access(path, R_OK) == 0 }
 
-    static let checkFping = "/usr/lib/nagios/plugins/check_fping"
+    static let checkFpingPath = "/usr/lib/nagios/plugins/check_fping"
     static let smokePingProbe = "/usr/share/perl5/Smokeping/probes/FPing.pm"
 
     // MARK: Helpers
