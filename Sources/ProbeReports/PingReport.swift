@@ -168,7 +168,8 @@ public struct PingReport: Sendable {
         buffer.append("\n--- ")
         buffer.append(text.label(0))
         buffer.append(" ping statistics ---\n\(transmitted) packets transmitted, \(received) received")
-        for (count, label) in [(duplicates, "duplicates"), (corrupted, "corrupted"), (errors, "errors")] where count > 0 {
+        for (count, label) in [(duplicates, "duplicates"), (corrupted, "corrupted"), (errors, "errors")] where count > 0
+        {
             buffer.append(", +\(count) \(label)")
         }
         if transmitted > 0 {

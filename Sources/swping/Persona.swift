@@ -13,7 +13,11 @@ enum Persona {
 
     /// The persona that the process was called as; `--as` leaves the arguments.
     static func of(_ program: String, _ arguments: inout [String]) throws(ToolFailure) -> Persona {
-        guard let name = takeName(from: &arguments) else { return named(program) ?? .swping }
+        guard let name = takeName(from: &arguments) else {
+            // ping begins its lines with the path that it was called by.
+            if case .ping? = named(program) { return .ping(CommandLineArguments.programPath) }
+            return named(program) ?? .swping
+        }
         guard let persona = named(name) else {
             throw ToolFailure("option --as: '\(SafeText(name))' is not one of: \(names.joined(separator: ", "))")
         }

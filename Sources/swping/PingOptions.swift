@@ -110,11 +110,10 @@ struct PingOptions: Sendable {
     }
 
     fileprivate mutating func takePattern(_ text: String) throws {
-        let digits = String(text.prefix(32))
-        guard let pattern = try? OptionValue(digits).pattern(),
-            text.utf8.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit })
-        else { try refuse("patterns must be specified as hex digits: \(text.isEmpty ? "''" : "\(SafeText(text))")") }
-        common.pattern = pattern
+        guard text.utf8.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }) else {
+            try refuse("patterns must be specified as hex digits: \(SafeText(text))")
+        }
+        common.pattern = (try? OptionValue(String(text.prefix(32))).pattern()) ?? []
     }
 
     fileprivate mutating func takeFlowLabel(_ text: String) throws {

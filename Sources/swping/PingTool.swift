@@ -70,9 +70,10 @@ struct PingTool {
             options.common.source = nil
             options.common.keepsSource = true
         }
-        let device = options.common.device
+        // What is wrong with these is told behind what is wrong with the host.
+        let (device, source) = (options.common.device, options.common.source)
         if let device, (try? Interface.index(named: device)) == nil { options.common.device = nil }
-        if let source = options.common.source, !Self.isOwn(source) { options.common.source = nil }
+        if let source, !Self.isOwn(source) { options.common.source = nil }
         let selection: TransportSelection
         do throws(ToolFailure) {
             selection = try TransportSelection.openAndDropRights(request(numericVersion))
@@ -87,6 +88,10 @@ struct PingTool {
         let (target, address) = try resolve(host, &transport)
         if operands.count > 1 { try refuseRoute(address.version) }
         try checkSettings(refusals, device, address.version)
+        if source != nil, options.common.source == nil {
+            let what = address.version == .v4 ? "bind" : "bind icmp socket"
+            throw ToolFailure("\(what): Cannot assign requested address")
+        }
         let broadcasts = try broadcasts(address, transport)
         try checkHopLimit(address.version)
         try checkLength(address.version)
@@ -168,7 +173,7 @@ struct PingTool {
         case .prefix, .notAName, .unknownZone: reason = "Name or service not known"
         case .missingZone: return SafeText("\(error)").description
         }
-        return "\(host.isEmpty ? "''" : SafeText(host).description): \(reason)"
+        return "\(SafeText(host)): \(reason)"
     }
 
     /// Operands before the last are a source route: ping fails at the kernel, over IPv6 it knows none.

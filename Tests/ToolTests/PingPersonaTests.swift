@@ -12,7 +12,8 @@ struct PingPersonaTests {
         "-O -c 3 -i 0.2 -W 0.3 10.0.2.8", "-O -D -q -c 2 -i 0.2 -W 0.2 10.0.2.8", "-c 1 -W 0.2 10.0.2.8",
         "-c 2 -i 0.2 -t 1 10.0.2.2", "-t1 -c1 fd00:2::2", "-t 0 -c1 10.0.2.2", "-U -c 2 -i 0.2 10.0.2.2",
         "-a -c 2 -i 0.2 10.0.2.2", "-a -q -c1 10.0.2.2",
-        "-c 2 -i 0.2 -R 10.0.2.2", "-c 2 -i 0.2 -T tsonly 10.0.2.2", "-c1 -T tsandaddr 10.0.2.2", "-c 1 -R -D -a 10.0.2.2",
+        "-c 2 -i 0.2 -R 10.0.2.2", "-c 2 -i 0.2 -T tsonly 10.0.2.2", "-c1 -T tsandaddr 10.0.2.2",
+        "-c 1 -R -D -a 10.0.2.2",
         "-c 1 -p deadbeef 10.0.2.2", "-c 1 -p f fd00:2::2", "-q -c 1 -p ff 10.0.2.2",
         "-c1 -p 0123456789012345678901234567890123456789 10.0.2.2",
         "-A -c 5 10.0.2.2", "-l 3 -c 4 -i 0.2 10.0.2.2", "-f -q -c 5 10.0.2.2", "-i 0 -c 3 10.0.2.2",
@@ -43,11 +44,12 @@ struct PingPersonaTests {
     @Test func errors() throws {
         let lab = try Self.lab()
         let commands = [
-            "", "-Z", "-c", "-c1 -Z ::1", "-h", "-? ::1", "-H -c1 ::1", "-3 ::1", "-j ::1", "-Zh", "-c 0 ::1", "-c x ::1",
+            "", "-Z", "-c", "-c1 -Z ::1", "-h", "-? ::1", "-H -c1 ::1", "-3 ::1", "-j ::1", "-Zh", "-c 0 ::1",
+            "-c x ::1",
             "-c 1x ::1", "-c -1 ::1", "-c 0x1 ::1", "-c 99999999999999999999 ::1", "-i 86400000000 ::1", "-i inf ::1",
             "-i nan ::1", "-W -1 ::1", "-W 99999999 ::1", "-W 1e10 ::1", "-w x ::1", "-w 99999999999 ::1", "-w 1.5 ::1",
             "-w -1 ::1", "-s x ::1", "-s -1 ::1", "-s 99999999999 ::1", "-t 256 ::1", "-t x ::1", "-l 0 ::1",
-            "-l 65537 ::1", "-l x ::1", "-p xyz ::1", "-p  ::1", "-Q 256 ::1", "-Q x ::1", "-e x ::1", "-e 65536 ::1",
+            "-l 65537 ::1", "-l x ::1", "-p xyz ::1", "-Q 256 ::1", "-Q x ::1", "-e x ::1", "-e 65536 ::1",
             "-e 0x10 ::1", "-F x ::1", "-F fffff ::1", "-F 99999999 ::1", "-M x ::1", "-M probe ::1", "-m x ::1",
             "-m 0x1 ::1", "-S x ::1", "-S 0 ::1", "-T x 127.0.0.1", "-T tsprespec=x 127.0.0.1",
             "-I nosuch 127.0.0.1", "-I nosuch ::1", "-I 192.0.2.77 127.0.0.1", "-I 2001:db8::7 ::1", "-4 -6 ::1",
@@ -113,7 +115,8 @@ struct PingPersonaTests {
             let result = try lab["a"].run { try run(program + command.split(separator: " ").map(String.init)) }
             let marks = result.output.split(separator: "\n").dropFirst().first ?? ""
             let counts = try #require(
-                result.output.firstMatch(of: #/([0-9]+) packets transmitted, ([0-9]+) received(?:, \+([0-9]+) errors)?/#))
+                result.output.firstMatch(
+                    of: #/([0-9]+) packets transmitted, ([0-9]+) received(?:, \+([0-9]+) errors)?/#))
             #expect(marks.count { $0 == "." } == Int(counts.1))
             #expect(marks.ranges(of: "\u{8} \u{8}").count == Int(counts.2))
             #expect(marks.ranges(of: "\u{8}E").count == counts.3.flatMap { Int($0) } ?? 0)
@@ -201,9 +204,10 @@ struct PingPersonaTests {
     @Test(.enabled(if: hasProgram("prettyping"), "needs prettyping(1)"))
     func prettyping() throws {
         let lab = try Self.lab()
-        let link = try TemporaryDirectory()
-        let name = link.path + "/ping"
-        #expect(unsafe symlink(ToolCommand.path(of: "swping"), name) == 0)
+        let tool = try InstalledTool("swping")
+        let name = tool.path.dropLast("swping".count) + "ping"
+        #expect(unsafe symlink(tool.path, name) == 0)
+        defer { unsafe unlink(name) }
         for command in [
             "-c 3 -i 0.2 10.0.2.2", "-c 2 -i 0.2 fd00:2::2", "-c 2 -i 0.2 -W 1 10.0.2.8", "-c 2 -i 0.2 10.0.2.9",
             "-c 1 10.0.8.1", "-c 0 10.0.2.2",
