@@ -102,6 +102,8 @@ public struct EchoSweep: Measurement, Sendable {
     private var lastUnsolicited: Timestamp?
     /// When the last probe was taken from here, `start` before the first.
     public private(set) var lastTransmit: Timestamp
+    /// When the first one was.
+    public private(set) var firstTransmit: Timestamp?
     /// The last probe that went to each target; kept for UDP, whose errors may not say which probe they quote, and for
     /// `reportsOutstanding`.
     private var newest: [ProbeID] = []
@@ -186,6 +188,7 @@ public struct EchoSweep: Measurement, Sendable {
         guard !isDoneSending, !inFlight.isFull, let (target, sequence) = pacer.take(at: now) else { return nil }
         if configuration.reportsOutstanding { tellIfOutstanding(target) }
         lastTransmit = now
+        if firstTransmit == nil { firstTransmit = now }
         let id = inFlight.insert(
             InFlightRecord(subject: UInt32(target), sequence: sequence, sentAt: now), forgetting: horizon(now))
         pending += 1

@@ -230,7 +230,8 @@ final class EchoSession {
         let sweep = loop.measurement
         if let ping {
             ping.appendSummary(
-                sending: sweep.lastTransmit - start, pipe: sweep.statistics.first?.pipe ?? 0, to: &buffer)
+                sending: sweep.lastTransmit - (sweep.firstTransmit ?? start), pipe: sweep.statistics.first?.pipe ?? 0,
+                to: &buffer)
             _ = write(&output)
             return ping.exitStatus(count: options.count, hasDeadline: options.deadline != nil)
         }

@@ -205,21 +205,19 @@ struct PingPersonaTests {
     func prettyping() throws {
         let lab = try Self.lab()
         let tool = try InstalledTool("swping")
-        let name = tool.path.dropLast("swping".count) + "ping"
+        let name = String(tool.path.dropLast("swping".count)) + "ping"
         #expect(unsafe symlink(tool.path, name) == 0)
         defer { unsafe unlink(name) }
         for command in [
             "-c 3 -i 0.2 10.0.2.2", "-c 2 -i 0.2 fd00:2::2", "-c 2 -i 0.2 -W 1 10.0.2.8", "-c 2 -i 0.2 10.0.2.9",
             "-c 1 10.0.8.1", "-c 0 10.0.2.2",
         ] {
-            let results = try [name, "ping"].map { program in
-                try lab["a"].run {
-                    try run(
-                        ["prettyping", "--nocolor", "--nounicode", "--nolegend", "--columns", "80", "--lines", "24"]
-                            + ["--pingbin", program] + command.split(separator: " ").map(String.init))
-                }
+            func result(_ program: String) throws -> CommandResult {
+                let looks = ["--nocolor", "--nounicode", "--nolegend", "--columns", "80", "--lines", "24"]
+                let arguments = command.split(separator: " ").map(String.init)
+                return try lab["a"].run { try run(["prettyping"] + looks + ["--pingbin", program] + arguments) }
             }
-            let (ours, theirs) = (results[0], results[1])
+            let (ours, theirs) = (try result(name), try result("ping"))
             #expect(ours.status == theirs.status, "\(command)")
             #expect(
                 Self.withoutNumbers(ours.output.replacing(name, with: "ping"))
