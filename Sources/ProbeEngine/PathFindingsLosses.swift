@@ -64,7 +64,8 @@ enum LossFindings {
         let witnesses = samples.indices.filter { !candidates.contains($0) && isWitness($0, samples, limited) }
         let isClean = witnesses.allSatisfy { samples[$0].missing == 0 }
         // From the end on, so that who is found out is no witness any more.
-        for index in candidates.reversed() {
+        // One answer that lacks is too little: on a path that loses a packet, some hop is the last asked by chance.
+        for index in candidates.reversed() where samples[index].missing > 1 {
             let later = samples.indices.filter { $0 > index && isWitness($0, samples, limited) }
             let isCleanBehind = isClean && later.allSatisfy { samples[$0].missing == 0 }
             let chance = chance(of: index, samples, later: later, earlier: witnesses.filter { $0 < index })
