@@ -1,5 +1,5 @@
 import PacketFormats
-import ProbeEngine
+@testable import ProbeEngine
 import Testing
 
 @testable import ProbeReports
