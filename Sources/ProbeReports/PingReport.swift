@@ -92,12 +92,13 @@ public struct PingReport: Sendable {
     private mutating func appendUnsent(
         _ target: Int, _ failure: SendFailure, to buffer: inout ReportBuffer, errors errorBuffer: inout ReportBuffer
     ) {
+        // Where ping is quiet it does not count these either.
+        if text.style.isQuiet { return }
         var mtu: Int?
         if case .failed(_, _, let limit?) = failure {
             mtu = limit
             errors += 1
         }
-        if text.style.isQuiet { return }
         if text.style.isFlood { return buffer.append("E") }
         errorBuffer.append("\(program): ")
         if let mtu {

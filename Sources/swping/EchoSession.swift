@@ -396,9 +396,16 @@ final class EchoSession {
         if address.version == .v6, awaited.contains(address) {
             try waitForNames(of: [address], until: ProbeLoop<EchoSweep>.now.nanoseconds + Self.patience)
         }
-        ping?.describe { describe(&transport, in: &$0) }
+        ping?.describe {
+            describe(&transport, in: &$0)
+            // ping takes room for as many as there may be.
+            if $0.optionsLength > 0 { $0.optionsLength = Self.longestOptions }
+        }
         ping?.appendStart(start, name: names[address], to: &buffer)
     }
+
+    /// Octets of options that an IPv4 header has room for.
+    private static let longestOptions = 40
 
     /// ping tells a user so behind its first line.
     private var isTooFastForPing: Bool {

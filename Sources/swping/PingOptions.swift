@@ -253,7 +253,7 @@ extension PingOptions {
         [
             Option("a", nil, "ring the bell") { options, _ in options.common.isAudible = true },
             Option("D", nil, "print the time of day") { options, _ in options.common.showsTimes = true },
-            Option("h", nil, "show this help and exit", aliases: ["?"]) { options, _ in try options.showUsage() },
+            Option("h", nil, "show this help and exit") { options, _ in try options.showUsage() },
             Option("n", nil, "ask for no names") { options, _ in options.common.isNumeric = true },
             Option("O", nil, "tell of probes without an answer") { options, _ in
                 options.common.reportsOutstanding = true

@@ -37,6 +37,8 @@ struct PingTool {
                 output.write("ping from iputils 20221126 (spoken by \(Tool.name) \(Release.current.version))\n")
                 return 0
             case .usage: throw misuse()
+            // getopt(3) gives this letter for every mistake.
+            case nil where error.fault == .unknownOption("-?"): throw misuse()
             case nil: throw misuse(Self.words(for: error))
             }
         }
