@@ -116,6 +116,8 @@ public struct PingReport: Sendable {
             return
         case .late: reply.disposition = .inTime
         case .corrupted(.wrongLength(let sent, let length)) where length > sent: reply.disposition = .inTime
+        // ping looks no further than it sent.
+        case .corrupted(.wrongOctet(let offset, _, _)) where offset >= text.payloadLength: reply.disposition = .inTime
         default: break
         }
         let (word, bit) = (Int(reply.sequence >> 6 & 0x3ff), UInt64(1) << UInt64(reply.sequence & 63))

@@ -164,7 +164,14 @@ struct PingTool {
             default: return [address]
             }
         }
-        return try Resolver.resolve(host, family: options.version ?? options.source?.version)
+        guard let version = options.version ?? options.source?.version else { return try Resolver.resolve(host) }
+        do throws(ResolveError) {
+            return try Resolver.resolve(host, family: version)
+        } catch {
+            // Of a name that has other addresses ping says another thing.
+            guard case .unknownHost = error, (try? Resolver.resolve(host)) != nil else { throw error }
+            throw .wrongVersion(name: host, wanted: version)
+        }
     }
 
     private static func words(for error: ResolveError, _ host: String) -> String {
