@@ -93,7 +93,8 @@ public struct SweepProgress: Hashable, Sendable {
             throw .malformed(line: lines.number)
         }
         self.shard = shard
-        position = try lines.number(try lines.next("position", 1)[0], atMost: self.targets)
+        let position = try lines.next("position", 1)
+        self.position = try lines.number(position[0], atMost: self.targets)
         undecided = []
         counters = []
         while true {

@@ -30,7 +30,8 @@ final class SweepSession {
     private var nextProgress = Timestamp(nanoseconds: .max)
     private var nextLook = Timestamp(nanoseconds: .max)
     private var end: Timestamp?
-    private var isFeedFull = false
+    /// Whether the feed may have more and does not say so: as after the first targets.
+    private var isFeedFull = true
     private var toldOfRate = false
 
     /// Throws when the kernel refuses a descriptor, and when the targets can't be those of the file of `--resume-file`.
@@ -344,6 +345,10 @@ final class SweepSession {
         reporter.appendSummary(run, to: &lines)
         // Where nobody got the lines, nothing is known, and the next run does it again.
         guard output.write(lines, errors: ReportBuffer()) else { return 1 }
+        if counters.targets == 0, run.missedNames == 0 {
+            output.tell("there are no targets")
+            return 2
+        }
         reportErrors(report.totalLines(run))
         if let file = files.resume {
             if isComplete {
@@ -355,10 +360,6 @@ final class SweepSession {
                         shard: options.sweep.shard, outcome.parts, run
                     ) { position(of: $0) })
             }
-        }
-        if counters.targets == 0, run.missedNames == 0 {
-            output.tell("there are no targets")
-            return 2
         }
         let failures = run.failures ?? []
         if !options.isJSON { for failure in failures { output.tell("failed: \(failure)") } }

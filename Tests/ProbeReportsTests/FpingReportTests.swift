@@ -82,7 +82,7 @@ import Testing
             told.lines == """
                 10.91.2.2 : [0], timed out (NaN avg, 100% loss)
                 10.91.2.2 : [1], timed out (NaN avg, 100% loss)
-                10.91.2.2 : [2], 64 bytes, 0.127 ms (0.127 avg, 33% loss)
+                10.91.2.2 : [2], 64 bytes, 0.127 ms (0.127 avg, 66% loss)
 
                 """)
         #expect(Self.summary(report) == "\n10.91.2.2 : - - 0.127\n")

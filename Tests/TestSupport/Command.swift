@@ -51,8 +51,6 @@ public struct ChildProcess: ~Copyable {
     public let processID: Int32
     public private(set) var output: [UInt8] = []
     public private(set) var errors: [UInt8] = []
-    /// The most memory that it had at once, or one of those that it waited for, in KiB; known when it has ended.
-    public private(set) var peakMemory = 0
 
     private let name: String
     private let outputPipe: FileDescriptor
@@ -158,12 +156,10 @@ public struct ChildProcess: ~Copyable {
         while try collect(until: deadline) {}
         var status: Int32 = 0
         // Both ends of its output are closed, so the end is near, unless it closed them by itself.
-        var usage = rusage()
-        while unsafe wait4(processID, &status, WNOHANG, &usage) == 0 {
+        while unsafe waitpid(processID, &status, WNOHANG) == 0 {
             guard SystemClock.monotonic.now < deadline else { throw timeout }
             sched_yield()
         }
-        peakMemory = usage.ru_maxrss
         let signal = status & 0x7f
         self.status = signal == 0 ? status >> 8 & 0xff : 128 + signal
         return CommandResult(

@@ -79,7 +79,7 @@ import Testing
         Mistake("fe80::1%nope", line: "'fe80::1%nope': there is no interface 'nope'"),
         Mistake(
             "fe80::1", line: "'fe80::1' is a link-local address: it needs its interface, as in fe80::1%eth0"),
-        Mistake("10.0.0.0/24", line: "'10.0.0.0/24' is a prefix, not a host: did you mean '10.0.0.0'?"),
+        Mistake("10.0.0.0/33", line: "'10.0.0.0/33': the length of such a prefix is 0 to 32"),
         Mistake("", line: "'' is empty, not a host"),
         Mistake("-c", "\u{1b}[2J", "h", line: #"option -c: '\x1b[2J' \#(countRange)"#),
         Mistake("--\u{1b}[2J", "h", line: #"unknown option '--\x1b[2J' (see swping --help)"#),

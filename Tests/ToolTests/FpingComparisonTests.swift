@@ -86,7 +86,7 @@ struct FpingComparisonTests {
             if theirs.errors.hasPrefix("Usage:") {
                 #expect(ours.errors.hasPrefix("Usage: fping"), "\(command)")
             } else {
-                #expect(ours.errors == theirs.errors, "\(command)")
+                #expect(Self.normalised(ours.errors) == Self.normalised(theirs.errors), "\(command)")
             }
             #expect(Self.normalised(ours.output) == Self.normalised(theirs.output), "\(command)")
         }
@@ -194,7 +194,7 @@ struct FpingComparisonTests {
 
     /// check_fping of Debian's monitoring-plugins, which calls /usr/bin/fping: both there.
     @Test(
-        .enabled(if: isThere(checkFpingPath), "needs check_fping of monitoring-plugins-standard"),
+        .enabled(if: isThere(pluginPath), "needs check_fping of monitoring-plugins-standard"),
         arguments: [
             "-H 10.0.2.2", "-H 10.0.2.2 -n 3 -i 50 -w 500,20% -c 1000,50%", "-H 10.0.9.8 -n 2 -T 100 -i 100",
             "-H 10.0.2.10 -n 1",
@@ -204,7 +204,7 @@ struct FpingComparisonTests {
         ])
     func checkFping(_ command: String) throws {
         let lab = try Self.lab()
-        let arguments = [Self.checkFpingPath] + command.split(separator: " ").map(String.init)
+        let arguments = [pluginPath] + command.split(separator: " ").map(String.init)
         let theirs = try lab["a"].run { try run(arguments) }
         let ours = try lab["a"].run { try run(Self.inPlace + arguments) }
         #expect(ours.status == theirs.status)
@@ -212,7 +212,7 @@ struct FpingComparisonTests {
     }
 
     /// SmokePing's own probe, called as it calls it, by a few lines in place of its daemon.
-    @Test(.enabled(if: isThere(smokePingProbe), "needs SmokePing"))
+    @Test(.enabled(if: isThere(probePath), "needs SmokePing"))
     func smokePing() throws {
         let lab = try Self.lab()
         let script = """
@@ -220,7 +220,7 @@ struct FpingComparisonTests {
             sub rounds_count { 1 } sub do_log {} sub do_debug {} sub addresses { $_[0]{addresses} }
             sub addlookup {} sub pings { 4 } $INC{'Smokeping/probes/basefork.pm'} = $INC{'Smokeping/probes/base.pm'} = 1;
             package Smokeping::probes::base; our @ISA = 'Smokeping::probes::basefork';
-            package main; require '\(Self.smokePingProbe)';
+            package main; require '\(probePath)';
             my @hosts = ('10.0.2.2', '10.0.9.8', '10.0.1.2');
             my $probe = Smokeping::probes::FPing->new({ addresses => \\@hosts,
                 addrlookup => { map { $_ => [$_] } @hosts },
@@ -240,11 +240,6 @@ struct FpingComparisonTests {
         "unshare", "--mount", "sh", "-c", "mount --bind \"$0\" \"$(readlink -f /usr/bin/fping)\" && exec \"$@\"",
         ToolCommand.path(of: "swping"),
     ]
-
-    private static func isThere(_ path: String) -> Bool { unsafe access(path, R_OK) == 0 }
-
-    static let checkFpingPath = "/usr/lib/nagios/plugins/check_fping"
-    static let smokePingProbe = "/usr/share/perl5/Smokeping/probes/FPing.pm"
 
     // MARK: Helpers
 
@@ -297,3 +292,8 @@ struct FpingComparisonTests {
 
     private static func withoutNumbers(_ line: String) -> String { line.replacing(#/[0-9]+/#, with: "#") + "|" }
 }
+
+private let pluginPath = "/usr/lib/nagios/plugins/check_fping"
+private let probePath = "/usr/share/perl5/Smokeping/probes/FPing.pm"
+
+private func isThere(_ path: String) -> Bool { unsafe access(path, R_OK) == 0 }

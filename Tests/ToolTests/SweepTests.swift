@@ -86,7 +86,7 @@ import Testing
             Self.hosts(1...4) + ["localhost", "::1"] + Self.hosts(9...10)
         #expect(Set(result.output.split(separator: "\n").map(String.init)) == Set(expected), "\(result.output)")
         #expect(result.output.split(separator: "\n").count == expected.count)
-        #expect(result.errors.contains("swping: standard input, line 5: '127.3.0.9-1' is not written in full"))
+        #expect(result.errors.contains("swping: standard input, line 5: '127.3.0.9-1' looks like a range and is none"))
         #expect(result.errors.contains("swping: standard input, line 7: unknown host 'nobody.invalid'"))
         #expect(result.errors.contains("8 alive, 0 unreachable, 2 without an address\n"), "\(result.errors)")
     }
@@ -94,18 +94,21 @@ import Testing
     @Test("Probes go while more targets are to come")
     func targetsAreAskedAsTheyCome() throws {
         // The second target is written when the first has answered.
-        var child = try ChildProcess([
-            "sh", "-c",
-            """
-            pipe=$(mktemp -u) && mkfifo "$pipe" || exit 125
-            "$0" --targets-from "$pipe" --alive <"$pipe" &
-            exec 3>"$pipe"; rm "$pipe"
+        let script = """
+            directory=$(mktemp -d) && mkfifo "$directory/in" "$directory/out" || exit 125
+            "$0" --targets-from - --alive <"$directory/in" >"$directory/out" 2>&1 &
+            exec 3>"$directory/in" 4<"$directory/out"
+            rm -r "$directory"
             echo 127.3.0.1 >&3
-            read go </proc/self/fd/0
-            """, ToolCommand.path(of: "swping"),
-        ])
-        try child.wait { $0.contains("127.3.0.1\n") }
-        _ = try child.finish()
+            read -r first <&4
+            echo 127.3.0.2 >&3
+            read -r second <&4
+            exec 3>&-
+            wait $!
+            echo "$first $second $?"
+            """
+        let result = try run(["sh", "-c", script, ToolCommand.path(of: "swping")])
+        #expect(result.output == "127.3.0.1 127.3.0.2 0\n", "\(result)")
     }
 
     // MARK: Shards
@@ -298,17 +301,20 @@ import Testing
         "A million targets from a pipe, in little memory",
         .enabled(if: geteuid() == 0 && hasProgram("awk") && hasProgram("sh"), "needs root, sh and awk"))
     func aMillionFromAPipe() throws {
+        // The shell tells the peak, because that of a child begins with the size of this process.
         let script = """
             awk 'BEGIN { for (i = 0; i < 1000000; i++)
-                printf "127.%d.%d.%d\\n", 16 + i / 65536, i / 256 % 256, i % 256 }' |
-            "$0" -q --targets-from - --rate max --retries 0
+                printf "127.%d.%d.%d\\n", 16 + i / 65536, i / 256 % 256, i % 256 }' | {
+                exec 3<&0; "$0" -q --targets-from - --rate max --retries 0 <&3 &
+                while grep VmHWM "/proc/$!/status"; do sleep 0.1; done 2>/dev/null
+            }
             """
-        var child = try ChildProcess(["sh", "-c", script, ToolCommand.path(of: "swping")])
-        let result = try child.finish(seconds: 300)
+        let result = try run(["sh", "-c", script, ToolCommand.path(of: "swping")], seconds: 300)
         #expect(result.errors.contains("--- sweep of 1000000 targets ---\n"), "\(result)")
         #expect(result.errors.contains(" packets transmitted, "))
+        let peaks = result.output.matches(of: #/VmHWM:\s*([0-9]+) kB/#).compactMap { Int($0.1) }
         // 4 octets for each address, 32 for each of the probes of the last seconds.
-        #expect(child.peakMemory < 80_000, "\(child.peakMemory) KiB")
+        #expect(try #require(peaks.max()) < 80_000)
     }
 }
 
@@ -344,7 +350,8 @@ struct SweepLabTests {
         #expect(
             Set(result.output.split(separator: "\n")) == ["10.0.2.1", "10.0.2.2", "fd00:2::2"], "\(rights): \(result)")
         #expect(result.errors.contains("--- sweep of 5 targets ---\n3 alive, 2 unreachable\n"), "\(result.errors)")
-        expectRungIsNamedOnce(rights.rung, result.errors, tool: "swping")
+        let notice = ["raw": "--- sweep", "ping": "swping: using ICMP datagram", "udp": "swping: using UDP probes"]
+        #expect(result.errors.hasPrefix(notice[rights.rung] ?? "?"), "\(rights): \(result.errors)")
     }
 
     @Test(
@@ -388,6 +395,19 @@ struct SweepLabTests {
         let left: Set = ["10.0.8.0", "10.0.9.255"]
         #expect(alive.sorted() == truth.filter { !left.contains($0) }.sorted())
         #expect(Set(alive).isDisjoint(with: unreachable) && alive.count + unreachable.count == 510 + 256)
+    }
+
+    /// Each of them keeps its probe in the socket's buffer for three seconds.
+    @Test("Neighbours that are not there keep nobody from being asked")
+    func silentNeighbours() throws {
+        let lab = try NamespaceLab.chain("a", "b")
+        let command = ToolCommand("swping", "10.0.1.0/24", "--alive")
+        let result = try lab["a"].run { try command.run() }
+        #expect(result.status == 1)
+        #expect(Set(result.output.split(separator: "\n")) == ["10.0.1.1", "10.0.1.2"])
+        #expect(
+            result.errors.contains("2 alive, 252 unreachable\n506 packets transmitted, 2 received"), "\(result.errors)")
+        #expect(!result.errors.contains("not sent"))
     }
 
     @Test("Names of addresses stand behind the lines, whoever knows them in time")
