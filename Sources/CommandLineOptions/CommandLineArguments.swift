@@ -2,12 +2,15 @@ import CLinuxSockets
 
 /// The command line of this process.
 public enum CommandLineArguments {
-    /// What the program was called as, without directories; empty where it was called without a name.
-    public static var programName: String {
+    /// What the program was called as; empty where it was called without a name.
+    public static var programPath: String {
         // As below.
         guard let text = unsafe np_argument(0) else { return "" }
-        return unsafe String(cString: text).split(separator: "/").last.map(String.init) ?? ""
+        return unsafe String(cString: text)
     }
+
+    /// The same without directories.
+    public static var programName: String { programPath.split(separator: "/").last.map(String.init) ?? "" }
 
     /// What stands behind the program's name, repaired where it is not UTF-8. O(length).
     ///

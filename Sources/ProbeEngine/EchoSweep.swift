@@ -56,6 +56,9 @@ public struct EchoSweep: Measurement, Sendable {
         public var takesAnswersFromAnyone = false
         /// The end waits for an answer that is late already, twice as long as for the longest round trip.
         public var waitsForLateAnswers = true
+        /// The wait behind the last probe as ping has it: if nothing came so far as long as this, else twice as long as for
+        /// the longest round trip, and an interval at least. Nil for each probe's own timeout; none with a deadline.
+        public var lastWait: TimeSpan?
         /// The real-time clock less the monotonic one in nanoseconds: makes the time of day of a timestamp request.
         public var wallClockOffset: Int64 = 0
 
@@ -99,6 +102,8 @@ public struct EchoSweep: Measurement, Sendable {
     private var lastUnsolicited: Timestamp?
     /// When the last probe was taken from here, `start` before the first.
     public private(set) var lastTransmit: Timestamp
+    /// When the first one was.
+    public private(set) var firstTransmit: Timestamp?
     /// The last probe that went to each target; kept for UDP, whose errors may not say which probe they quote, and for
     /// `reportsOutstanding`.
     private var newest: [ProbeID] = []
@@ -117,6 +122,8 @@ public struct EchoSweep: Measurement, Sendable {
     private var targetsByAddress: [UInt32] = []
     /// The schedule is rounded up to multiples of this.
     private let tick: TimeSpan
+    /// When `lastWait` is over, once the last probe went.
+    private var waitEnd: Timestamp?
     private var lastExpired: (id: ProbeID, target: Int, sentAt: Timestamp)?
     private var isOver = false
     /// The last probe that may have been on its way when the machine slept.
@@ -181,10 +188,19 @@ public struct EchoSweep: Measurement, Sendable {
         guard !isDoneSending, !inFlight.isFull, let (target, sequence) = pacer.take(at: now) else { return nil }
         if configuration.reportsOutstanding { tellIfOutstanding(target) }
         lastTransmit = now
+        if firstTransmit == nil { firstTransmit = now }
         let id = inFlight.insert(
             InFlightRecord(subject: UInt32(target), sequence: sequence, sentAt: now), forgetting: horizon(now))
         pending += 1
+        if let wait = configuration.lastWait, configuration.deadline == nil, isDoneSending {
+            waitEnd = now + self.wait(orElse: wait)
+        }
         return transmit(id, to: addresses[target], at: now)
+    }
+
+    private func wait(orElse wait: TimeSpan) -> TimeSpan {
+        guard statistics.contains(where: { $0.received + $0.late > 0 }) else { return wait }
+        return max(configuration.interval, (statistics.lazy.map(\.longest).max() ?? .zero) * 2)
     }
 
     /// An answer to what was sent before would be later than any that is to be expected.
@@ -547,6 +563,7 @@ public struct EchoSweep: Measurement, Sendable {
             for interval in ended { events.append(.interval(interval)) }
         }
         if let deadline = configuration.deadline, start + deadline <= now { stop(at: now) }
+        if let waitEnd, waitEnd <= now { stop(at: now) }
         if isSettled, lingerEnd.map({ $0 <= now }) ?? true { isOver = true }
     }
 
@@ -661,6 +678,7 @@ public struct EchoSweep: Measurement, Sendable {
         if let expiry = nextExpiry { consider(expiry) }
         if isSettled, let lingerEnd { consider(lingerEnd) }
         if let deadline = configuration.deadline { consider(start + deadline) }
+        if let waitEnd { consider(waitEnd) }
         if let intervals { consider(intervals.end) }
         return earliest.map { .at(atTick($0)) } ?? .waitingForInput
     }

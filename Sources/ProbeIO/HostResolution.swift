@@ -10,6 +10,13 @@ public struct ResolvedHost: Sendable {
     /// The only version that was wanted of this name, nil for either.
     public var family: IPVersion?
 
+    public init(name: String, address: Result<IPAddress, ResolveError>, isNumeric: Bool, family: IPVersion? = nil) {
+        self.name = name
+        self.address = address
+        self.isNumeric = isNumeric
+        self.family = family
+    }
+
     /// Whether these are the two versions of one name, IPv4 first.
     public func isPair(with next: ResolvedHost) -> Bool {
         name == next.name && family == .v4 && next.family == .v6

@@ -43,9 +43,7 @@ public struct EchoTextReport: EchoReport {
             if buffer.isLarge { drain(&buffer) }
             buffer.append("PING ")
             buffer.append(label(index))
-            buffer.append(" (")
-            buffer.append(target.address, zones: zones)
-            buffer.append(") ")
+            appendAddress(of: target, to: &buffer)
             appendWay(target, index, to: &buffer)
             switch method {
             case .icmpEcho, .ip: break
@@ -223,13 +221,7 @@ public struct EchoTextReport: EchoReport {
             buffer.append(" ttl=")
             buffer.append(decimal: hopLimit)
         }
-        buffer.append(" time=")
-        if style.alwaysHasDecimals {
-            buffer.append(milliseconds: reply.roundTrip)
-        } else {
-            buffer.append(shortMilliseconds: reply.roundTrip)
-        }
-        buffer.append(" ms")
+        appendTime(of: reply, to: &buffer)
         if let timestamps = reply.timestamps { buffer.append(timestamps) }
         // Several hosts of a group answer one probe; ping hides that they do, unless it is verbose.
         if reply.disposition != .duplicate || reportsTimeouts || !targets[reply.target].address.isMulticast {
@@ -283,7 +275,7 @@ public struct EchoTextReport: EchoReport {
         buffer.append(" so far)\n")
     }
 
-    private func append(_ address: IPAddress, _ name: SafeText?, to buffer: inout ReportBuffer) {
+    func append(_ address: IPAddress, _ name: SafeText?, to buffer: inout ReportBuffer) {
         guard let name else { return buffer.append(address, zones: zones) }
         buffer.append(name)
         buffer.append(" (")
@@ -298,7 +290,8 @@ public struct EchoTextReport: EchoReport {
         case .tcpSYN: buffer.append("tcp_seq=")
         case .ip: buffer.append("ip_seq=")
         }
-        buffer.append(decimal: sequence)
+        // The field has 16 bits, and ping shows what is in it.
+        buffer.append(decimal: style.isPings ? sequence & 0xffff : sequence)
     }
 
     /// Says which of several targets is meant.

@@ -127,6 +127,9 @@ extension SendFailure {
         }
     }
 
+    /// The words of the C library for it, as far as a send is known to fail with it, else the symbol.
+    var meaning: String { Self.meanings[errorNumber.name] ?? errorNumber.name }
+
     /// The symbol with its meaning, where a send is known to fail with it: `ENETUNREACH: Network is unreachable`.
     public var text: String {
         let name = errorNumber.name

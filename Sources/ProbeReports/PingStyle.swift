@@ -30,6 +30,12 @@ public struct PingStyle: Sendable {
     public var optionsLength = 0
     /// No line for each reply: the pattern is not told either (`-q`).
     public var isQuiet = false
+    /// Lines are those of iputils 20221126 to the last digit, for scripts.
+    var isPings = false
+    /// Whether replies have round trips: ping knows none where its time of sending does not fit in.
+    var hasTimes = true
+    /// The name of the target's address, for ping's first line over IPv6.
+    var addressName: SafeText?
 
     public init() {}
 }
@@ -59,7 +65,31 @@ extension EchoTextReport {
         buffer.append(": ")
     }
 
+    /// ` (192.0.2.1) ` or, as ping has it over IPv6, `(example.net (2001:db8::1)) `.
+    func appendAddress(of target: ReportTarget, to buffer: inout ReportBuffer) {
+        buffer.append(style.isPings && target.address.version == .v6 ? "(" : " (")
+        append(target.address, style.addressName, to: &buffer)
+        buffer.append(") ")
+    }
+
     // MARK: Parts of lines
+
+    /// ` time=0.127 ms`
+    func appendTime(of reply: EchoReply, to buffer: inout ReportBuffer) {
+        if style.isPings {
+            guard style.hasTimes, !reply.isTruncated else { return }
+            buffer.append(" time=")
+            buffer.append(pingMilliseconds: reply.roundTrip)
+        } else {
+            buffer.append(" time=")
+            if style.alwaysHasDecimals {
+                buffer.append(milliseconds: reply.roundTrip)
+            } else {
+                buffer.append(shortMilliseconds: reply.roundTrip)
+            }
+        }
+        buffer.append(" ms")
+    }
 
     /// `[1795446802.714371] `
     func appendTime(at instant: Timestamp, to buffer: inout ReportBuffer) {
@@ -225,5 +255,12 @@ extension EchoTextReport {
             buffer.append(decimal: option.overflow)
             buffer.append("\n")
         }
+    }
+}
+
+extension EchoReply {
+    /// Whether it is shorter than what was sent: ping tells nothing else of it.
+    fileprivate var isTruncated: Bool {
+        if case .corrupted(.wrongLength(let sent, let received)) = disposition { received < sent } else { false }
     }
 }

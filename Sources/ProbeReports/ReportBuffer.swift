@@ -99,6 +99,24 @@ public struct ReportBuffer: Hashable, Sendable {
         append(decimal: (span.nanoseconds.magnitude + 500_000) / 1_000_000)
     }
 
+    /// Appends milliseconds with the digits of ping of iputils: `0.127`, `1.27`, `12.7` and `127`, of whole microseconds.
+    mutating func append(pingMilliseconds span: TimeSpan) {
+        let microseconds = (span.nanoseconds.magnitude + 500) / 1_000
+        let (unit, digits): (UInt64, Int) =
+            switch microseconds {
+            case ..<1_000: (1, 3)
+            case ..<9_995: (10, 2)
+            case ..<99_950: (100, 1)
+            default: (1_000, 0)
+            }
+        let rounded = (microseconds + unit / 2) / unit
+        if span.nanoseconds < 0, rounded > 0 { append("-") }
+        append(decimal: rounded / (1_000 / unit))
+        guard digits > 0 else { return }
+        append(".")
+        append(decimal: rounded % (1_000 / unit), minimumDigits: digits)
+    }
+
     /// Appends `part` of `whole` in per cent to six significant digits, as C's `%g` writes it: `33.3333`, `1e-05`.
     ///
     /// Exact: counters pass 2^53, so no floating point takes part. Nothing of nothing is 0.

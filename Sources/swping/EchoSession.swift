@@ -14,6 +14,8 @@ final class EchoSession {
     private var report: any EchoReport
     /// What standard error gets: ping's lines, whatever the report.
     private var text: EchoTextReport
+    /// Takes the place of both where the run speaks as ping.
+    private var ping: PingReport?
     /// Whether the report is a picture that wants to know how large the terminal is.
     private var isPicture = false
     private var buffer = ReportBuffer()
@@ -76,6 +78,7 @@ final class EchoSession {
         // Marks of floods are text, and a picture shows what it waits for; in other reports every event has a line.
         let showsSends = options.isFlood || options.pictureWindow != nil
         configuration.reportsSends = showsSends && !options.hasRows && !options.isQuiet
+        if let persona = options.ping { Self.waitAsPing(persona, &configuration) }
         configuration.summaryInterval = options.summaryInterval.map(TimeSpan.init(nanoseconds:))
         if method == .icmpTimestamp {
             configuration.payloadLength = ICMPTimestampMessage.length - ICMPHeader.length
@@ -95,6 +98,7 @@ final class EchoSession {
         }
         text.zones = zones
         self.text = text
+        if let persona = options.ping { ping = PingReport(text, program: persona.program) }
         if options.isJSON {
             var json = EchoJSONReport(targets: reported, method: method)
             json.zones = zones
@@ -122,6 +126,15 @@ final class EchoSession {
             wantsNames.append(!options.isNumeric && (!target.isNumeric || options.forcesNames))
             if wantsNames.last == true { askForName(of: address) }
         }
+    }
+
+    /// Nothing is late for ping.
+    private static func waitAsPing(_ persona: PingPersona, _ configuration: inout EchoSweep.Configuration) {
+        configuration.lastWait = TimeSpan(nanoseconds: persona.lastWait)
+        configuration.timeout = TimeSpan(
+            nanoseconds: max(60_000_000_000, persona.lastWait, configuration.interval.nanoseconds))
+        configuration.reportsSends = true
+        configuration.reportsUnsolicited = false
     }
 
     /// The zones that answers may come from: those of the targets, and for a group without one all.
@@ -163,16 +176,23 @@ final class EchoSession {
 
     private func measure(over transport: consuming ProbeTransport, _ output: inout OutputWriter) throws(Errno) -> Int32
     {
-        let signals = try SignalDescriptor([.interrupt, .terminate, .quit])
+        // SIGTERM ends ping without a word.
+        let signals = try SignalDescriptor(ping == nil ? [.interrupt, .terminate, .quit] : [.interrupt, .quit])
         if var text = report as? EchoTextReport {
             describe(&transport, in: &text.style)
             report = text
         }
-        report.appendStart(
-            EchoStart(configuration, rung: rung.rawValue, note: note, time: SystemClock.realtime.now), to: &buffer
-        ) { buffer in
-            output.write(buffer.bytes)
-            buffer.removeAll()
+        let description = EchoStart(
+            configuration, rung: rung.rawValue, note: note, time: SystemClock.realtime.now)
+        if ping != nil {
+            try startPing(description, &transport)
+            _ = write(&output)
+            if isTooFastForPing { return 2 }
+        } else {
+            report.appendStart(description, to: &buffer) { buffer in
+                output.write(buffer.bytes)
+                buffer.removeAll()
+            }
         }
         if let interval = options.resolveInterval, !watched.isEmpty {
             watch = try AddressWatch(watched, every: interval, usable: transport.versions, beside: resolver)
@@ -185,7 +205,11 @@ final class EchoSession {
             onEvent: { event, _ in take(event) },
             onSignal: { signal, sweep in
                 if signal == .quit {
-                    text.appendInterim(sweep.statistics, to: &errors)
+                    if let ping {
+                        ping.appendInterim(to: &errors)
+                    } else {
+                        text.appendInterim(sweep.statistics, to: &errors)
+                    }
                 } else {
                     sweep.stop(at: ProbeLoop<EchoSweep>.now)
                 }
@@ -198,12 +222,19 @@ final class EchoSession {
                 if !waiting.isEmpty {
                     tellWaiting(since: ProbeLoop<EchoSweep>.now + TimeSpan(nanoseconds: -Self.patience))
                 }
-                return write(&output)
+                return write(&output) && !isOverForPing
             })
         let end = ProbeLoop<EchoSweep>.now
         try waitForNames(until: end.nanoseconds + Self.patience)
         tellWaiting(since: Timestamp(nanoseconds: .max))
         let sweep = loop.measurement
+        if let ping {
+            ping.appendSummary(
+                sending: sweep.lastTransmit - (sweep.firstTransmit ?? start), pipe: sweep.statistics.first?.pipe ?? 0,
+                to: &buffer)
+            _ = write(&output)
+            return ping.exitStatus(count: options.count, hasDeadline: options.deadline != nil)
+        }
         var run = EchoRun(
             elapsed: end - start, sending: sweep.lastTransmit - start, time: SystemClock.realtime.now,
             unsolicited: sweep.unsolicited + loop.transport.counters.foreign, missed: sweep.missed,
@@ -237,7 +268,7 @@ final class EchoSession {
 
     private func take(_ event: EchoEvent) {
         // By far the most frequent event, which floods copy for nothing.
-        if case .reply = event, options.isQuiet, !options.isAudible { return }
+        if case .reply = event, options.isQuiet, !options.isAudible, ping == nil { return }
         if case .error(let error) = event, wantsNames[error.target], asked.count < Self.maximumNames {
             askForName(of: error.responder)
         }
@@ -248,6 +279,12 @@ final class EchoSession {
     }
 
     private func tell(_ event: EchoEvent, at now: Timestamp) {
+        if ping != nil {
+            // What comes behind the last answer ping does not see.
+            guard !isOverForPing else { return }
+            ping?.append(event, name: name(of: event), at: now, to: &buffer, errors: &errors)
+            return
+        }
         if case .address(let target, _, let address, _) = event {
             report.targets[target].address = address
             text.targets[target].address = address
@@ -336,15 +373,49 @@ final class EchoSession {
 
     /// Waits for the names that lines wait for, but not past `instant`.
     private func waitForNames(until instant: Int64) throws(Errno) {
-        guard !waiting.isEmpty else { return }
+        try waitForNames(of: waiting.compactMap { responder(of: $0.event) }, until: instant)
+    }
+
+    private func waitForNames(of addresses: [IPAddress], until instant: Int64) throws(Errno) {
+        guard addresses.contains(where: awaited.contains) else { return }
         var poller = try Poller()
         try poller.add(resolver, token: 0)
-        while waiting.contains(where: { responder(of: $0.event).map(awaited.contains) ?? false }) {
+        while addresses.contains(where: awaited.contains) {
             let left = (instant - ProbeLoop<EchoSweep>.now.nanoseconds) / 1_000_000
             guard left > 0 else { return }
             try poller.wait(timeoutMilliseconds: Int32(left))
             takeNames()
         }
+    }
+
+    // MARK: As ping
+
+    /// Over IPv6 the first line has the name of the address in it.
+    private func startPing(_ start: EchoStart, _ transport: inout ProbeTransport) throws(Errno) {
+        let address = configuration.targets[0]
+        if address.version == .v6, awaited.contains(address) {
+            try waitForNames(of: [address], until: ProbeLoop<EchoSweep>.now.nanoseconds + Self.patience)
+        }
+        ping?.describe {
+            describe(&transport, in: &$0)
+            // ping takes room for as many as there may be.
+            if $0.optionsLength > 0 { $0.optionsLength = Self.longestOptions }
+        }
+        ping?.appendStart(start, name: names[address], to: &buffer)
+    }
+
+    /// Octets of options that an IPv4 header has room for.
+    private static let longestOptions = 40
+
+    /// ping tells a user so behind its first line.
+    private var isTooFastForPing: Bool {
+        guard let persona = options.ping, options.isTooFastForUsers else { return false }
+        reportLine("cannot flood; minimal interval allowed for user is 2ms", from: persona.program)
+        return true
+    }
+
+    private var isOverForPing: Bool {
+        ping?.isOver(count: options.count, hasDeadline: options.deadline != nil) ?? false
     }
 
     // MARK: Means

@@ -66,6 +66,8 @@ struct Options: Sendable {
     /// Whether a timeout was asked for.
     var hasTimeout = false
     var sweep = SweepOptions()
+    /// Whom the run speaks as, where that is ping.
+    var ping: PingPersona?
 
     var isCSV = false
     var style = Style.text

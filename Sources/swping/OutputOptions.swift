@@ -68,9 +68,9 @@ extension Options {
                 }
             },
             Option(
-                nil, "as", .required("PROGRAM"), "be fping: its options, output and exit status",
+                nil, "as", .required("PROGRAM"), "be fping or ping: the options, output and exit status",
                 detail:
-                    "Stands in front of all other options. A link to swping by the name of fping or fping6 does the same.",
+                    "Stands in front of all other options. A link to swping by the name of fping, fping6, ping, ping4 or ping6 does the same.",
                 completion: .words(Persona.names)
             ) { _, _ in throw OptionError.refused("has to be the first option") },
             Option(

@@ -108,6 +108,9 @@ extension Options {
         }
     }
 
+    /// Whether only root may send like this, for ping.
+    var isTooFastForUsers: Bool { getuid() != 0 && !isAdaptive && (isUnpaced || interval < Self.shortestUserInterval) }
+
     /// A flood of others is for root.
     func checkFlood(of addresses: [IPAddress]) throws(ToolFailure) {
         guard isUnpaced, getuid() != 0 else { return }

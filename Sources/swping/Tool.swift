@@ -17,8 +17,10 @@ struct Tool {
     /// Options, rights, sockets, names, measurement, exit status.
     private static func run(_ output: inout OutputWriter) throws(ToolFailure) -> Int32 {
         var arguments = CommandLineArguments.operandsAndOptions
-        if case .fping(let program) = try Persona.of(CommandLineArguments.programName, &arguments) {
-            return FpingTool.run(as: program, arguments, &output)
+        switch try Persona.of(CommandLineArguments.programName, &arguments) {
+        case .swping: break
+        case .fping(let program): return FpingTool.run(as: program, arguments, &output)
+        case .ping(let program): return PingTool.run(as: program, arguments, &output)
         }
         var options = Options()
         var hosts: [String]
