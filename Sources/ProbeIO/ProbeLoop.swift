@@ -80,7 +80,11 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
         var polled = heard
         // How many times in a row the answers were here at once.
         var rush = 0
+        // How many turns in a row there was no time to sleep.
+        var wakeful = 0
         while true {
+            wakeful &+= 1
+            if wakeful == Self.steadyRush { try unwatch() }
             transport.lookForDrops(for: &measurement, at: heard)
             measurement.advance(to: heard)
             let now = Self.now
@@ -92,14 +96,12 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
                 rush = 0
             } else if now - polled < Self.longestRush {
                 rush = transport.receiveAtOnce(for: &measurement) ? rush &+ 1 : 0
-                if rush == Self.steadyRush { try unwatch() }
                 if rush > 0 {
                     heard = now
                     continue
                 }
             }
             if !afterBatch(&measurement) { measurement.stop(at: now) }
-            if rush == 0 { try watch() }
             var timeout: Int32?
             switch measurement.schedule {
             case .finished:
@@ -117,6 +119,10 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
                 } else {
                     try setTimer(instant.nanoseconds, isBusy ? polled.nanoseconds : nil)
                 }
+            }
+            if timeout == nil {
+                try watch()
+                wakeful = 0
             }
             try poller.wait(timeoutMilliseconds: timeout)
             for index in 0..<poller.count {

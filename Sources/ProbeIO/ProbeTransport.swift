@@ -57,6 +57,8 @@ public struct ProbeTransport: ~Copyable {
     private var lastSend = Timestamp(nanoseconds: .min / 2)
     /// The address that packets leave from, nil for the one that the routing table says.
     private let source: IPAddress?
+    /// Whether IPv6 headers are the kernel's where they can be, because ours need a source, which costs a question.
+    private let prefersKernelHeaders: Bool
     /// The sources of destinations that keep theirs.
     private var keptSources: [IPAddress: IPAddress] = [:]
     /// The only host whose answers are heard.
@@ -70,6 +72,8 @@ public struct ProbeTransport: ~Copyable {
     ) {
         source = request.source?.withoutZone
         settings = request.settings
+        prefersKernelHeaders =
+            request.hasManyDestinations && request.source == nil && !request.settings.keepsSource
         pathMTUDiscovery = request.pathMTUDiscovery
         wantsIPv4Options = !request.settings.content.ipv4Options.isEmpty
         wantsKernelStamps = request.wantsKernelStamps
@@ -192,10 +196,11 @@ public struct ProbeTransport: ~Copyable {
             guard channel.version == version, let encapsulation = channel.encapsulation,
                 channel.flow == nil || channel.flow == probe.flow % flows
             else { return false }
+            guard version == .v6, encapsulation == .ipPacket, !probe.dontFragment else { return true }
+            if prefersKernelHeaders, probe.method == .icmpEcho { return false }
             // With IPV6_HDRINCL the kernel fragments nothing, so that long packets go by the ICMPv6 or UDP socket if they
             // may be fragmented.
-            return version == .v4 || encapsulation != .ipPacket || probe.dontFragment
-                || ProbeCodec.transportLength(of: probe) + IPv6Header.length <= Self.minimumIPv6MTU
+            return ProbeCodec.transportLength(of: probe) + IPv6Header.length <= Self.minimumIPv6MTU
         }
     }
 

@@ -36,6 +36,10 @@ public struct TransportRequest: Sendable {
     /// until the kernel gives up on it (arp(7)), so that the buffer is made as large as the system allows.
     public var expectsSilentNeighbours = false
 
+    /// Whether there are too many destinations to ask the kernel for the route of each: it chooses the source address of
+    /// IPv6 probes by itself then, where there is a socket that lets it.
+    public var hasManyDestinations = false
+
     /// How many transports are wanted, each with sockets and identifiers of its own, for as many loops; at most 64.
     public var workers = 1
 

@@ -72,6 +72,7 @@ extension Tool {
         request.versions = options.version.map { [$0] } ?? versions(of: expressions, options)
         request.workers = options.sweep.workers
         request.expectsSilentNeighbours = true
+        request.hasManyDestinations = true
         return request
     }
 

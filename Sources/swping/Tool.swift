@@ -137,6 +137,7 @@ struct Tool {
         request.settings = options.socketSettings
         request.wantsKernelStamps = options.wantsKernelStamps(hosts: hosts.count)
         if options.isOneGrid, !request.wantsKernelStamps { request.batch = timedBatch }
+        request.hasManyDestinations = hosts.count > mostAskedFor
         // An echo over UDP is the same with every right, and a socket of one's own hears the answers.
         request.highestRung = options.wantsUDP ? .udp : options.highestRung
         if !options.wantsUDP, !options.wantsICMP {
@@ -210,6 +211,8 @@ struct Tool {
 
     /// So many probes share a time of sending of this process: more would save little and blur round trips.
     private static let timedBatch = 8
+    /// To the routes of so many hosts the questions cost little.
+    private static let mostAskedFor = 16
     /// Memory stays bounded.
     private static let maximumHosts = 1 << 20
 }

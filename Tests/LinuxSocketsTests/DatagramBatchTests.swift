@@ -80,6 +80,43 @@ private func flags(_ batch: borrowing ReceiveBatch, _ index: Int) -> Set<String>
         #expect(received.count == 0)
     }
 
+    @Test("A slot that is used again goes to its new host, port and version")
+    func hostsOfASlot() throws {
+        let receivers = [try Receiver(.v4), try Receiver(.v4), try Receiver(.v6)]
+        let places: [(String, Int)] = [
+            ("127.0.0.2", 0), ("127.0.0.3", 0), ("127.0.0.3", 1), ("127.1.0.3", 1), ("::1", 2), ("127.0.0.2", 0),
+            ("::1", 2), ("::1", 2),
+        ]
+        var batch = SendBatch(capacity: 1, slotSize: 4)
+        var received = ReceiveBatch(capacity: 2, slotSize: 4)
+        for (round, (text, place)) in places.enumerated() {
+            let host = try #require(IPAddress(text))
+            let receiver = receivers[place]
+            batch.reset()
+            batch.append(toHost: host, port: receiver.port) { $0.append(UInt32(round)) }
+            let result = batch.send(on: try boundUDP(host.version))
+            #expect(result.sent == 1 && result.failure == nil)
+            try receive(1, on: receiver.socket, into: &received) { batch, index in
+                #expect(batch.bytes(at: index).uint32(at: 0) == UInt32(round))
+                #expect(batch.control(at: index).packetInfo?.destination == host)
+            }
+        }
+    }
+
+    /// A socket that hears what is sent to its port at any address of loopback.
+    private final class Receiver {
+        let socket: Socket
+        let port: UInt16
+
+        init(_ version: IPVersion) throws {
+            let socket = try Socket(family: version == .v4 ? .inet : .inet6, type: .datagram)
+            try socket.bind(to: SocketAddress(version == .v4 ? .v4(.any) : .v6(.any)))
+            try socket.set(.receivePacketInfo, to: true)
+            port = try socket.localAddress().port ?? 0
+            self.socket = socket
+        }
+    }
+
     @Test func sourceAddressPerDatagram() throws {
         let receiver = try boundUDP(.v4)
         let sender = try Socket(family: .inet, type: .datagram)

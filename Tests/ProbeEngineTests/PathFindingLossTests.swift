@@ -87,17 +87,13 @@ extension PathFinding {
         #expect(tally.falseLimits * 100 <= tally.traces && tally.wrongPlaces * 20 < tally.traces)
     }
 
-    /// A table of false alarms and misses over seeds: `PATH_FINDING_SURVEY=100001-103000 swift test --filter survey`.
-    @Test(
-        "Survey", .enabled(if: surveySeeds != nil, "only where PATH_FINDING_SURVEY names seeds"),
-        arguments: [2, 3, 5, 10])
-    func survey(queries: Int) throws {
-        let seeds = try #require(Self.surveySeeds)
+    /// A table of false alarms and misses, of more seeds by `PATH_FINDING_SURVEY=100001-103000 swift test --filter survey`.
+    @Test("Survey", arguments: [2, 3, 5, 10]) func survey(queries: Int) throws {
         for count in [5, 10, 20] {
             for loss in [1, 2, 5, 10, 20, 40] {
                 var lossy = Tally()
                 var mixed = Tally()
-                for seed in seeds {
+                for seed in Self.surveySeeds {
                     // The lossy link is the first, or in the middle.
                     let link = seed.isMultiple(of: 2) ? 1 : count / 2 + 1
                     let limiter = count / 2
@@ -115,15 +111,16 @@ extension PathFinding {
                     "survey q \(queries) hops \(count) loss \(loss)%: \(lossy.falseLimits) false limits and",
                     "\(lossy.wrongPlaces) false places in \(lossy.traces), loss told in \(lossy.losses);",
                     "with a limiter \(mixed.falseLimits) false limits, \(mixed.told) of \(mixed.shown) told")
-                #expect(lossy.falseLimits * 50 <= lossy.traces && mixed.falseLimits * 50 <= mixed.traces)
+                // One of a few seeds shows nothing.
+                #expect(max(lossy.falseLimits, mixed.falseLimits) * 50 <= max(50, lossy.traces))
             }
         }
     }
 
-    private static let surveySeeds: ClosedRange<UInt64>? = {
-        guard let text = unsafe getenv("PATH_FINDING_SURVEY") else { return nil }
+    private static let surveySeeds: ClosedRange<UInt64> = {
+        guard let text = unsafe getenv("PATH_FINDING_SURVEY") else { return 1...2 }
         let ends = unsafe String(cString: text).split(separator: "-").compactMap { UInt64($0) }
-        guard ends.count == 2, ends[0] <= ends[1] else { return nil }
+        guard ends.count == 2, ends[0] <= ends[1] else { return 1...2 }
         return ends[0]...ends[1]
     }()
 

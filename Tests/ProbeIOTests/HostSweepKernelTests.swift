@@ -44,22 +44,45 @@ struct HostSweepKernelTests {
         #expect(counters.retried == counters.unreachable)
     }
 
+    @Test("Of many IPv6 targets each has its answer, whoever writes the header", arguments: [false, true])
+    func headersOfIPv6(hasManyDestinations: Bool) throws {
+        let lab = try NamespaceLab("a")
+        try lab["a"].exec("ip", "-6", "route", "add", "local", "fd00:9::/64", "dev", "lo")
+        let tap = HeaderTap()
+        let counters = try lab["a"].run {
+            try sweep("fd00:9::/118", .raw, .v6, hasManyDestinations: hasManyDestinations, tap: tap) { configuration in
+                configuration.rate = nil
+                configuration.retries = 0
+                configuration.timeout = .seconds(2)
+                configuration.hopLimit = 37
+            }
+        }
+        #expect(counters.alive == 1_024 && counters.remaining == 0)
+        #expect(counters.duplicates == 0 && counters.corrupted == 0 && counters.wrongSource == 0)
+        #expect(tap.kernelHeaders == (hasManyDestinations ? 1_024 : 0))
+        #expect(tap.ownHeaders == (hasManyDestinations ? 0 : 1_024))
+    }
+
     private func sweep(
-        _ text: String, _ rung: Rung, _ configure: (inout HostSweep.Configuration) -> Void
+        _ text: String, _ rung: Rung, _ version: IPVersion = .v4, hasManyDestinations: Bool = false,
+        tap: HeaderTap? = nil, _ configure: (inout HostSweep.Configuration) -> Void
     ) throws -> HostSweep.Counters {
         var space = TargetSpace()
         try space.append(try #require(IPPrefix(text)))
         var configuration = HostSweep.Configuration(space)
         configure(&configuration)
         var request = TransportRequest(method: .icmpEcho)
-        request.versions = [.v4]
+        request.versions = [version]
+        request.hasManyDestinations = hasManyDestinations
         request.highestRung = rung
         request.fallback = .udp(destinationPort: 33_434)
         request.wantsKernelStamps = false
         let selection = try TransportSelection.open(request, identity: try .random())
         #expect(selection.transport.rung == rung)
         configuration.method = selection.transport.method
-        var loop = try ProbeLoop(HostSweep(configuration, start: ProbeLoop<HostSweep>.now), over: selection.take())
+        var transport = selection.take()
+        if let tap { try transport.attach(tap) }
+        var loop = try ProbeLoop(HostSweep(configuration, start: ProbeLoop<HostSweep>.now), over: transport)
         let signals = try SignalDescriptor([])
         let nothing = try WakeDescriptor()
         var alive: UInt64 = 0
@@ -70,4 +93,18 @@ struct HostSweepKernelTests {
         #expect(alive == loop.measurement.counters.alive)
         return loop.measurement.counters
     }
+}
+
+/// Counts who wrote the IP headers of what was sent.
+private final class HeaderTap: PacketTap {
+    private(set) var kernelHeaders = 0
+    private(set) var ownHeaders = 0
+
+    func sent(_ packet: TappedPacket, _ bytes: RawSpan, probe: ProbeID) {
+        if packet.envelope == nil { ownHeaders += 1 } else { kernelHeaders += 1 }
+    }
+
+    func stamped(_ probe: ProbeID, at time: Int64) {}
+
+    func received(_ packet: TappedPacket, _ bytes: RawSpan) {}
 }
