@@ -95,6 +95,9 @@ final class FpingSession {
         return finish(totals, &output)
     }
 
+    /// That of the probes, nil where nobody said.
+    private var hopLimit: UInt8? { options.hopLimit.map { UInt8(truncatingIfNeeded: $0) } }
+
     private func configuration(_ addresses: [IPAddress]) -> EchoSweep.Configuration {
         var configuration = EchoSweep.Configuration(targets: addresses)
         configuration.count = options.loops ? nil : options.count
@@ -103,9 +106,8 @@ final class FpingSession {
         configuration.timeout = options.patience
         configuration.method = options.wantsTimestamps ? .icmpTimestamp : .icmpEcho
         configuration.payloadLength = Int(options.payloadLength)
-        configuration.hopLimit = options.hopLimit.map { UInt8(truncatingIfNeeded: $0) } ?? configuration.hopLimit
-        configuration.multicastHopLimit =
-            options.hopLimit.map { UInt8(truncatingIfNeeded: $0) } ?? configuration.multicastHopLimit
+        configuration.hopLimit = hopLimit ?? configuration.hopLimit
+        configuration.multicastHopLimit = hopLimit ?? configuration.multicastHopLimit
         configuration.trafficClass = options.trafficClass
         configuration.dontFragment = options.dontFragment
         configuration.wantsKernelStamps = options.wantsKernelStamps
@@ -156,9 +158,8 @@ final class FpingSession {
         configuration.rate = options.gap == 0 ? nil : 1e9 / Double(options.gap)
         configuration.method = options.wantsTimestamps ? .icmpTimestamp : .icmpEcho
         configuration.payloadLength = Int(options.payloadLength)
-        configuration.hopLimit = options.hopLimit.map { UInt8(truncatingIfNeeded: $0) } ?? configuration.hopLimit
-        configuration.multicastHopLimit =
-            options.hopLimit.map { UInt8(truncatingIfNeeded: $0) } ?? configuration.multicastHopLimit
+        configuration.hopLimit = hopLimit ?? configuration.hopLimit
+        configuration.multicastHopLimit = hopLimit ?? configuration.multicastHopLimit
         configuration.trafficClass = options.trafficClass
         configuration.dontFragment = options.dontFragment
         configuration.wantsKernelStamps = options.wantsKernelStamps

@@ -136,6 +136,8 @@ struct FpingTool {
         request.payloadLength = Int(options.payloadLength)
         request.dontFragment = options.dontFragment
         request.source = options.source
+        request.hasManyDestinations =
+            options.generates || operands.isEmpty || operands.count > Tool.mostAskedFor
         request.settings.device = options.device
         request.settings.mark = options.mark
         if options.hasRandomData {

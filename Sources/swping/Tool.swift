@@ -212,7 +212,7 @@ struct Tool {
     /// So many probes share a time of sending of this process: more would save little and blur round trips.
     private static let timedBatch = 8
     /// To the routes of so many hosts the questions cost little.
-    private static let mostAskedFor = 16
+    static let mostAskedFor = 16
     /// Memory stays bounded.
     private static let maximumHosts = 1 << 20
 }
