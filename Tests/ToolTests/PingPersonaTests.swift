@@ -245,8 +245,13 @@ struct PingPersonaTests {
             #expect(
                 Self.withoutNumbers(ours.output.replacing(name, with: "ping"))
                     == Self.withoutNumbers(theirs.output), "\(command)")
-            #expect(Self.withoutNumbers(ours.errors) == Self.withoutNumbers(theirs.errors), "\(command)")
+            #expect(Self.ofPrettyping(ours.errors) == Self.ofPrettyping(theirs.errors), "\(command)")
         }
+    }
+
+    /// Without the complaint of prettyping's shell about its own awk, which may end before the shell has passed on all lines.
+    private static func ofPrettyping(_ errors: String) -> [String] {
+        withoutNumbers(errors).filter { !$0.hasSuffix("echo: write error: Broken pipe") }
     }
 
     /// What telegraf's ping plugin reads out of the output, by a parser after its manner.
