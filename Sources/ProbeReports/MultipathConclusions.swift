@@ -113,6 +113,7 @@ extension MultipathRun {
         case .complete: return nil
         case .probeLimit: return "stopped at the limit of probes" + rest
         case .flowLimit: return "stopped because there are only \(Self.count(graph.space.count, "flow"))" + rest
+        case .refused: return "stopped because this host refuses to send" + rest
         case .interrupted, nil: return "interrupted before all was asked" + rest
         }
     }
