@@ -69,6 +69,7 @@ public struct PathTrace: Measurement, Sendable {
     /// The hop at which the path ends: the destination's, or that of a router which says that it goes no further.
     public var lastHop: Int? { end?.hop }
 
+    private let judge: HopJudge
     private var table = InFlightTable(maximumCapacity: 1 << 18)
     private var events = Queue<PathEvent>()
     /// By hop limit minus one; those below the first stay empty.
@@ -114,6 +115,8 @@ public struct PathTrace: Measurement, Sendable {
 
     public init(_ configuration: Configuration) {
         self.configuration = configuration
+        judge = HopJudge(
+            configuration.destination, configuration.method, payloadLength: configuration.payloadLength)
         firstHop = max(1, configuration.firstHop)
         nextRow = firstHop
         passed = firstHop - 1
@@ -288,7 +291,7 @@ public struct PathTrace: Measurement, Sendable {
     public mutating func receive(_ response: Response) {
         guard ending == nil else { return }
         lastArrival = max(lastArrival, response.arrival)
-        guard let kind = kind(of: response) else {
+        guard let kind = judge.kind(of: response) else {
             statistics.unsolicited += 1
             return
         }
@@ -341,45 +344,12 @@ public struct PathTrace: Measurement, Sendable {
         loop.look(at: rows, configuration.destination.withoutZone)
     }
 
-    /// What an answer means, nil when it is none of this trace's.
-    private func kind(of response: Response) -> PathAnswer.Kind? {
-        let destination = configuration.destination.withoutZone
-        let isFromDestination = response.responder.withoutZone == destination
-        switch response.kind {
-        case .echoReply:
-            // Damaged bytes can't vouch for themselves: there is no cookie, or it was not compared.
-            let isWhole =
-                response.integrity == .intact
-                && response.byteCount == configuration.payloadLength + ICMPHeader.length
-            return isFromDestination && isWhole ? .reached : nil
-        case .timestampReply: return nil
-        case .datagram, .tcp:
-            // A protocol without ports brings all that the destination sends to this host.
-            if case .ip = configuration.method, response.probe == nil { return nil }
-            return isFromDestination ? .reached : nil
-        case .icmpError(let type, let code, let info):
-            guard response.isAbout(destination) || response.evidence == .port else { return nil }
-            if response.kind.isTimeExceeded(destination.version) { return .timeExceeded }
-            if isFromDestination, response.kind.isPortUnreachable(destination.version) { return .reached }
-            if isFromDestination, case .ip = configuration.method,
-                response.kind.isProtocolUnreachable(destination.version)
-            {
-                return .reached
-            }
-            if destination.version == .v4, type == ICMPType.V4.redirect || type == ICMPType.V4.sourceQuench {
-                return nil
-            }
-            return .error(type: type, code: code, info: info)
-        }
-    }
-
     /// The probe that a response names, nil where it names none, or one whose quote was rewritten too far to believe it.
     private func probe(of response: Response) -> ProbeID? {
-        guard case .icmpError = response.kind else { return response.probe }
-        guard response.isAbout(configuration.destination.withoutZone) else { return nil }
-        if let id = response.probe { return id }
+        if let id = judge.probe(of: response) { return id }
         // Where each probe has a port of its own, that is its number too.
-        guard configuration.changesPort, case .udp(let first) = configuration.method, let port = response.quotedPort
+        guard configuration.changesPort, case .udp(let first) = configuration.method, judge.isAboutDestination(response),
+            let port = response.quotedPort
         else { return nil }
         let place = numbersByPort.count - 1 - Int(sentCount &- 1 &- (port &- first))
         return place >= 0 ? numbersByPort[place] : nil
