@@ -6,7 +6,10 @@ public enum PathWatchEvent: Sendable {
     case round(PathRound)
     /// A flow goes another way. Told once, until it changes again.
     case changed(PathWatchChange)
-    /// A probe did not leave this host. Told once, until one left or another reason keeps it.
+    /// Ever others answer a flow with this hop limit, as behind a balancer that goes by packets: that it changes is not told
+    /// any more until it stays.
+    case unsteady(flow: Int, hop: Int)
+    /// A probe did not leave this host. Told once for each reason, until all probes of a round left again.
     case unsent(flow: Int, hop: Int, failure: SendFailure)
     /// This router leaves out errors when it is asked for every edge and path: from now on they take turns. Told once for
     /// each step.
@@ -53,13 +56,60 @@ public struct PathCounts: Sendable {
     public init(withPercentiles: Bool = false) { roundTrips = RoundTripStatistics(withPercentiles: withPercentiles) }
 
     /// What could have been heard.
-    public var audible: UInt64 { transmitted - unheard }
+    public var audible: UInt64 { transmitted &- unheard }
 
     /// The share of silence behind which nobody answered either; nil where nothing could be heard.
     public var loss: Double? { audible == 0 ? nil : Double(lost) / Double(audible) }
 
     /// The share of silence of any kind; nil where nothing could be heard.
     public var silence: Double? { audible == 0 ? nil : Double(lost + withheld) / Double(audible) }
+}
+
+extension PathCounts {
+    /// What has become of a probe.
+    enum Verdict: Sendable {
+        case received
+        case late
+        case diverted
+        case withheld
+        case lost
+        case unheard
+    }
+
+    mutating func add(_ verdict: Verdict, _ roundTrip: TimeSpan) {
+        transmitted += 1
+        self[verdict] += 1
+        if verdict == .received { roundTrips.record(roundTrip) }
+    }
+
+    /// An answer came after all.
+    mutating func correct(_ former: Verdict) {
+        self[former] -= 1
+        late += 1
+    }
+
+    private subscript(verdict: Verdict) -> UInt64 {
+        get {
+            switch verdict {
+            case .received: received
+            case .late: late
+            case .diverted: diverted
+            case .withheld: withheld
+            case .lost: lost
+            case .unheard: unheard
+            }
+        }
+        set {
+            switch verdict {
+            case .received: received = newValue
+            case .late: late = newValue
+            case .diverted: diverted = newValue
+            case .withheld: withheld = newValue
+            case .lost: lost = newValue
+            case .unheard: unheard = newValue
+            }
+        }
+    }
 }
 
 /// What one round found.
@@ -110,6 +160,8 @@ public struct PathWatchStatistics: Hashable, Sendable {
     public internal(set) var droppedHere: UInt64 = 0
     /// Times that a flow went another way.
     public internal(set) var changes: UInt64 = 0
+    /// Round trips that this process' own clock took, for want of the kernel's stamps.
+    public internal(set) var userTimed: UInt64 = 0
 
     public init() {}
 }
