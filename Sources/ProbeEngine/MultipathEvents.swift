@@ -38,6 +38,8 @@ public enum MultipathEnding: String, Hashable, Sendable {
     case probeLimit = "probe-limit"
     /// More flows would be needed than there are.
     case flowLimit = "flow-limit"
+    /// The kernel refuses what is to be sent.
+    case refused
     /// It was stopped.
     case interrupted
 }

@@ -83,9 +83,12 @@ public struct MultipathGraph: Sendable {
         self.firstHop = firstHop
     }
 
+    /// How likely this host has a first hop that nobody has seen.
+    public var sourceMissProbability = 0.0
+
     /// How likely something was missed anywhere, if every node that was tested had one more next hop than is known.
     public var missProbability: Double {
-        1 - nodes.reduce(1) { $0 * (1 - $1.missProbability) }
+        1 - nodes.reduce(1 - sourceMissProbability) { $0 * (1 - $1.missProbability) }
     }
 
     /// Indices of the nodes at a hop limit. O(nodes).

@@ -1,7 +1,7 @@
 import PacketFormats
 
 /// What is known of one hop limit while a trace runs.
-struct PathRow: Sendable {
+struct PathRow: HasLongestRoundTrip, Sendable {
     struct Query: Sendable {
         enum State: Sendable {
             case waiting

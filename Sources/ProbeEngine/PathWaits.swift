@@ -1,3 +1,8 @@
+/// What waits follow from: the longest round trip of a hop limit.
+protocol HasLongestRoundTrip {
+    var longest: TimeSpan? { get }
+}
+
 /// How long an answer is waited for, by the round trips that are known: MAX, HERE and NEAR of traceroute's `-w`.
 struct PathWaits: Sendable {
     var maximum: TimeSpan
@@ -23,7 +28,7 @@ struct PathWaits: Sendable {
     ///   - ceiling: nothing makes it longer.
     ///
     /// O(rows).
-    func waits(_ rows: [PathRow], end: Int?, floor: TimeSpan, ceiling: TimeSpan) -> [TimeSpan] {
+    func waits<Row: HasLongestRoundTrip>(_ rows: [Row], end: Int?, floor: TimeSpan, ceiling: TimeSpan) -> [TimeSpan] {
         var waits = Array(repeating: TimeSpan.zero, count: rows.count)
         let atEnd = end.flatMap { Self.longest(rows, from: $0) }
         let silentTail = tail(Self.longest(rows, from: 1))
@@ -44,12 +49,12 @@ struct PathWaits: Sendable {
     }
 
     /// How long an answer is waited for by NEAR, whoever gives it.
-    func near(_ rows: [PathRow]) -> TimeSpan {
+    func near<Row: HasLongestRoundTrip>(_ rows: [Row]) -> TimeSpan {
         Self.longest(rows, from: 1).map { wait(nearFactor, $0, .zero) } ?? maximum
     }
 
     /// The longest round trip of the hops from this one on. O(rows).
-    static func longest(_ rows: [PathRow], from hop: Int) -> TimeSpan? {
+    static func longest<Row: HasLongestRoundTrip>(_ rows: [Row], from hop: Int) -> TimeSpan? {
         // A chain of lazy sequences would do, but its types cost a start of 2.5 ms a fiftieth.
         var longest: TimeSpan?
         for index in (hop - 1)..<rows.count {
