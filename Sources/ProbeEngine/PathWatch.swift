@@ -95,6 +95,9 @@ public struct PathWatch: Measurement, Sendable {
         isOver = routes.isEmpty || configuration.rounds == 0
     }
 
+    /// Probes that are remembered: the only thing that grows, up to those of a few seconds.
+    var remembered: Int { probes.count }
+
     /// What is followed.
     public var graph: MultipathGraph { configuration.graph }
 
@@ -104,8 +107,8 @@ public struct PathWatch: Measurement, Sendable {
         routes = graph.routes(of: flows, index)
         paths = routes.map { route in
             Path(
-                flow: route.flow, nodes: route.stops.map { $0.node },
-                lastHop: graph.firstHop + route.stops.count - 1)
+                flow: route.flow, nodes: route.stops.prefix(route.end + 1).map { $0.node },
+                lastHop: graph.firstHop + route.end)
         }
         nodes = Array(repeating: PathCounts(), count: graph.nodes.count)
         edges = Array(repeating: PathCounts(), count: graph.edges.count)
@@ -213,7 +216,7 @@ public struct PathWatch: Measurement, Sendable {
         }
     }
 
-    private func isEnd(_ place: WatchPlan.Place) -> Bool { place.stop == routes[place.path].stops.count - 1 }
+    private func isEnd(_ place: WatchPlan.Place) -> Bool { place.stop == routes[place.path].end }
 
     private mutating func makePlan() {
         needsPlan = false
@@ -729,8 +732,10 @@ public struct PathWatch: Measurement, Sendable {
         var silentEnds = asked
         // By path, the furthest stop in front of its end that was asked, and whether it answered.
         var front = Array(repeating: (stop: -1, isAnswered: false), count: routes.count)
-        for id in numbers where !isEnd(probes[id].place) && probes[id].place.stop > front[probes[id].place.path].stop {
-            front[probes[id].place.path] = (probes[id].place.stop, probes[id].isAnswered)
+        for id in numbers {
+            let place = probes[id].place
+            guard place.stop < routes[place.path].end, place.stop > front[place.path].stop else { continue }
+            front[place.path] = (place.stop, probes[id].isAnswered)
         }
         for id in numbers {
             let probe = probes[id]
@@ -750,12 +755,11 @@ public struct PathWatch: Measurement, Sendable {
             let missing =
                 former == .all
                 ? withheld[router] + (answered[router] > 0 ? silentEnds[router] : 0) : asked[router] - answered[router]
-            let hasChanged = limits[router].take(
+            let finding = limits[router].take(
                 asked: asked[router], missing: missing, round: round, next: begun + 1,
                 edges: plan.edgesOfRouter[router], isShorterThanSecond: interval < .seconds(1))
-            guard hasChanged else { continue }
-            needsPlan = true
-            guard limits[router].pace != .all, let node = routerOfNode.firstIndex(of: router) else { continue }
+            if finding == .pace { needsPlan = true }
+            guard finding == .limit, let node = routerOfNode.firstIndex(of: router) else { continue }
             events.append(.slowed(hop: graph.nodes[node].hop, responder: graph.nodes[node].responder))
         }
     }

@@ -44,7 +44,7 @@ extension PathWatch {
         public let flow: Int
         /// By hop, from the graph's first on, the index of its node; nil where the graph does not say which of several.
         public let nodes: [Int?]
-        /// The hop limit of the last node.
+        /// The hop limit of the last node that answers: what its end is. Silence behind it is asked too, because it may end.
         public let lastHop: Int
     }
 }

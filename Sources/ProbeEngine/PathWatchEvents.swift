@@ -11,8 +11,8 @@ public enum PathWatchEvent: Sendable {
     case unsteady(flow: Int, hop: Int)
     /// A probe did not leave this host. Told once for each reason, until all probes of a round left again.
     case unsent(flow: Int, hop: Int, failure: SendFailure)
-    /// This router leaves out errors when it is asked for every edge and path: from now on they take turns. Told once for
-    /// each step.
+    /// This router leaves out errors when it is asked for every edge and path, and does not when they take turns: so it is
+    /// asked once a round, or once a second of shorter rounds. Told once.
     case slowed(hop: Int, responder: IPAddress?)
 }
 

@@ -1,7 +1,7 @@
 /// Whether a router leaves errors out when it is asked for every edge that leads to it: found by trying.
 ///
-/// Where a third of its answers is missing though others show that the way is there, it is asked less often. Where that
-/// does not help, it was no limit, and all edges are asked again.
+/// Where four tenths of its answers are missing though others show that the way is there, it is asked less often. Where not
+/// even half as many are missing then, it was a limit; else it was none, and all edges are asked again.
 struct WatchLimit: Sendable {
     enum Pace: Sendable {
         /// Every edge each round.
@@ -12,49 +12,59 @@ struct WatchLimit: Sendable {
         case second
     }
 
+    enum Finding: Sendable {
+        case nothing
+        /// It is to be asked at another pace.
+        case pace
+        /// It limits its errors.
+        case limit
+    }
+
     private(set) var pace = Pace.all
+    private(set) var isConfirmed = false
     /// Rounds before are those of another pace.
     private var since: UInt64 = 0
     private var asked = 0
     private var missing = 0
-    private var rounds = 0
+    /// The share that was missing at full pace.
+    private var formerShare = 0.0
     /// How many times a slower pace has not helped.
     private var failures: UInt64 = 0
 
-    /// What a round found: how often the router was asked, and how many answers are missing. Returns whether the pace
-    /// changes.
+    /// What a round found: how often the router was asked, and how many answers are missing.
     ///
     /// - Parameters:
-    ///   - edges: how many ask it each round.
-    ///   - next: the first round of which the pace can still change.
+    ///   - next: the first round that can be asked at another pace.
+    ///   - edges: how many lead to it.
     mutating func take(
         asked: Int, missing: Int, round: UInt64, next: UInt64, edges: Int, isShorterThanSecond: Bool
-    ) -> Bool {
-        guard round >= since, asked > 0 else { return false }
+    ) -> Finding {
+        guard round >= since, asked > 0, !isConfirmed else { return .nothing }
         self.asked += asked
         self.missing += missing
-        rounds += 1
-        guard self.asked >= Self.leastAsked, rounds >= Self.leastRounds else { return false }
-        let isLimiting = self.missing * 3 >= self.asked
-        (self.asked, self.missing, rounds) = (0, 0, 0)
-        guard isLimiting else { return false }
-        since = next
-        if pace == .all, edges > 1 {
-            pace = .turns
-        } else if pace != .second, isShorterThanSecond {
+        guard self.asked >= Self.leastAsked[pace == .second ? 1 : 0] else { return .nothing }
+        let share = Double(self.missing) / Double(self.asked)
+        (self.asked, self.missing) = (0, 0)
+        if pace == .all {
+            guard share >= Self.suspicious, edges > 1 || isShorterThanSecond else { return .nothing }
+            formerShare = share
+            pace = edges > 1 ? .turns : .second
+        } else if share * 2 < formerShare {
+            isConfirmed = true
+            return .limit
+        } else if pace == .turns, isShorterThanSecond {
             pace = .second
-        } else if pace != .all {
+        } else {
             pace = .all
             failures += 1
-            since = next + Self.patience << min(failures, 10)
-        } else {
-            return false
         }
-        return true
+        since = pace == .all ? next + Self.patience << min(failures, 10) : next
+        return .pace
     }
 
-    private static let leastAsked = 8
-    private static let leastRounds = 3
+    /// So many make chance unlikely; once a second fewer must do.
+    private static let leastAsked = [32, 16]
+    private static let suspicious = 0.4
     /// Rounds, half of those before it is tried again.
     private static let patience: UInt64 = 32
 }

@@ -106,7 +106,7 @@ struct WatchPlan: Sendable {
         /// nil for what no other flow can be asked for.
         init?(_ route: WatchRoute, _ stop: Int) {
             let here = route.stops[stop]
-            guard stop < route.stops.count - 1, !here.isSuspect, !here.isUncertain else { return nil }
+            guard stop != route.end, !here.isSuspect, !here.isUncertain else { return nil }
             if stop > 0 {
                 guard !route.stops[stop - 1].isUncertain else { return nil }
                 before = route.stops[stop - 1].responder

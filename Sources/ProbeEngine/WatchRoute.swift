@@ -5,6 +5,8 @@ struct WatchRoute: Sendable {
     let flow: Int
     /// By hop, from the graph's first on.
     var stops: [WatchStop]
+    /// Index of the last stop at which somebody answers, or of the last one.
+    let end: Int
 }
 
 /// What is known of a flow at one hop limit.
@@ -93,7 +95,9 @@ extension MultipathGraph {
         var isDone: Set<Int> = []
         return flows.compactMap { flow in
             guard let known = known[flow], isDone.insert(flow).inserted else { return nil }
-            return WatchRoute(flow: flow, stops: stops(known, index))
+            let stops = stops(known, index)
+            let end = stops.lastIndex { $0.candidates.contains { nodes[$0].responder != nil } } ?? stops.count - 1
+            return stops.isEmpty ? nil : WatchRoute(flow: flow, stops: stops, end: end)
         }
     }
 
