@@ -6,10 +6,12 @@ extension MultipathGraph {
     /// O(flows of all edges and nodes × length of the cover).
     public var cover: [Int] {
         var passed: [Int: [Int]] = [:]
-        for (index, edge) in edges.enumerated() { for flow in edge.flows { passed[flow, default: []].append(index) } }
+        for (index, edge) in edges.enumerated() {
+            for flow in Set(edge.flows) { passed[flow, default: []].append(index) }
+        }
         let joined = Set(edges.filter { !$0.flows.isEmpty }.flatMap { [$0.from, $0.to] })
         for (index, node) in nodes.enumerated() where !joined.contains(index) {
-            for flow in node.flows { passed[flow, default: []].append(edges.count + index) }
+            for flow in Set(node.flows) { passed[flow, default: []].append(edges.count + index) }
         }
         var knownHops: [Int: Int] = [:]
         for node in nodes { for flow in node.flows { knownHops[flow, default: 0] += 1 } }

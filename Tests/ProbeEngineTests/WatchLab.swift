@@ -143,3 +143,42 @@ extension PathCounts {
     /// Whether every probe that was sent is in one of the classes.
     var isComplete: Bool { transmitted == received + late + diverted + withheld + lost + unheard }
 }
+
+/// A watch that gets other graphs behind some of its rounds.
+struct FollowingWatch: Measurement {
+    var watch: PathWatch
+    var graphs: [UInt64: MultipathGraph]
+    private var now = Timestamp.ms(0)
+
+    init(_ watch: PathWatch, to graphs: [UInt64: MultipathGraph]) {
+        self.watch = watch
+        self.graphs = graphs
+    }
+
+    mutating func nextTransmit(at now: Timestamp) -> Transmit? { watch.nextTransmit(at: now) }
+
+    mutating func didSend(_ id: ProbeID, at stamp: Stamp) { watch.didSend(id, at: stamp) }
+
+    mutating func didNotSend(_ id: ProbeID, _ failure: SendFailure, at now: Timestamp) {
+        watch.didNotSend(id, failure, at: now)
+    }
+
+    mutating func receive(_ response: Response) { watch.receive(response) }
+
+    mutating func advance(to now: Timestamp) {
+        self.now = now
+        watch.advance(to: now)
+    }
+
+    mutating func stop(at now: Timestamp) { watch.stop(at: now) }
+
+    mutating func nextEvent() -> PathWatchEvent? {
+        let event = watch.nextEvent()
+        if case .round(let told) = event, let graph = graphs.removeValue(forKey: told.number) {
+            watch.apply(.follow(graph, flows: graph.cover), at: now)
+        }
+        return event
+    }
+
+    var schedule: Schedule { watch.schedule }
+}
