@@ -62,6 +62,8 @@ public struct MultipathRun: Sendable {
     public var isReached: Bool
     /// Hops that were asked no faster than they answer, in their order.
     public var slowedHops: [Int]
+    /// What conditions say of the paths, where there are any.
+    public var judgement: PathJudgement?
     /// From the first probe to the end.
     public var elapsed: TimeSpan
     /// Why the last probe that was not sent was not.
