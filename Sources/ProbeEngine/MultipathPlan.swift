@@ -334,7 +334,10 @@ extension MultipathTrace {
             return
         }
         let tried = Array(doubtful.prefix(Self.trialLength))
-        let controls = rows[hop - 1].responders.indices.compactMap { control(hop, $0) }
+        // More silence than is known already is not believed without a word of everybody else.
+        let believed = rows[hop - 1].slots.count { $0.state == .silent }
+        let isNews = tried.count { rows[hop - 1][$0].strikes + 1 >= Self.strikes } > believed
+        let controls = isNews ? rows[hop - 1].responders.indices.compactMap { control(hop, $0) } : []
         rows[hop - 1].trial = MultipathHop.Trial(doubtful: tried, controls: controls)
         for flow in tried + controls { ask(hop, flow, &asks) }
         statistics.askedAgain += UInt64(tried.count + controls.count)

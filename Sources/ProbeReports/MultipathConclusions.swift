@@ -13,9 +13,10 @@ extension MultipathRun {
     }
 
     func confidence(_ shape: MultipathShape) -> Confidence {
-        let tested = shape.nodes.filter { !$0.isEnd && $0.tested > 0 }
+        let tested = shape.nodes.filter { !$0.isEnd && $0.tested > 0 }.map(\.missProbability)
         return Confidence(
-            missAtAnyNode: tested.map(\.missProbability).max(), missInTrace: graph.missProbability,
+            missAtAnyNode: tested.max().map { max($0, graph.sourceMissProbability) },
+            missInTrace: graph.missProbability,
             unfinished: shape.nodes.indices.count { isUnfinished($0, shape) })
     }
 
@@ -48,6 +49,7 @@ extension MultipathRun {
     /// What the graph amounts to, a line each.
     func conclusions(_ shape: MultipathShape, hasBoxes: Bool) -> [String] {
         var lines = [sums(shape)]
+        if let line = sourceText(shape) { lines.append(line) }
         if let line = confidenceLine(shape) { lines.append(line) }
         lines.append(pathEndingText(shape))
         if let line = endingText(shape) { lines.append(line) }
@@ -83,9 +85,16 @@ extension MultipathRun {
     private func confidenceLine(_ shape: MultipathShape) -> String? {
         let confidence = confidence(shape)
         guard let miss = confidence.missAtAnyNode else { return nil }
-        return "all next hops found: \(confidenceText(missing: miss)) sure per \(isLite ? "hop" : "node")"
+        return "all next hops found: \(confidenceText(missing: miss, decimals: 2)) sure per \(isLite ? "hop" : "node")"
             + " (asked: \(confidenceText(missing: rule.failure))),"
-            + " \(confidenceText(missing: confidence.missInTrace)) for the whole trace"
+            + " \(confidenceText(missing: confidence.missInTrace, decimals: 2)) for the whole trace"
+    }
+
+    /// What nobody but this host balances has no row to stand in.
+    private func sourceText(_ shape: MultipathShape) -> String? {
+        guard let first = shape.layers.first, first.count > 1 else { return nil }
+        return "before hop \(shape.nodes[first[0]].hop): \(first.count) ways,"
+            + " \(confidenceText(missing: graph.sourceMissProbability, decimals: 2)) sure"
     }
 
     private func pathEndingText(_ shape: MultipathShape) -> String {
@@ -113,7 +122,9 @@ extension MultipathRun {
         case .complete: return nil
         case .probeLimit: return "stopped at the limit of probes" + rest
         case .flowLimit: return "stopped because there are only \(Self.count(graph.space.count, "flow"))" + rest
-        case .refused: return "stopped because this host refuses to send" + rest
+        case .refused:
+            return unsentFailure.map { "stopped because probes can't be sent: \($0.text)" }
+                ?? "stopped because probes can't be sent"
         case .interrupted, nil: return "interrupted before all was asked" + rest
         }
     }
@@ -151,27 +162,23 @@ extension ProbeMethod {
 
 /// What is left of 100% when so much is missing, with as many digits as two of what is missing need: `95.6%`, `99.983%`.
 /// Never more than there is.
-func confidenceText(missing part: Double) -> String {
+func confidenceText(missing part: Double, decimals: Int = 7) -> String {
     let missing = min(max(part, 0), 1)
-    var (scale, unit) = (100.0, UInt64(100))
-    while missing > 0, missing * scale < 9.5, unit < 1_000_000_000 {
+    var (scale, unit, digits) = (100.0, UInt64(100), 0)
+    while missing > 0, missing * scale < 9.5, digits < decimals {
         scale *= 10
         unit *= 10
+        digits += 1
     }
     // What is a hair above a round number came from one.
     var rest = unit - min(unit, UInt64(max(0, missing * scale - 1e-6).rounded(.up)))
-    var digits = 0
-    while unit > 100, rest % 10 == 0 {
+    while digits > 0, rest % 10 == 0 {
         rest /= 10
         unit /= 10
+        digits -= 1
     }
-    var divisor = unit / 100
     var text = ReportBuffer()
-    text.append(decimal: rest / divisor)
-    while divisor > 1 {
-        divisor /= 10
-        digits += 1
-    }
+    text.append(decimal: rest / (unit / 100))
     if digits > 0 {
         text.append(".")
         text.append(decimal: rest % (unit / 100), minimumDigits: digits)

@@ -66,6 +66,8 @@ public struct MultipathRun: Sendable {
     public var judgement: PathJudgement?
     /// From the first probe to the end.
     public var elapsed: TimeSpan
+    /// Why the last probe that was not sent was not.
+    public var unsentFailure: SendFailure?
     /// Packets that reached the sockets and answer no probe, of all traces of the run.
     public var foreign: UInt64 = 0
     /// Packets that this host received and dropped, because a socket's queue was full, of all traces of the run.
@@ -82,6 +84,7 @@ public struct MultipathRun: Sendable {
         ending = trace.ending
         pathEnding = trace.pathEnding
         isReached = trace.isReached
+        unsentFailure = trace.unsentFailure
         self.slowedHops = Set(slowedHops).sorted()
         self.elapsed = elapsed
         self.time = time

@@ -55,6 +55,11 @@ struct MultipathShape {
     /// Whether it is not known of some edge that packets take it.
     var hasUncertainEdges: Bool { edges.contains { !$0.isCertain } }
 
+    /// How probes choose among the next hops of a node; nil where it is not known which ones it has.
+    func balancing(at node: Int) -> MultipathGraph.Balancing? {
+        outgoing[node].allSatisfy { edges[$0].isCertain } ? nodes[node].balancing : nil
+    }
+
     /// How many ways there are from the first hop to an end, saturated.
     var pathCount: UInt64 {
         var ways: [UInt64] = Array(repeating: 1, count: nodes.count)
@@ -99,56 +104,29 @@ struct MultipathShape {
 
     private func weight(ofEdge index: Int) -> Int {
         let edge = edges[index]
-        guard nodes[edge.from].balancing == .packets else { return edge.flows.count }
-        return nodes[edge.to].responder == nil ? edge.transmitted : edge.received
+        let far = nodes[edge.to]
+        let isSilent = far.responder == nil
+        // Whoever it came from, so many came.
+        if !edge.isCertain { return isSilent ? far.transmitted : far.received }
+        if nodes[edge.from].balancing == .packets { return isSilent ? edge.transmitted : edge.received }
+        return edge.flows.count
     }
 
-    /// What one flow shows of the graph.
-    struct Path {
-        var flow: Int
-        /// For each hop limit from the first to the last where the flow was seen; nil where it was not, or at more than
-        /// one node.
-        var nodes: [Int?]
-    }
-
-    /// Flows that between them take all edges that any flow is known to take: few, and those first that show most.
-    /// O(paths * nodes' flows).
-    var cover: [Path] {
-        var taken: [Int: [Int: Int?]] = [:]
-        for node in nodes.indices {
-            for flow in nodes[node].flows {
-                let hop = nodes[node].hop
-                taken[flow, default: [:]].updateValue(taken[flow]?[hop] == nil ? node : Int?.none, forKey: hop)
-            }
+    /// By hop limit, from the first that the flow is known at on, the node that all its packets pass; nil where that is not
+    /// known, or each goes its own way. O(nodes' flows).
+    func nodes(ofFlow flow: Int) -> [Int?] {
+        var nodes: [Int?] = []
+        for layer in layers {
+            let own = layer.filter { self.nodes[$0].flows.contains(flow) }
+            if own.isEmpty, nodes.isEmpty { continue }
+            let isKnown =
+                own.count == 1
+                && incoming[own[0]].allSatisfy {
+                    edges[$0].isCertain && self.nodes[edges[$0].from].balancing != .packets
+                }
+            nodes.append(isKnown ? own[0] : nil)
         }
-        var edgeAt: [[Int]: Int] = [:]
-        for (index, edge) in edges.enumerated() where edge.isCertain { edgeAt[[edge.from, edge.to]] = index }
-        var candidates = taken.keys.sorted().map { flow in
-            let hops = taken[flow] ?? [:]
-            let nodes = ((hops.keys.min() ?? 0)...(hops.keys.max() ?? 0)).map { hops[$0] ?? nil }
-            let edges = zip(nodes, nodes.dropFirst()).compactMap { pair -> Int? in
-                guard let from = pair.0, let to = pair.1 else { return nil }
-                return edgeAt[[from, to]]
-            }
-            return (path: Path(flow: flow, nodes: nodes), edges: edges)
-        }
-        candidates.sort { ($1.edges.count, $0.path.flow) < ($0.edges.count, $1.path.flow) }
-        var covered: Set<Int> = []
-        var cover: [Path] = []
-        while true {
-            var best: (index: Int, gain: Int)?
-            for (index, candidate) in candidates.enumerated() {
-                // Behind it nobody has as many.
-                if let best, candidate.edges.count <= best.gain { break }
-                let gain = candidate.edges.count { !covered.contains($0) }
-                if gain > best?.gain ?? 0 { best = (index, gain) }
-            }
-            guard let best else { break }
-            cover.append(candidates[best.index].path)
-            covered.formUnion(candidates[best.index].edges)
-            candidates.remove(at: best.index)
-        }
-        // A path of one hop has no edge.
-        return cover.isEmpty ? Array(candidates.prefix(1).map(\.path)) : cover
+        while nodes.last == .some(nil) { nodes.removeLast() }
+        return nodes
     }
 }

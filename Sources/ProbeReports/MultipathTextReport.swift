@@ -191,20 +191,21 @@ private struct Table {
                 line += "  " + Self.padded(left: row[keyPath: number.value], width)
             }
             let notes = row.notes.joined(separator: "; ")
-            if !notes.isEmpty, line.count + 2 + notes.count > columns {
-                Self.append(line, to: &buffer)
-                line = "    " + Self.padded(row.continuation, pictureWidth) + "    " + notes
-            } else if !notes.isEmpty {
-                line += "  " + notes
+            if !notes.isEmpty {
+                // Columns at the end that say nothing here give their room where it is needed.
+                if line.count + 2 + notes.count > columns { line = Self.trimmed(line) }
+                if line.count + 2 + notes.count > columns {
+                    buffer.append("\(line)\n")
+                    line = "    " + Self.padded(row.continuation, pictureWidth) + "    " + notes
+                } else {
+                    line += "  " + notes
+                }
             }
-            Self.append(line, to: &buffer)
+            buffer.append("\(Self.trimmed(line))\n")
         }
     }
 
-    private static func append(_ line: String, to buffer: inout ReportBuffer) {
-        buffer.append(String(line.reversed().drop { $0 == " " }.reversed()))
-        buffer.append("\n")
-    }
+    private static func trimmed(_ line: String) -> String { String(line.reversed().drop { $0 == " " }.reversed()) }
 
     private static func padded(_ text: String, _ width: Int) -> String {
         text + String(repeating: " ", count: max(0, width - text.count))

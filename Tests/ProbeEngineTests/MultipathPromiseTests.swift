@@ -77,5 +77,5 @@ import Testing
         #expect(Double(wrong) <= expected + 3 * variance.squareRoot(), "\(examples)")
     }
 
-    private static let seeds: UInt64 = 200
+    private static let seeds: UInt64 = 1_000
 }
