@@ -69,7 +69,7 @@ final class MultipathSession {
         loop.measurement.begin(configuration)
         try loop.run(
             signals: signals, other: desk.facts,
-            onEvent: { event, _ in take(event, &report) },
+            onEvent: { event, _ in if case .trace(let event) = event { take(event, &report) } },
             onSignal: { _, traces in
                 isInterrupted = true
                 traces.stop(at: Self.now)

@@ -1,3 +1,4 @@
+import ProbeReports
 import TestSupport
 
 /// A network with many ways, of the real kernel: which of them a packet may take follows from where it goes.
@@ -182,6 +183,24 @@ struct PathGraph: Hashable, Sendable {
 
     var nodes: Set<Node> = []
     var edges: Set<Edge> = []
+
+    init() {}
+
+    /// What `swtrace --multipath --json` printed about one host.
+    init(_ lines: [JSONValue]) {
+        var byNumber: [Int64: Node] = [:]
+        for line in lines where line["type"].text == "multipath_node" {
+            guard let number = line["node"].integer, let hop = line["hop"].integer else { continue }
+            byNumber[number] = Node(hop: Int(hop), address: line["responder"].text)
+        }
+        nodes = Set(byNumber.values)
+        for line in lines where line["type"].text == "multipath_edge" {
+            guard let from = line["from"].integer.flatMap({ byNumber[$0] }),
+                let to = line["to"].integer.flatMap({ byNumber[$0] })
+            else { continue }
+            edges.insert(Edge(from: from, to: to))
+        }
+    }
 
     /// What is missing here and what is too much, as lines; empty where all is the same.
     func problems(_ truth: PathGraph) -> [String] {

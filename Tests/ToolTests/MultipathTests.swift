@@ -43,7 +43,7 @@ struct MultipathTests {
         // What routers see of flows without ports: one way, and nobody says that there are more.
         for isV6 in [false, true] {
             let result = try run(lab, MultipathLab.standard, isV6: isV6, .root, ["-I"])
-            let graph = try PathGraph(result)
+            let graph = try Self.graph(result)
             let truth = MultipathLab.truth(of: MultipathLab.standard, isV6: isV6)
             #expect(graph.nodes.isSubset(of: truth.nodes) && graph.edges.isSubset(of: truth.edges), "\(result)")
             #expect(Set(graph.nodes.map(\.hop)).count == graph.nodes.count, "\(result)")
@@ -55,11 +55,15 @@ struct MultipathTests {
         for means in [Means.root, .unprivileged] { try check(lab, MultipathLab.standard, isV6: true, means, ["-I"]) }
     }
 
+    private static func graph(_ result: CommandResult) throws -> PathGraph {
+        PathGraph(try jsonLines(result.output, schema: "swtrace-multipath"))
+    }
+
     private func check(
         _ lab: MultipathLab, _ target: MultipathLab.Target, isV6: Bool, _ means: Means, _ arguments: [String] = []
     ) throws {
         let result = try run(lab, target, isV6: isV6, means, arguments)
-        let problems = try PathGraph(result).problems(MultipathLab.truth(of: target, isV6: isV6))
+        let problems = try Self.graph(result).problems(MultipathLab.truth(of: target, isV6: isV6))
         #expect(problems == [] && result.status == 0, "\(target) \(means) \(arguments) \(result)")
     }
 
