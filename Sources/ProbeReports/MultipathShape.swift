@@ -112,21 +112,17 @@ struct MultipathShape {
         return edge.flows.count
     }
 
-    /// By hop limit, from the first that the flow is known at on, the node that all its packets pass; nil where that is not
-    /// known, or each goes its own way. O(nodes' flows).
-    func nodes(ofFlow flow: Int) -> [Int?] {
-        var nodes: [Int?] = []
-        for layer in layers {
-            let own = layer.filter { self.nodes[$0].flows.contains(flow) }
-            if own.isEmpty, nodes.isEmpty { continue }
-            let isKnown =
-                own.count == 1
-                && incoming[own[0]].allSatisfy {
-                    edges[$0].isCertain && self.nodes[edges[$0].from].balancing != .packets
-                }
-            nodes.append(isKnown ? own[0] : nil)
-        }
-        while nodes.last == .some(nil) { nodes.removeLast() }
-        return nodes
+    /// From the first hop limit that a flow is known at to the last, the node that all its packets pass; nil where that is
+    /// not known, or each goes its own way. O(nodes' flows).
+    func path(ofFlow flow: Int) -> (firstHop: Int, nodes: [Int?]) {
+        let own = Dictionary(grouping: nodes.indices.filter { nodes[$0].flows.contains(flow) }) { nodes[$0].hop }
+        let known = own.compactMapValues { $0.count == 1 && isCertain($0[0]) ? $0[0] : nil }
+        guard let first = known.keys.min(), let last = known.keys.max() else { return (0, []) }
+        return (first, (first...last).map { known[$0] })
+    }
+
+    /// Whether a flow that is known to pass here does so with every packet.
+    private func isCertain(_ node: Int) -> Bool {
+        incoming[node].allSatisfy { edges[$0].isCertain && nodes[edges[$0].from].balancing != .packets }
     }
 }
