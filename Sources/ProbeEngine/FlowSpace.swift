@@ -4,6 +4,7 @@ import PacketFormats
 ///
 /// UDP flows differ in their source port and, when those are used up, in their destination port; TCP flows in their source
 /// port alone; those of ICMP in their checksum, which few balancers look at; those of another protocol in its first octets.
+/// Over IPv6 each has a flow label of its own besides.
 public struct FlowSpace: Hashable, Sendable {
     /// Of flow 0.
     public let method: ProbeMethod
@@ -25,11 +26,12 @@ public struct FlowSpace: Hashable, Sendable {
         }
     }
 
-    /// What the probes of a flow are sent with. Numbers beyond `count` begin again at 0.
+    /// What the probes of a flow are sent with: `flow` is its number, of which the codec takes the remainder for the source
+    /// port and, over IPv6, all for the label. Numbers beyond `count` begin again at 0.
     public func fields(of flow: Int) -> (method: ProbeMethod, flow: UInt16) {
         let number = flow % count
         guard case .udp(let port) = method else { return (method, UInt16(number)) }
-        return (.udp(destinationPort: port + UInt16(number / sourcePorts)), UInt16(number % sourcePorts))
+        return (.udp(destinationPort: port + UInt16(number / sourcePorts)), UInt16(number))
     }
 
     /// As many as classic traceroute uses for 30 hops with four probes each.

@@ -177,7 +177,7 @@ struct Pacer: Sendable {
     /// What a late wake-up is made up for: the interval, and of a short one up to a batch of probes, but no more than
     /// the ten milliseconds for which a busy scheduler may well leave a process waiting. What has been due for longer
     /// would come in a burst, and measure that instead of the network.
-    private static func lateness(for interval: TimeSpan) -> TimeSpan {
+    static func lateness(for interval: TimeSpan) -> TimeSpan {
         max(interval, min(.milliseconds(10), interval * 64))
     }
 

@@ -17,6 +17,12 @@ public struct PathHop: Sendable {
     /// Everything that was sent for this row, in the order of sending. More than the answers where a hop was asked again,
     /// and in the row that ends the path, to which the probes with hops to spare belong.
     public var queries: [PathQuery] = []
+
+    public init(number: Int, answers: [PathAnswer?], queries: [PathQuery] = []) {
+        self.number = number
+        self.answers = answers
+        self.queries = queries
+    }
 }
 
 /// A probe of a trace and what had become of it when its row was told.

@@ -835,7 +835,7 @@ public struct ProbeCodec: Sendable {
     /// Octets that a payload needs for cookie and index.
     public static let cookieLength = 12
     /// Octets that a payload needs for a balanced checksum too.
-    static let balancedLength = 14
+    public static let balancedLength = 14
     /// The checksum of flow 0; the lower bits are the flow's.
     private static let flowChecksum: UInt16 = 0x4000
     private static let flowMask: UInt16 = 0x3fff

@@ -11,12 +11,17 @@ enum RoundTrip {
     static func of(
         sentAt: Timestamp, _ sent: Stamp, _ response: Response, wantsKernelStamps: Bool = true
     ) -> (TimeSpan, Stamp.Clock) {
-        let seen = TimeSpan(nanoseconds: max(0, (response.arrival - sentAt).nanoseconds))
-        let clock: Stamp.Clock = response.stamp.clock == .user ? .user : wantsKernelStamps ? .kernel : .mixed
-        guard sent.clock == clock || clock == .mixed, isOneEpoch(sent, response.stamp) else {
-            return (seen, .user)
-        }
-        let stamped = response.stamp.nanoseconds &- sent.nanoseconds
+        of(sentAt: sentAt, sent, response.stamp, readAt: response.arrival, wantsKernelStamps: wantsKernelStamps)
+    }
+
+    /// The same of an answer that arrived with this stamp, and was read then.
+    static func of(
+        sentAt: Timestamp, _ sent: Stamp, _ arrived: Stamp, readAt: Timestamp, wantsKernelStamps: Bool = true
+    ) -> (TimeSpan, Stamp.Clock) {
+        let seen = TimeSpan(nanoseconds: max(0, (readAt - sentAt).nanoseconds))
+        let clock: Stamp.Clock = arrived.clock == .user ? .user : wantsKernelStamps ? .kernel : .mixed
+        guard sent.clock == clock || clock == .mixed, isOneEpoch(sent, arrived) else { return (seen, .user) }
+        let stamped = arrived.nanoseconds &- sent.nanoseconds
         let tolerance = TimeSpan(nanoseconds: Self.clockTolerance + seen.nanoseconds / 1_000)
         guard stamped >= 0, stamped <= (seen + tolerance).nanoseconds else { return (seen, .user) }
         return (TimeSpan(nanoseconds: stamped), clock)

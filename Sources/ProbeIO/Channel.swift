@@ -34,6 +34,8 @@ final class Channel {
 
     /// The flow whose probes it sends, where each flow has a socket.
     var flow: UInt16?
+    /// Whether each probe names its flow label to the kernel: that of its flow, as in packets whose header is ours.
+    var labelsFlows = false
     /// Datagrams that the kernel dropped for lack of room.
     var dropped: UInt32 = 0
     /// The source address that a ping socket over IPv6 keeps for all of its destinations.

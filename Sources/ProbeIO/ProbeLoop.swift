@@ -45,7 +45,7 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
     /// The clock that schedules and timeouts run on.
     public static var now: Timestamp { Timestamp(nanoseconds: SystemClock.monotonic.now) }
 
-    /// Sends, receives and waits until the measurement is over.
+    /// Sends, receives and waits until the measurement is over; may be called again when it has more to do.
     ///
     /// - Parameters:
     ///   - signals: blocked signals to watch; each is given to `onSignal`.
@@ -62,6 +62,8 @@ public struct ProbeLoop<Subject: Measurement & ~Copyable>: ~Copyable {
     ) throws(Errno) {
         try watch(signals, other)
         try drive(signals, onEvent, onSignal, onOther, { _ in afterBatch() })
+        try poller.remove(signals)
+        try poller.remove(other)
     }
 
     private mutating func watch<Other: DescriptorOwner & ~Copyable>(

@@ -228,9 +228,10 @@ public struct ProbeTransport: ~Copyable {
         // An IP packet brings its header; the others take its fields from the control messages.
         let fields = encapsulation == .ipPacket ? nil : probe
         let port: UInt16 = encapsulation == .payload ? probe.method.destinationPort : 0
+        let label = channel.labelsFlows ? UInt32(probe.flow) : settings.content.flowLabel ?? 0
         do throws(PacketError) {
             try outgoing.append(
-                toHost: next, port: port, flowLabel: settings.content.flowLabel ?? 0,
+                toHost: next, port: port, flowLabel: label,
                 hopLimit: fields?.hopLimit, trafficClass: fields?.trafficClass, packetInfo: packetInfo,
                 timestampKey: key
             ) { output throws(PacketError) in

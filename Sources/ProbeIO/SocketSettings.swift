@@ -107,7 +107,7 @@ public struct SocketSettings: Sendable {
     }
 
     /// Connecting finds out whether a label may be sent that is not held, and sends nothing.
-    private static func checkFreedom(of label: UInt32) throws(Errno) {
+    static func checkFreedom(of label: UInt32) throws(Errno) {
         let socket = try Socket(family: .inet6, type: .datagram)
         try socket.set(.flowInformation, to: true)
         try socket.connect(to: SocketAddress(.v6(.loopback), port: 9, flowLabel: label))

@@ -27,7 +27,8 @@ public struct TransportRequest: Sendable {
     /// translator rewrote it. Only raw sockets can: the kernel looks for the owner of a quote by these.
     public var hearsRewrittenQuotes = false
 
-    /// How many successive ports are to be held for flows of UDP or TCP probes, 1 to `maximumFlows`.
+    /// How many successive ports are to be held for flows of UDP or TCP probes, 1 to `maximumFlows`. Over IPv6 each flow has
+    /// a label of its own, with ports or without.
     public var flows = 1
     /// Each port costs a socket.
     public static let maximumFlows = 64
@@ -399,8 +400,7 @@ public struct TransportSelection: ~Copyable {
         }
         switch channel.encapsulation {
         case .payload, .icmpMessage:
-            // As in packets whose header is ours, where it is 0 unless it was asked for.
-            if channel.version == .v6 { try channel.socket.set(.automaticFlowLabel, to: false) }
+            if channel.version == .v6 { try settleFlowLabels(of: channel, request) }
             let discovery = request.pathMTUDiscovery
             try channel.socket.set(.pathMTUDiscovery, to: discovery)
             if channel.version == .v6, discovery == .always || discovery == .probe {
@@ -435,6 +435,21 @@ public struct TransportSelection: ~Copyable {
         } catch {
             channel.keys = .none
         }
+    }
+
+    /// Has the labels of a socket whose header the kernel writes be those of packets whose header is ours: 0, what was asked
+    /// for, or of several flows the number of each. Where labels are held by others for themselves alone the kernel sends
+    /// none that nobody holds, and makes one for each flow's addresses and ports instead.
+    private static func settleFlowLabels(of channel: Channel, _ request: TransportRequest) throws(Errno) {
+        let isOfFlows = request.flows > 1 && request.settings.content.flowLabel == nil
+        if isOfFlows {
+            do throws(Errno) {
+                try SocketSettings.checkFreedom(of: 1)
+                try channel.socket.set(.flowInformation, to: true)
+                channel.labelsFlows = true
+            } catch .invalidArgument {}
+        }
+        try channel.socket.set(.automaticFlowLabel, to: isOfFlows && !channel.labelsFlows)
     }
 
     private static func family(_ version: IPVersion) -> AddressFamily { version == .v4 ? .inet : .inet6 }

@@ -159,7 +159,7 @@ public struct EchoJSONReport: EchoReport {
         line.add("wrong_source", interval.wrongSource)
         line.add("reordered", interval.reordered)
         line.add("unsent", interval.unsent)
-        add(interval.roundTrips, to: &line)
+        line.add(interval.roundTrips, jitter: interval.roundTrips.count > 1 ? interval.roundTrips.jitter : nil)
     }
 
     /// A `summary` line for each target, then one `total` line.
@@ -176,7 +176,7 @@ public struct EchoJSONReport: EchoReport {
             var line = line("summary", target, run.time)
             add(sum, to: &line)
             line.add("user_timed", sum.userTimed)
-            add(counts.roundTrips, to: &line)
+            line.add(counts.roundTrips, jitter: counts.roundTrips.count > 1 ? counts.roundTrips.jitter : nil)
             add(detailOf: counts, to: &line)
             if index < run.clocks.count { line.add(run.clocks[index]) }
             if let failures = run.failures {
@@ -223,22 +223,6 @@ public struct EchoJSONReport: EchoReport {
         line.add("reordered", counts.reordered)
         line.add("unsent", counts.unsent)
         if let failure = counts.lastSendFailure { line.add("last_errno", failure.errorNumber.name) }
-    }
-
-    private func add(_ trips: RoundTripStatistics, to line: inout JSONLine) {
-        guard trips.count > 0 else { return line.addNull("rtt") }
-        line.add(
-            "rtt",
-            object: { line in
-                line.add("min_ns", trips.minimum.nanoseconds)
-                line.add("avg_ns", TimeSpan(rounding: trips.mean).nanoseconds)
-                line.add("max_ns", trips.maximum.nanoseconds)
-                line.add("mdev_ns", TimeSpan(rounding: trips.deviation).nanoseconds)
-                if trips.count > 1, let jitter = trips.jitter {
-                    line.add("jitter_ns", TimeSpan(rounding: jitter).nanoseconds)
-                }
-                line.add(percentiles: trips.carriedPercentiles)
-            })
     }
 
     private func line(_ type: String, _ target: ReportTarget, _ time: Int64) -> JSONLine {

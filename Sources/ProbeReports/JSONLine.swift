@@ -97,6 +97,12 @@ public struct JSONLine: Sendable {
         bytes.append(contentsOf: "[\(integers.map { String($0) }.joined(separator: ","))]".utf8)
     }
 
+    /// Adds an array of integers, `null` where there is none.
+    mutating func add(_ name: String, optionalIntegers integers: [Int?]) {
+        begin(name)
+        bytes.append(contentsOf: "[\(integers.map { $0.map(String.init) ?? "null" }.joined(separator: ","))]".utf8)
+    }
+
     /// Adds the members that `write` adds, as an object of their own.
     public mutating func add(_ name: String, object write: (inout JSONLine) -> Void) {
         begin(name)

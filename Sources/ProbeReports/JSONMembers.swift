@@ -138,6 +138,49 @@ extension JSONLine {
         add("code", failure.errorNumber.code)
     }
 
+    /// Adds what a hop answered.
+    mutating func add(_ answer: PathAnswer, _ facts: PathFacts, _ zones: [UInt32: SafeText]) {
+        add("kind", answer.kind.word)
+        add(responder: answer.responder, name: facts.name(answer.responder), zones: zones)
+        add(facts.origins?(answer.responder))
+        add("sent_hop_limit", Int(answer.probe.hopLimit))
+        add("hop_limit", optional: answer.hopLimit)
+        add("rtt_ns", answer.roundTrip.nanoseconds)
+        add("clock", answer.clock.word)
+        add(errorOf: answer)
+        if let flags = answer.flags { add("tcp_flags", texts: flags.names) }
+        add(extensionsOf: answer.detail, zones: zones)
+    }
+
+    /// Adds which error an answer is, nothing where it is none that ends a path.
+    mutating func add(errorOf answer: PathAnswer) {
+        guard case .error(let type, let code, let info) = answer.kind else { return }
+        add(icmpError: type, code: code, info: info, version: answer.responder.version)
+        if let annotation = answer.annotation { add("annotation", annotation) }
+    }
+
+    /// Adds round trips as the member `rtt`, `null` where there are none.
+    ///
+    /// - Parameter jitter: in nanoseconds, where it is to be told.
+    mutating func add(_ trips: RoundTripStatistics, jitter: Double? = nil) {
+        guard trips.count > 0 else { return addNull("rtt") }
+        add(
+            "rtt",
+            object: { line in
+                line.add("min_ns", trips.minimum.nanoseconds)
+                line.add("avg_ns", TimeSpan(rounding: trips.mean).nanoseconds)
+                line.add("max_ns", trips.maximum.nanoseconds)
+                line.add("mdev_ns", TimeSpan(rounding: trips.deviation).nanoseconds)
+                if let jitter { line.add("jitter_ns", TimeSpan(rounding: jitter).nanoseconds) }
+                line.add(percentiles: trips.carriedPercentiles)
+            })
+    }
+
+    /// Adds a word of our own, or `null` where there is none.
+    mutating func add(_ name: String, word: String?) {
+        if let word { add(name, word) } else { addNull(name) }
+    }
+
     /// Adds an integer, or `null` where there is none.
     mutating func add(_ name: String, optional value: (some BinaryInteger)?) {
         if let value {

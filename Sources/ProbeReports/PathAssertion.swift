@@ -14,6 +14,8 @@ public struct PathEvidence {
 
     /// The rows in order.
     public var hops: [PathHop]
+    /// Where some paths have somebody who answers and others nobody.
+    public var partlySilentHops: [Int] = []
     /// At which hop the destination itself answered, nil where it did not.
     public var lastHop: Int?
     /// What the discovery of the path's MTU found; nil where it found nothing.
@@ -110,6 +112,16 @@ public struct PathAssertion: Hashable, Sendable {
         }
     }
 
+    /// Whether it can be asked of all paths to a host at once: what is about the destination or somebody on the way, not what
+    /// needs the rows of one path.
+    public var suitsManyPaths: Bool {
+        switch condition {
+        case .quantity(let quantity, _): quantity == .hops || quantity == .rtt
+        case .via: true
+        case .changed: false
+        }
+    }
+
     /// Why a trace fails by this, such as `hops 13 > 12`; nil where it does not. O(answers).
     public func failure(of evidence: PathEvidence) -> String? {
         switch condition {
@@ -136,6 +148,11 @@ public struct PathAssertion: Hashable, Sendable {
         var hidden: [String] = []
         if let first = evidence.hops.first?.number, first > 1 { hidden.append("hops before \(first) were not asked") }
         let silent = evidence.hops.filter { $0.responders.isEmpty }.map(\.number)
+        let partly = evidence.partlySilentHops.filter { !silent.contains($0) }
+        if !partly.isEmpty {
+            hidden.append(
+                "\(partly.count == 1 ? "hop \(partly[0]) is" : "hops \(Self.list(partly)) are") silent on some paths")
+        }
         if !silent.isEmpty {
             hidden.append(silent.count == 1 ? "hop \(silent[0]) is silent" : "hops \(Self.list(silent)) are silent")
         }

@@ -57,28 +57,12 @@ public struct PathJSONReport: PathReport {
         line.add("hop", hop)
         line.add("query", query)
         if let answer {
-            add(answer, facts, to: &line)
+            line.add(answer, facts, zones)
         } else {
             line.add("kind", "silence")
         }
         line.finish()
         buffer.append(line)
-    }
-
-    private func add(_ answer: PathAnswer, _ facts: PathFacts, to line: inout JSONLine) {
-        line.add("kind", answer.kind.word)
-        line.add(responder: answer.responder, name: facts.name(answer.responder), zones: zones)
-        line.add(facts.origins?(answer.responder))
-        line.add("sent_hop_limit", Int(answer.probe.hopLimit))
-        line.add("hop_limit", optional: answer.hopLimit)
-        line.add("rtt_ns", answer.roundTrip.nanoseconds)
-        line.add("clock", answer.clock.word)
-        if case .error(let type, let code, let info) = answer.kind {
-            line.add(icmpError: type, code: code, info: info, version: answer.responder.version)
-            if let annotation = answer.annotation { line.add("annotation", annotation) }
-        }
-        if let flags = answer.flags { line.add("tcp_flags", texts: flags.names) }
-        line.add(extensionsOf: answer.detail, zones: zones)
     }
 
     private func append(
@@ -108,7 +92,7 @@ public struct PathJSONReport: PathReport {
         var line = line("summary", run.time)
         line.add("reached", run.isReached)
         line.add("hops", optional: run.lastHop)
-        if let ending = run.ending { line.add("ending", ending.word) } else { line.addNull("ending") }
+        line.add("ending", word: run.ending?.word)
         line.add("transmitted", statistics.transmitted)
         line.add("received", statistics.received)
         line.add("late", statistics.late)
@@ -133,7 +117,7 @@ public struct PathJSONReport: PathReport {
 
 extension PathEnding {
     /// As it stands in a summary.
-    fileprivate var word: String {
+    var word: String {
         switch self {
         case .reached: "reached"
         case .unreachable: "unreachable"

@@ -33,6 +33,16 @@ public struct PathJudgement: Sendable {
         reasons = assertions.isEmpty ? nil : assertions.compactMap { $0.failure(of: evidence) }
     }
 
+    /// Judges all paths to a host. O(nodes) for each condition.
+    public init(
+        target: ReportTarget, _ evidence: PathEvidence, assertions: [PathAssertion], zones: [UInt32: SafeText] = [:]
+    ) {
+        self.target = target
+        self.zones = zones
+        comparison = .none
+        reasons = assertions.isEmpty ? nil : assertions.compactMap { $0.failure(of: evidence) }
+    }
+
     /// By which conditions the path failed: `hops 13 > 12`.
     public var failures: [String] { reasons ?? [] }
 

@@ -25,28 +25,38 @@ public struct PathTextReport: PathReport {
 
     /// The first line: `traceroute to example.net (192.0.2.1), 30 hops max, 60 byte packets`.
     public func appendStart(_ start: PathStart, to buffer: inout ReportBuffer) {
+        appendHead(start.configuration.maximumHop, start.packetLength, to: &buffer)
+        buffer.append("\n")
+    }
+
+    /// Without the line feed.
+    func appendHead(_ maximumHop: Int, _ packetLength: Int, to buffer: inout ReportBuffer) {
         buffer.append("traceroute to ")
         buffer.append(target.name)
         buffer.append(" (")
         buffer.append(target.address, zones: zones)
         buffer.append("), ")
-        buffer.append(decimal: start.configuration.maximumHop)
+        buffer.append(decimal: maximumHop)
         buffer.append(" hops max, ")
-        buffer.append(decimal: start.packetLength)
-        buffer.append(" byte packets\n")
+        buffer.append(decimal: packetLength)
+        buffer.append(" byte packets")
     }
 
     /// The line of an event.
     public func append(_ event: PathEvent, _ facts: PathFacts, time: Int64 = 0, to buffer: inout ReportBuffer) {
         switch event {
         case .hop(let hop): append(hop, facts, to: &buffer)
-        case .unsent(let hop, let failure):
-            buffer.append("not sent: hop ")
-            buffer.append(decimal: hop)
-            buffer.append(" (")
-            buffer.append(failure.text)
-            buffer.append(")\n")
+        case .unsent(let hop, let failure): append(unsent: failure, hop: hop, to: &buffer)
         }
+    }
+
+    /// `not sent: hop 3 (ENETUNREACH: Network is unreachable)`.
+    func append(unsent failure: SendFailure, hop: Int, to buffer: inout ReportBuffer) {
+        buffer.append("not sent: hop ")
+        buffer.append(decimal: hop)
+        buffer.append(" (")
+        buffer.append(failure.text)
+        buffer.append(")\n")
     }
 
     /// What was found beside the rows, a line for each.
@@ -71,8 +81,7 @@ public struct PathTextReport: PathReport {
             let annex = annex(of: answer, hop: hop.number)
             if previous?.responder != answer.responder || previous?.annex != annex {
                 buffer.append(" ")
-                append(answer.responder, name: facts.name, to: &buffer)
-                if let origins = facts.origins { buffer.append(" [\(origins(answer.responder) ?? .none)]") }
+                append(answer.responder, facts, to: &buffer)
                 buffer.append(annex)
                 previous = (answer.responder, annex)
             }
@@ -86,6 +95,12 @@ public struct PathTextReport: PathReport {
             }
         }
         buffer.append("\n")
+    }
+
+    /// The address with what is known of it: `r1.example (192.0.2.1) [AS64500]`.
+    func append(_ address: IPAddress, _ facts: PathFacts, to buffer: inout ReportBuffer) {
+        append(address, name: facts.name, to: &buffer)
+        if let origins = facts.origins { buffer.append(" [\(origins(address) ?? .none)]") }
     }
 
     func append(_ address: IPAddress, name: (IPAddress) -> SafeText?, to buffer: inout ReportBuffer) {
@@ -111,9 +126,12 @@ public struct PathTextReport: PathReport {
         var annex = ""
         if showsWayBack, let back = answer.back(at: hop) { annex += " \(back)" }
         if showsFlags, let flags = answer.flags { annex += " <\(flags.names.joined(separator: ","))>" }
-        if showsExtensions, let objects = answer.detail?.extensions?.objects, !objects.isEmpty {
-            annex += " <\(objects.map { $0.text(zones) }.joined(separator: "/"))>"
-        }
-        return annex
+        return annex + extensions(of: answer)
+    }
+
+    /// In angle brackets with a space in front; empty where there are none, or none are to be shown.
+    func extensions(of answer: PathAnswer) -> String {
+        guard showsExtensions, let objects = answer.detail?.extensions?.objects, !objects.isEmpty else { return "" }
+        return " <\(objects.map { $0.text(zones) }.joined(separator: "/"))>"
     }
 }

@@ -218,25 +218,12 @@ public struct SweepJSONReport: SweepReport {
             line.add(name, count)
         }
         if let failure = run.lastSendFailure { line.add("last_errno", failure.errorNumber.name) }
-        add(run.roundTrips, to: &line)
+        line.add(run.roundTrips)
         if let failures = run.failures { line.add("failed", texts: failures) }
         line.add("sending_ns", run.sending.nanoseconds)
         line.add("elapsed_ns", run.elapsed.nanoseconds)
         line.finish()
         buffer.append(line)
-    }
-
-    private func add(_ trips: RoundTripStatistics, to line: inout JSONLine) {
-        guard trips.count > 0 else { return line.addNull("rtt") }
-        line.add(
-            "rtt",
-            object: { line in
-                line.add("min_ns", trips.minimum.nanoseconds)
-                line.add("avg_ns", TimeSpan(rounding: trips.mean).nanoseconds)
-                line.add("max_ns", trips.maximum.nanoseconds)
-                line.add("mdev_ns", TimeSpan(rounding: trips.deviation).nanoseconds)
-                line.add(percentiles: trips.carriedPercentiles)
-            })
     }
 
     /// Nothing: `appendSummary` tells it.

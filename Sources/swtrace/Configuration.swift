@@ -1,3 +1,4 @@
+import Glibc
 import LinuxSockets
 import PacketFormats
 import ProbeEngine
@@ -32,13 +33,49 @@ extension Options {
         configuration.dontFragment = dontFragment || findsMTU
         configuration.changesPort = changesPort
         configuration.changesFlow = flow == .classic && !changesPort || !limits.hasConstantFlow
-        // Of ICMP as of UDP; a packet of another protocol has none.
-        let header = if case .ip = configuration.method { 0 } else { UDPHeader.length }
-        configuration.payloadLength = Self.payloadLength + UDPHeader.length - header
-        if let size { configuration.payloadLength = max(0, size - Self.headerLength(address.version) - header) }
-        if let bytes = try? randomBytes(8) { configuration.seed = bytes.reduce(0) { $0 << 8 | UInt64($1) } }
+        configuration.payloadLength = payloadLength(ofPackets: size, address.version)
+        configuration.seed = Self.seed
         return configuration
     }
+
+    /// The search for all paths to one host.
+    ///
+    /// - Parameter size: octets of a probe with its headers, nil for the usual ones.
+    func multipathConfiguration(for address: IPAddress, size: Int?, _ rule: StoppingRule)
+        -> MultipathTrace.Configuration
+    {
+        var configuration = MultipathTrace.Configuration(
+            destination: address, space: FlowSpace(method, sourcePorts: TransportRequest.maximumFlows))
+        configuration.rule = rule
+        configuration.isLite = multipathDetail.isLite
+        if let count = multipathDetail.maximumProbes { configuration.maximumProbes = count }
+        configuration.firstHop = firstHop
+        configuration.maximumHop = maximumHop
+        configuration.maximumWait = TimeSpan(nanoseconds: maximumWait)
+        configuration.hereFactor = hereFactor
+        configuration.nearFactor = nearFactor
+        configuration.tailWait = tailWait
+        configuration.maximumDelay = maximumDelay
+        if let gapLimit { configuration.gapLimit = gapLimit }
+        configuration.maximumInFlight = min(configuration.maximumInFlight, maximumInFlight)
+        configuration.pause = TimeSpan(nanoseconds: pause)
+        configuration.trafficClass = trafficClass
+        configuration.dontFragment = dontFragment
+        configuration.payloadLength = payloadLength(ofPackets: size, address.version)
+        configuration.seed = Self.seed
+        return configuration
+    }
+
+    /// What is sent in packets of so many octets, nil for the usual ones.
+    func payloadLength(ofPackets size: Int?, _ version: IPVersion) -> Int {
+        // Of ICMP as of UDP; a packet of another protocol has none.
+        let header = if case .ip = method { 0 } else { UDPHeader.length }
+        guard let size else { return Self.payloadLength + UDPHeader.length - header }
+        return max(0, size - Self.headerLength(version) - header)
+    }
+
+    /// For the order of sending, which nobody should foresee.
+    private static var seed: UInt64 { ((try? randomBytes(8)) ?? []).reduce(0) { $0 << 8 | UInt64($1) } }
 
     /// What standard output gets of one host's trace.
     ///
@@ -47,7 +84,8 @@ extension Options {
         for target: ReportTarget, _ method: ProbeMethod, _ zones: [UInt32: SafeText], isFirst: Bool
     ) -> any PathReport {
         switch style {
-        case .text:
+        // Of pictures `checkMultipath` says that they have all paths.
+        case .text, .dot, .svg:
             var report = PathTextReport(target: target)
             report.showsNames = !isNumeric
             report.showsExtensions = showsExtensions
@@ -71,6 +109,21 @@ extension Options {
         }
     }
 
+    /// What standard output gets of all paths to one host.
+    func multipathReport(for target: ReportTarget, _ zones: [UInt32: SafeText]) -> any MultipathReport {
+        switch style {
+        // `checkMultipath` refuses tables.
+        case .text, .json, .csv, .atlas, .dot, .svg:
+            var report = MultipathTextReport(target: target)
+            report.showsNames = !isNumeric
+            report.showsExtensions = showsExtensions
+            report.zones = zones
+            report.hasBoxes = Terminal.isUnicode
+            if let size = Terminal.size(of: STDOUT_FILENO) { report.columns = size.columns }
+            return report
+        }
+    }
+
     /// Octets of the first packet of path MTU discovery where the link takes so many; nil for no discovery.
     func firstSize(linkMTU: Int?) -> Int? {
         guard findsMTU, let linkMTU else { return nil }
@@ -85,11 +138,9 @@ extension Options {
     /// Octets of a probe with its IP header.
     ///
     /// - Parameter transportLength: of what follows that header, where the kernel decides about it.
-    func packetLength(of configuration: PathTrace.Configuration, _ transportLength: Int?) -> Int {
-        let probe = Probe(
-            destination: configuration.destination, method: configuration.method,
-            payloadLength: configuration.payloadLength)
-        return Self.headerLength(configuration.destination.version) + optionsLength
+    func packetLength(to destination: IPAddress, payloadLength: Int, _ transportLength: Int?) -> Int {
+        let probe = Probe(destination: destination, method: method, payloadLength: payloadLength)
+        return Self.headerLength(destination.version) + optionsLength
             + (transportLength ?? ProbeCodec.transportLength(of: probe, socketSettings.content))
     }
 

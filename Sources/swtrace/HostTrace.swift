@@ -27,10 +27,8 @@ struct HostTrace {
     private(set) var failureLines: [String] = []
     /// Whether the end has been told.
     private(set) var isTold = false
-    /// The last failure that was told on standard error.
-    private var toldFailure: SendFailure?
-    /// Failures that are still to be told there, each with the lowest of its hops: hops are asked in a mixed order.
-    private var failures: [(failure: SendFailure, hop: Int)] = []
+    /// Probes that standard error is still to be told of.
+    var unsent = UnsentProbes()
 
     init(
         _ configuration: PathTrace.Configuration, _ target: ReportTarget, _ report: any PathReport, holdsRows: Bool
@@ -49,20 +47,9 @@ struct HostTrace {
     /// Has this told when the names in it are known.
     mutating func await(_ news: News, since now: Timestamp) { waiting.append((news, now)) }
 
-    /// Notes that a probe was not sent.
-    mutating func note(_ failure: SendFailure, hop: Int) {
-        if let index = failures.firstIndex(where: { $0.failure == failure }) {
-            failures[index].hop = min(failures[index].hop, hop)
-        } else {
-            failures.append((failure, hop))
-        }
-    }
-
     /// Appends a line about the probes that were not sent since the last call, once for each kind of failure in a row.
     mutating func tellFailures(as persona: Persona, to errors: inout ReportBuffer) {
-        guard !failures.isEmpty else { return }
-        for (failure, hop) in failures where toldFailure != failure {
-            toldFailure = failure
+        unsent.tell { failure, hop in
             if let line = persona.unsentLine(failure) {
                 errors.append(line)
             } else {
@@ -70,7 +57,6 @@ struct HostTrace {
                 report.append(.unsent(hop: hop, failure: failure), PathFacts(), time: 0, to: &errors)
             }
         }
-        failures.removeAll(keepingCapacity: true)
     }
 
     /// Since when the first of what is to be told waits, nil where nothing does.

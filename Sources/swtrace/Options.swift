@@ -31,6 +31,8 @@ struct Options: Sendable {
     var firstHop = 1
     var maximumHop = 30
     var queries = 3
+    /// Whether their number was given.
+    var hasQueries = false
     /// Nanoseconds, as all times here.
     var maximumWait: Int64 = 5_000_000_000
     var hereFactor = 3.0
@@ -55,6 +57,9 @@ struct Options: Sendable {
     /// What was asked for in place of text: one of them at most goes.
     var styles: [Style] = []
     var captureFile: String?
+    /// When a router has had probes enough where all paths are to be found; nil for one path.
+    var multipath: StoppingRule?
+    var multipathDetail = MultipathDetail()
 
     /// What standard output gets.
     enum Style: String, Sendable {
@@ -62,6 +67,8 @@ struct Options: Sendable {
         case json
         case csv
         case atlas
+        case dot
+        case svg
     }
 
     var style: Style { styles.first ?? .text }
@@ -124,5 +131,5 @@ struct Options: Sendable {
                     "Remember a path, and fail when it changes."),
             ],
             seeAlso: ["swping(8)", "traceroute(8)", "ip(7)"]),
-        [probeSection, scheduleSection, meansSection, findingSection, outputSection])
+        [probeSection, scheduleSection, multipathSection, meansSection, findingSection, outputSection])
 }

@@ -66,6 +66,7 @@ extension Options {
 
     /// Throws where probes that count by their length would pass what every link takes.
     func checkSize(_ size: Int?, to address: IPAddress) throws(ToolFailure) {
+        try checkMultipathSize(size, to: address)
         guard flow == .dublin, address.version == .v6 else { return }
         if findsMTU {
             throw ToolFailure("option --mtu: --flow dublin gives probes over IPv6 lengths of its own")
@@ -82,7 +83,7 @@ extension Options {
     var leastRung: Rung { methodOptions.icmpSockets == .dgram ? max(highestRung, .ping) : highestRung }
 
     /// Ports that are held at once.
-    var flows: Int { flow == .classic && proto == .tcp ? TransportRequest.maximumFlows : 1 }
+    var flows: Int { multipath != nil || flow == .classic && proto == .tcp ? TransportRequest.maximumFlows : 1 }
 
     /// The option that leaves no rung but the first.
     var needsRaw: String? {
@@ -150,6 +151,8 @@ extension RungNeed<Options> {
             !(88...32_767).contains($0.methodOptions.maximumSegmentSize ?? 1_460)
         },
         RungNeed("-t with ECN bits, the last two", .raw) { $0.proto == .tcp && $0.trafficClass & 3 != 0 },
+        // Each connection has a port of its own.
+        RungNeed("--multipath with -T", .raw) { $0.multipath != nil && $0.proto == .tcp },
         // The kernel makes, sends and reads the packets of connections: nobody else sees them.
         RungNeed("--pcap", .raw) { $0.proto == .tcp && $0.captureFile != nil },
         RungNeed("-O sysctl", .raw) { $0.methodOptions.followsKernel },

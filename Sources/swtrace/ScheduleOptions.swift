@@ -12,6 +12,7 @@ extension Options {
             },
             Option("q", "queries", .required("COUNT"), "probes to each hop, 1 to 10 (3)") {
                 $0.queries = try $1.wholeNumber(in: 1...10)
+                $0.hasQueries = true
             },
             Option(
                 "w", "wait", .required("MAX[,HERE,NEAR]"), "longest waits for an answer (5,3,10)",

@@ -77,9 +77,22 @@ struct Tool {
         let (targets, failure) = try resolve(hosts, arguments, options, versions)
         if let failure, targets.isEmpty { return failure }
         for target in targets { try options.checkSize(size, to: target.address) }
-        let session = try TraceSession(
-            targets: targets, size: size, options, files, over: selection.transport, note: notice)
-        let status = try session.run(over: selection.take(), capturing: capture, &output)
+        if options.multipath != nil, let caution = options.method.multipathCaution { reportLine(caution, from: name) }
+        let desk = try ReportDesk(targets, options, files, capturing: capture)
+        let status: Int32
+        if let rule = options.multipath {
+            let session = MultipathSession(
+                targets: targets, size: size, options, rule, desk, over: selection.transport, note: notice)
+            status = try desk.run(over: selection.take()) { transport throws(Errno) in
+                try session.run(over: transport, &output)
+            }
+        } else {
+            let session = TraceSession(
+                targets: targets, size: size, options, files, desk, over: selection.transport, note: notice)
+            status = try desk.run(over: selection.take()) { transport throws(Errno) in
+                try session.run(over: transport, &output)
+            }
+        }
         return failure != nil || capture?.isIntact == false ? 2 : status
     }
 
@@ -113,6 +126,7 @@ struct Tool {
         }
         try options.persona.check(firstHop: options.firstHop, maximumHop: options.maximumHop)
         try options.checkProbes()
+        try options.checkMultipath(hosts)
     }
 
     private static func packetLength(_ text: String, _ options: Options) throws(ToolFailure) -> Int {

@@ -18,20 +18,15 @@ final class TraceSession {
     private var started = 0
     /// Text is printed of one trace at a time: of this one.
     private var turn = 0
-    private let facts: ResponderFacts
+    private let desk: ReportDesk
     private let baseline: PathBaseline?
-    /// The names of interfaces by index, for link-local addresses.
-    private let zones: [UInt32: SafeText]
     private var toldMTUFailures: [Int: SendFailure] = [:]
-    private var capture: CaptureFile?
-    /// Lines for standard error, behind what standard output gets.
-    private var errors = ReportBuffer()
 
-    /// Throws when the kernel refuses a descriptor.
     init(
         targets: [(name: String, address: IPAddress)], size: Int?, _ options: Options, _ files: FindingFiles,
-        over transport: borrowing ProbeTransport, note: String?
-    ) throws(ToolFailure) {
+        _ desk: ReportDesk, over transport: borrowing ProbeTransport, note: String?
+    ) {
+        self.desk = desk
         self.options = options
         rung = transport.rung
         let limits = transport.limits
@@ -41,37 +36,16 @@ final class TraceSession {
         transportLength = transport.transportLength
         self.note = note
         baseline = files.baseline
-        let zones = Resolver.zoneNames(of: targets.map(\.address)).mapValues { SafeText(name: $0) }
-        self.zones = zones
         traces = targets.enumerated().map { index, target in
             let configuration = options.configuration(for: target.address, size: size, limits)
             let named = ReportTarget(name: SafeText(target.name), address: target.address)
-            let report = options.report(for: named, configuration.method, zones, isFirst: index == 0)
+            let report = options.report(for: named, configuration.method, desk.zones, isFirst: index == 0)
             return HostTrace(configuration, named, report, holdsRows: options.findsMTU)
         }
-        do throws(Errno) {
-            facts = try ResponderFacts(asksNames: !options.isNumeric, options.findings, files)
-        } catch {
-            throw ToolFailure("cannot ask for names: \(error)")
-        }
     }
 
-    /// Runs to the end and returns the exit status.
-    ///
-    /// - Parameter capture: gets every packet.
+    /// Runs to the end and returns the exit status. Throws what the kernel refuses.
     func run(
-        over transport: consuming ProbeTransport, capturing capture: CaptureFile?, _ output: inout OutputWriter
-    ) throws(ToolFailure) -> Int32 {
-        self.capture = capture
-        do throws(Errno) {
-            if let capture { try transport.attach(capture) }
-            return try measure(over: transport, &output)
-        } catch {
-            throw ToolFailure("the system refuses to go on: \(error) (\(error.name))")
-        }
-    }
-
-    private func measure(
         over transport: consuming ProbeTransport, _ output: inout OutputWriter
     ) throws(Errno) -> Int32 {
         let signals = try SignalDescriptor([.interrupt, .terminate])
@@ -92,25 +66,27 @@ final class TraceSession {
         start(group.begun)
         var loop = try ProbeLoop(group, over: transport)
         try loop.run(
-            signals: signals, other: facts,
+            signals: signals, other: desk.facts,
             onEvent: { event, group in
                 take(event, group)
                 start(group.begun)
             },
             onSignal: { _, group in group.stop(at: Self.now) },
-            onOther: { _ in facts.take() },
+            onOther: { _ in desk.facts.take() },
             afterBatch: {
                 let now = Self.now
-                tellWaiting(since: now + TimeSpan(nanoseconds: -Self.patience))
-                for index in traces.indices { traces[index].tellFailures(as: options.persona, to: &errors) }
-                facts.wake(at: traces.compactMap(\.waitingSince).map { $0.nanoseconds + Self.patience }, after: now)
-                return write(&output)
+                tellWaiting(since: now + TimeSpan(nanoseconds: -ReportDesk.patience))
+                for index in traces.indices { traces[index].tellFailures(as: options.persona, to: &desk.errors) }
+                desk.facts.wake(
+                    at: traces.compactMap(\.waitingSince).map { $0.nanoseconds + ReportDesk.patience }, after: now)
+                hand(&output)
+                return desk.flush(&output)
             })
-        try waitForFacts(until: Self.now.nanoseconds + Self.patience)
+        try desk.waitForFacts()
         noteCounters(loop.transport.counters)
         tellWaiting(since: Timestamp(nanoseconds: .max))
-        if let failure = capture?.finish() { errors.append("\(Tool.name): \(failure)\n") }
-        _ = write(&output)
+        hand(&output)
+        desk.finish(&output)
         if options.style != .json {
             for line in traces.flatMap(\.failureLines) { reportLine(line, from: Tool.name) }
         }
@@ -126,7 +102,8 @@ final class TraceSession {
     private func start(_ begun: Int) {
         while started < begun {
             let configuration = traces[started].configuration
-            let length = options.packetLength(of: configuration, transportLength)
+            let length = options.packetLength(
+                to: configuration.destination, payloadLength: configuration.payloadLength, transportLength)
             let start = PathStart(
                 configuration, packetLength: options.persona.shownLength(length, options),
                 rung: rung.rawValue, note: note, source: traces[started].source,
@@ -141,11 +118,11 @@ final class TraceSession {
         case .path(let index, .hop(let hop)):
             // Rows of stars would say that somebody was silent; the line about what was not sent says it all.
             guard group.members[index].trace.statistics.transmitted > 0 || options.style != .text else { return }
-            for case .some(let answer) in hop.answers { facts.ask(answer.responder) }
+            for case .some(let answer) in hop.answers { desk.facts.ask(answer.responder) }
             traces[index].await(.event(.hop(hop)), since: Self.now)
         case .path(let index, .unsent(let hop, let failure)):
             if options.style == .text, !options.persona.reports(failure) {
-                traces[index].note(failure, hop: hop)
+                traces[index].unsent.note(failure, hop: hop)
             } else {
                 traces[index].await(.event(.unsent(hop: hop, failure: failure)), since: Self.now)
             }
@@ -161,7 +138,7 @@ final class TraceSession {
         let run = PathRun(
             member, findings: findings(of: member, traces[index]), elapsed: Self.now - traces[index].startedAt,
             time: SystemClock.realtime.now)
-        if let line = options.persona.lineBehind(run) { errors.append(line) }
+        if let line = options.persona.lineBehind(run) { desk.errors.append(line) }
         traces[index].await(.end(run), since: Self.now)
     }
 
@@ -182,8 +159,8 @@ final class TraceSession {
     /// A line about a probe of path MTU discovery that the kernel refused.
     private func tell(_ failure: SendFailure, _ size: Int, at index: Int) {
         guard toldMTUFailures.updateValue(failure, forKey: index) != failure else { return }
-        errors.append("\(Tool.name): option --mtu: \(size) octets to \(traces[index].target.name) not sent ")
-        errors.append("(\(failure.text))\n")
+        desk.errors.append("\(Tool.name): option --mtu: \(size) octets to \(traces[index].target.name) not sent ")
+        desk.errors.append("(\(failure.text))\n")
     }
 
     /// Ends that are still to be told know what the sockets saw beside the answers.
@@ -200,7 +177,7 @@ final class TraceSession {
     /// Tells what is to be told in order, as long as the names in it are known or it has waited since `instant` or
     /// longer.
     private func tellWaiting(since instant: Timestamp) {
-        let known = PathFacts(name: facts.name, origins: facts.reportedOrigins)
+        let known = desk.known
         for index in traces.indices {
             let target = traces[index].target
             traces[index].tell(known, time: SystemClock.realtime.now, judge: { judgement(of: $0, target) }) {
@@ -216,7 +193,7 @@ final class TraceSession {
         return PathJudgement(
             target: target, hops: run.hops, lastHop: run.isReached ? run.lastHop : nil,
             mtu: mtu?.isWholePath == true && mtu?.isComplete == true ? mtu?.size : nil, baseline: baseline,
-            assertions: options.findings.assertions, zones: zones, origins: facts.origins)
+            assertions: options.findings.assertions, zones: desk.zones, origins: desk.facts.origins)
     }
 
     private func canTell(_ news: HostTrace.News, since: Timestamp, _ instant: Timestamp) -> Bool {
@@ -227,9 +204,8 @@ final class TraceSession {
         }
     }
 
-    /// Hands over what is to be printed now. Returns whether the reader is there.
-    private func write(_ output: inout OutputWriter) -> Bool {
-        if let failure = capture?.flush() { errors.append("\(Tool.name): \(failure)\n") }
+    /// Hands over what is to be printed now.
+    private func hand(_ output: inout OutputWriter) {
         if options.style == .text {
             while turn < started {
                 hand(turn, to: &output)
@@ -241,12 +217,6 @@ final class TraceSession {
         } else {
             for index in 0..<started { hand(index, to: &output) }
         }
-        let isOpen = output.flush()
-        if !errors.isEmpty {
-            reportErrors(errors.bytes)
-            errors.removeAll()
-        }
-        return isOpen
     }
 
     private func hand(_ index: Int, to output: inout OutputWriter) {
@@ -254,28 +224,8 @@ final class TraceSession {
         traces[index].buffer.removeAll()
     }
 
-    // MARK: Facts
-
     private func isKnown(_ event: PathEvent) -> Bool {
         guard case .hop(let hop) = event else { return true }
-        return hop.answers.allSatisfy { answer in answer.map { facts.isKnown($0.responder) } ?? true }
+        return hop.answers.allSatisfy { answer in answer.map { desk.facts.isKnown($0.responder) } ?? true }
     }
-
-    /// Waits for what is not known yet of responders, but not past `instant`.
-    private func waitForFacts(until instant: Int64) throws(Errno) {
-        guard facts.pendingCount > 0 else { return facts.take() }
-        // The last answer may be there though no question is open any more.
-        defer { facts.take() }
-        var poller = try Poller()
-        try poller.add(facts, token: 0)
-        while facts.pendingCount > 0 {
-            let left = (instant - Self.now.nanoseconds) / 1_000_000
-            guard left > 0 else { return }
-            try poller.wait(timeoutMilliseconds: Int32(left))
-            facts.take()
-        }
-    }
-
-    /// How long printed names may keep anything waiting, in nanoseconds.
-    private static let patience: Int64 = 250_000_000
 }

@@ -437,7 +437,7 @@ private struct Capture: ~Copyable {
 
 extension Socket {
     /// A lease of the flow label that lets nobody else send it: IPV6_FLOWLABEL_MGR with IPV6_FL_S_EXCL.
-    fileprivate func holdFlowLabelAlone(_ label: UInt32) throws {
+    func holdFlowLabelAlone(_ label: UInt32) throws {
         var request = [UInt8](repeating: 0, count: 32)
         request[15] = 1
         request[17] = UInt8(label >> 16 & 0xf)

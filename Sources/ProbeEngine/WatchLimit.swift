@@ -1,0 +1,70 @@
+/// Whether a router leaves errors out when it is asked for every edge that leads to it: found by trying.
+///
+/// Where four tenths of its answers are missing though others show that the way is there, it is asked less often. Where not
+/// even half as many are missing then, it was a limit; else it was none, and all edges are asked again.
+struct WatchLimit: Sendable {
+    enum Pace: Sendable {
+        /// Every edge each round.
+        case all
+        /// Once a round.
+        case turns
+        /// Once a second, of shorter rounds.
+        case second
+    }
+
+    enum Finding: Sendable {
+        case nothing
+        /// It is to be asked at another pace.
+        case pace
+        /// It limits its errors.
+        case limit
+    }
+
+    private(set) var pace = Pace.all
+    private(set) var isConfirmed = false
+    /// Rounds before are those of another pace.
+    private var since: UInt64 = 0
+    private var asked = 0
+    private var missing = 0
+    /// The share that was missing at full pace.
+    private var formerShare = 0.0
+    /// How many times a slower pace has not helped.
+    private var failures: UInt64 = 0
+
+    /// What a round found: how often the router was asked, and how many answers are missing.
+    ///
+    /// - Parameters:
+    ///   - next: the first round that can be asked at another pace.
+    ///   - edges: how many lead to it.
+    mutating func take(
+        asked: Int, missing: Int, round: UInt64, next: UInt64, edges: Int, isShorterThanSecond: Bool
+    ) -> Finding {
+        guard round >= since, asked > 0, !isConfirmed else { return .nothing }
+        self.asked += asked
+        self.missing += missing
+        guard self.asked >= Self.leastAsked[pace == .second ? 1 : 0] else { return .nothing }
+        let share = Double(self.missing) / Double(self.asked)
+        (self.asked, self.missing) = (0, 0)
+        if pace == .all {
+            guard share >= Self.suspicious, edges > 1 || isShorterThanSecond else { return .nothing }
+            formerShare = share
+            pace = edges > 1 ? .turns : .second
+        } else if share * 2 < formerShare {
+            isConfirmed = true
+            return .limit
+        } else if pace == .turns, isShorterThanSecond {
+            pace = .second
+        } else {
+            pace = .all
+            failures += 1
+        }
+        since = pace == .all ? next + Self.patience << min(failures, 10) : next
+        return .pace
+    }
+
+    /// So many make chance unlikely; once a second fewer must do.
+    private static let leastAsked = [32, 16]
+    private static let suspicious = 0.4
+    /// Rounds, half of those before it is tried again.
+    private static let patience: UInt64 = 32
+}
