@@ -333,7 +333,8 @@ extension MultipathTrace {
             return
         }
         if rows[hop - 1].failedTrials >= Self.failedTrials {
-            slow(hop, now)
+            rows[hop - 1].slowness = MultipathHop.Slowness(next: now + Self.limiterPause)
+            tellSlowness(of: hop)
             return
         }
         let tried = Array(doubtful.prefix(Self.trialLength))
@@ -380,11 +381,6 @@ extension MultipathTrace {
     }
 
     // MARK: Slow hops
-
-    private mutating func slow(_ hop: Int, _ now: Timestamp) {
-        rows[hop - 1].slowness = MultipathHop.Slowness(next: now + Self.limiterPause)
-        tellSlowness(of: hop)
-    }
 
     /// Asks a slow hop for as much as it answered the last time.
     private mutating func release(at hop: Int, _ now: Timestamp, _ asks: inout [Ask]) {
@@ -452,7 +448,7 @@ extension MultipathTrace {
             }
             for hop in silent {
                 rows[hop - 1].wasAskedAgain = true
-                slow(hop, now)
+                rows[hop - 1].slowness = MultipathHop.Slowness(next: now + Self.limiterPause)
                 rows[hop - 1][0].state = .asked
                 rows[hop - 1].waiting.append(0)
             }
