@@ -49,13 +49,13 @@ public struct PathWatch: Measurement, Sendable {
     private var limits: [WatchLimit] = []
     private var limitOf: [IPAddress: Int] = [:]
 
-    private var probes = WatchProbes()
+    private var probes: WatchProbes
     /// All with lower numbers are settled, or were not decided about.
-    private var oldestOpen: UInt64 = 1
+    private var oldestOpen: UInt64
     /// Those with lower numbers were on their way while nobody could hear.
-    private var heardFrom: UInt64 = 1
+    private var heardFrom: UInt64
     /// Those with lower numbers are of a graph that is not followed any more.
-    private var firstOfGeneration: UInt64 = 1
+    private var firstOfGeneration: UInt64
     private var rounds: [Round] = []
     private var begun: UInt64 = 0
     /// When the round that is being sent, or the next one, was due; nil before the first.
@@ -89,6 +89,9 @@ public struct PathWatch: Measurement, Sendable {
         judge = HopJudge(configuration.destination, method, payloadLength: configuration.payloadLength)
         interval = min(max(configuration.interval, Self.shortestInterval), Self.longestInterval)
         index = WatchIndex(configuration.graph)
+        let first = max(1, configuration.firstProbe.rawValue)
+        probes = WatchProbes(from: first)
+        (oldestOpen, heardFrom, firstOfGeneration) = (first, first, first)
         plan = WatchPlan([], router: { _ in nil }, strides: [], seed: 0)
         longest = configuration.graph.nodes.compactMap { $0.roundTrips.count > 0 ? $0.roundTrips.maximum : nil }.max()
         take(configuration.graph, configuration.flows)
@@ -328,7 +331,7 @@ public struct PathWatch: Measurement, Sendable {
 
     public mutating func receive(_ response: Response) {
         guard !isOver else { return }
-        guard judge.kind(of: response) != nil else {
+        guard let kind = judge.kind(of: response) else {
             statistics.unsolicited += 1
             return
         }
@@ -341,7 +344,7 @@ public struct PathWatch: Measurement, Sendable {
             return
         }
         switch probes[id].record.state {
-        case .outstanding: answer(id, response)
+        case .outstanding: answer(id, response, kind)
         case .expired, .unheard: takeLate(id, response)
         case .answered: statistics.duplicates += 1
         case .pending, .unsent, .failed: statistics.unsolicited += 1
@@ -365,11 +368,12 @@ public struct PathWatch: Measurement, Sendable {
         return found
     }
 
-    private mutating func answer(_ id: UInt64, _ response: Response) {
+    private mutating func answer(_ id: UInt64, _ response: Response, _ kind: PathAnswer.Kind) {
         statistics.received += 1
+        if case .error = kind { probes[id].isRefusal = true }
         probes[id].record.state = .answered
         note(TimeSpan(nanoseconds: max(0, (response.arrival - probes[id].record.sentAt).nanoseconds)))
-        meet(id, response)
+        meet(id, response, kind)
         probes[id].arrival = (response.stamp, response.arrival)
         let waitsForStamp =
             configuration.wantsKernelStamps && probes[id].record.stamp.clock == .user
@@ -411,7 +415,7 @@ public struct PathWatch: Measurement, Sendable {
     }
 
     /// Learns who answers a flow at a hop now.
-    private mutating func meet(_ id: UInt64, _ response: Response) {
+    private mutating func meet(_ id: UInt64, _ response: Response, _ kind: PathAnswer.Kind) {
         let place = probes[id].place
         let hop = graph.firstHop + place.stop
         let node = index.node(at: hop, response.responder)
@@ -441,7 +445,7 @@ public struct PathWatch: Measurement, Sendable {
             .changed(
                 PathWatchChange(
                     flow: routes[place.path].flow, hop: hop, from: address(former), to: response.responder,
-                    at: response.arrival)))
+                    kind: kind, at: response.arrival)))
         if stop.isUnsteady {
             events.append(.unsteady(flow: routes[place.path].flow, hop: hop))
         } else {
@@ -693,7 +697,7 @@ public struct PathWatch: Measurement, Sendable {
 
     private static func verdict(_ probe: WatchProbe, isExpected: Bool) -> PathCounts.Verdict {
         switch probe.record.state {
-        case .answered: probe.isLate ? .late : isExpected ? .received : .diverted
+        case .answered: probe.isLate ? .late : isExpected ? .received : probe.isRefusal ? .refused : .diverted
         case .expired: probe.isPassed ? .withheld : .lost
         default: .unheard
         }

@@ -48,8 +48,8 @@ extension PathWatch {
 
     private static func share(_ counts: PathCounts) -> (share: Double, count: Double)? {
         guard counts.audible > 0 else { return nil }
-        let silent = counts.lost + counts.withheld
-        return (1 - Double(silent) / Double(counts.audible), Double(counts.audible))
+        let missing = counts.lost + counts.withheld + counts.refused
+        return (1 - Double(missing) / Double(counts.audible), Double(counts.audible))
     }
 
     private static func better(

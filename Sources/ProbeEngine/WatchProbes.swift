@@ -14,6 +14,8 @@ struct WatchProbe: Sendable {
     /// When its answer came, while the kernel's stamp of sending is waited for.
     var arrival: (stamp: Stamp, at: Timestamp)?
     var isLate = false
+    /// Whether the answer says that the way goes no further.
+    var isRefusal = false
     /// Whether somebody behind answered in the same round.
     var isPassed = false
 
@@ -25,7 +27,9 @@ struct WatchProbes: Sendable {
     private var probes: [WatchProbe] = []
     private var head = 0
     /// The lowest number that is kept; `next` where there is none.
-    private(set) var first: UInt64 = 1
+    private(set) var first: UInt64
+
+    init(from first: UInt64) { self.first = first }
 
     /// The number that the next one gets.
     var next: UInt64 { first + UInt64(probes.count - head) }

@@ -124,6 +124,39 @@ import Testing
         #expect(silent.watch.ends.allSatisfy { $0.received == 10 })
     }
 
+    @Test("A destination that a router calls unreachable is lost, and the router is told")
+    func refusal() throws {
+        let text = Self.fork.replacing("via r4 udp", with: "via r4 live 0% dead host udp")
+        var lab = try WatchLab(text, calm: Self.fork) { $0.rounds = 10 }
+        try lab.run()
+        #expect(lab.changes.count == 2)
+        for change in lab.changes {
+            #expect(change.from == Ours.address("10.0.9.9") && change.to == Ours.address("10.0.3.1"))
+            #expect(change.kind == .error(type: .V4.destinationUnreachable, code: 1, info: 0))
+        }
+        #expect(lab.watch.ends.allSatisfy { $0.refused == 10 && $0.loss == 1 && $0.silence == 0 })
+        #expect(lab.watch.statistics.received == 70)
+    }
+
+    @Test("A path that ends in silence ends at the last who answers; who begins to answer behind is a change")
+    func silentEnd() throws {
+        let mute = Self.fork.replacing("via r4 udp", with: "via r4 silent udp")
+        var run = try MultipathRun(mute)
+        try run.run()
+        for (text, changes) in [(mute, 0), (Self.fork, 2)] {
+            var lab = try WatchLab(text, calm: Self.fork) {
+                $0.graph = run.graph
+                $0.flows = run.graph.cover
+                $0.rounds = 20
+            }
+            #expect(lab.watch.paths.map(\.lastHop) == [3, 3])
+            try lab.run()
+            #expect(lab.watch.ends.allSatisfy { $0.received == 20 && $0.loss == 0 })
+            #expect(lab.changes.count == changes)
+            #expect(lab.changes.allSatisfy { $0.from == nil && $0.to == Ours.address("10.0.9.9") && $0.hop == 4 })
+        }
+    }
+
     @Test("Behind a balancer that goes by packets nobody knows who will answer: answers count, silence is uncertain")
     func perPacket() throws {
         let text = Self.fork.replacing("by ports", with: "by packet")
