@@ -51,8 +51,9 @@ extension MultipathTrace {
         let view = MultipathView(rows, firstHop: firstHop, flows: flowCount, isLite: configuration.isLite)
         explore(view, &asks)
         var newFlows: [Int] = []
+        var isSettled = true
         for hop in firstHop..<max(firstHop, min(rows.count, view.furthest + 1, loopEnd(view) ?? .max) + 1) {
-            askGroups(at: hop, view, &newFlows, &asks)
+            isSettled = askGroups(at: hop, view, isAboveSettled: isSettled, &newFlows, &asks)
         }
         append(asks)
         if asks.isEmpty, isIdle, !isWaiting { finish(view, now) }
@@ -134,18 +135,21 @@ extension MultipathTrace {
 
     // MARK: Nodes
 
-    /// Asks for what the nodes in front of a hop need.
+    /// Asks for what the nodes in front of a hop need. Returns whether they have it.
+    ///
+    /// - Parameter isAboveSettled: whether those in front of them have: until then they get more flows in any case.
     private mutating func askGroups(
-        at hop: Int, _ view: MultipathView, _ newFlows: inout [Int], _ asks: inout [Ask]
-    ) {
-        guard let here = view.hop(hop) else { return }
+        at hop: Int, _ view: MultipathView, isAboveSettled: Bool, _ newFlows: inout [Int], _ asks: inout [Ask]
+    ) -> Bool {
+        guard let here = view.hop(hop) else { return true }
         let above = view.hop(hop - 1)
+        let askedBefore = asks.count
         var deficit = 0
         var deficient: Set<Int> = []
         for group in here.groups {
             var missing = probesNeeded(havingSeen: group.seen.count) - group.tested - group.open
             for flow in group.unasked.prefix(max(0, missing)) {
-                ask(hop, flow, &asks)
+                if rows[hop - 1][flow].state == .unasked { ask(hop, flow, &asks) }
                 missing -= 1
             }
             if missing > 0, group.parent == MultipathView.mixed {
@@ -156,12 +160,14 @@ extension MultipathTrace {
                 deficit += missing
                 deficient.insert(group.parent)
             }
-            tellPacketsFromFlows(group, hop, &asks)
+            tellPacketsFromFlows(group, hop, view, &asks)
         }
-        guard hop > firstHop, let above else { return }
-        if here.isLite { askForLikeness(here, above, hop, &deficit, &deficient, &asks) }
-        askForOrigins(here, above, hop, &asks)
-        control(deficient, deficit, hop, view, &newFlows, &asks)
+        if hop > firstHop, let above {
+            if here.isLite { askForLikeness(here, above, hop, &deficit, &deficient, &asks) }
+            askForOrigins(here, above, hop, &asks)
+            if isAboveSettled { control(deficient, deficit, hop, view, &newFlows, &asks) }
+        }
+        return deficit == 0 && asks.count == askedBefore && here.groups.allSatisfy(\.isSettled)
     }
 
     /// Whether any flow passes the node.
@@ -195,13 +201,20 @@ extension MultipathTrace {
         statistics.askedAgain += UInt64(count)
     }
 
-    /// A balancer that goes by packets sends a flow's second packet elsewhere.
-    private mutating func tellPacketsFromFlows(_ group: MultipathView.Group, _ hop: Int, _ asks: inout [Ask]) {
-        guard group.seen.count > 1, !group.isByPackets, group.parent != MultipathView.mixed, group.open == 0,
+    /// A balancer that goes by packets sends a flow's second packet elsewhere. Flows that keep to their branch one hop further
+    /// show for nothing that theirs does not.
+    private mutating func tellPacketsFromFlows(
+        _ group: MultipathView.Group, _ hop: Int, _ view: MultipathView, _ asks: inout [Ask]
+    ) {
+        guard group.seen.count > 1, !group.isByPackets, group.parent != MultipathView.mixed, group.isSettled,
             group.tested >= probesNeeded(havingSeen: group.seen.count)
         else { return }
         let wanted = repeatsNeeded(havingSeen: group.seen.count)
         guard group.repeatsAsked < wanted * Self.repeatTries else { return }
+        if let next = view.hop(hop + 1), next.alive.count > 1 {
+            guard next.groups.allSatisfy(\.isSettled) else { return }
+            if next.witnesses(of: group.seen) >= repeatsNeeded(havingSeen: 2) { return }
+        }
         askAgain(hop, group.answered, max(0, wanted - group.repeated - group.repeatsOpen), &asks)
     }
 
@@ -259,16 +272,10 @@ extension MultipathTrace {
         _ asks: inout [Ask]
     ) {
         guard deficit > 0, let above = view.hop(hop - 1) else { return }
-        // Whoever is on the way there may be one of them.
-        var undecided = 0
-        for flow in 0..<rows[hop - 2].slots.count {
-            switch rows[hop - 2][flow].state {
-            case .asked, .doubtful: undecided += 1
-            case .unasked, .answered, .silent, .unsent: break
-            }
-        }
-        var missing = deficit - undecided
-        guard missing > 0 else { return }
+        // Whoever is on the way there, or perhaps silent, may be one of them.
+        let isUndecided = rows[hop - 2].slots.contains { $0.state == .asked || $0.state == .doubtful }
+        guard !isUndecided else { return }
+        var missing = deficit
         var origins: Set<Int> = []
         for flow in above.vertices.indices where nodes.contains(above.vertices[flow]) {
             origins.insert(above.parents[flow])
@@ -327,7 +334,10 @@ extension MultipathTrace {
             return
         }
         let tried = Array(doubtful.prefix(Self.trialLength))
-        let controls = rows[hop - 1].responders.indices.compactMap { control(hop, $0) }
+        // More silence than is known already is not believed without a word of everybody else.
+        let believed = rows[hop - 1].slots.count { $0.state == .silent }
+        let isNews = tried.count { rows[hop - 1][$0].strikes + 1 >= Self.strikes } > believed
+        let controls = isNews ? rows[hop - 1].responders.indices.compactMap { control(hop, $0) } : []
         rows[hop - 1].trial = MultipathHop.Trial(doubtful: tried, controls: controls)
         for flow in tried + controls { ask(hop, flow, &asks) }
         statistics.askedAgain += UInt64(tried.count + controls.count)

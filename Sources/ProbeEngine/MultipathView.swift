@@ -38,6 +38,9 @@ struct MultipathView: Sendable {
         var repeatsAsked = 0
         /// Whether answers to one flow differ.
         var isByPackets = false
+
+        /// Whether nothing is under way.
+        var isSettled: Bool { open == 0 }
     }
 
     struct Hop: Sendable {
@@ -56,6 +59,19 @@ struct MultipathView: Sendable {
         var ends: [Bool]
 
         func isEnd(_ vertex: Vertex) -> Bool { vertex >= 0 && ends[vertex] }
+
+        /// How many flows went on from these nodes of the hop before as the others of their node did, where that is no
+        /// matter of course: each node has one next hop, and they are not all the same. 0 else.
+        func witnesses(of nodes: [Vertex]) -> Int {
+            var nextHops: Set<Vertex> = []
+            var count = 0
+            for group in groups where nodes.contains(group.parent) {
+                guard group.seen.count == 1 else { return 0 }
+                nextHops.insert(group.seen[0])
+                count += group.tested - 1
+            }
+            return nextHops.count > 1 ? count : 0
+        }
     }
 
     /// By hop limit minus the first.

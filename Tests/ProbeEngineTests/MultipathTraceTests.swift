@@ -13,6 +13,8 @@ struct MultipathRun {
     private(set) var ending: MultipathEnding?
     private(set) var pathEnding: PathEnding?
     private(set) var slowed: [Int] = []
+    private(set) var samples: [MultipathTrace.Sample] = []
+    private(set) var view: MultipathView?
 
     init(
         _ text: String, to destination: String = "10.0.9.9", seed: UInt64 = 1,
@@ -34,6 +36,8 @@ struct MultipathRun {
         }
         self.slowed = slowed
         graph = trace.graph
+        samples = trace.samples
+        view = MultipathView(trace.rows, firstHop: 1, flows: trace.flowCount, isLite: configuration.isLite)
         statistics = trace.statistics
         ending = trace.ending
         pathEnding = trace.pathEnding
@@ -42,6 +46,14 @@ struct MultipathRun {
     /// Edges as `3:1>4:2`: hop and last number of the address, `*` for silence, `~` where the edge is uncertain.
     var edges: [String] {
         graph.edges.map { "\(name($0.from))\($0.isCertain ? ">" : "~")\(name($0.to))" }.sorted()
+    }
+
+    /// Edges with whole addresses, all taken for certain.
+    func edges(named name: (IPAddress) -> String) -> Set<String> {
+        func text(_ node: Int) -> String {
+            "\(graph.nodes[node].hop):\(graph.nodes[node].responder.map(name) ?? "*")"
+        }
+        return Set(graph.edges.map { "\(text($0.from))>\(text($0.to))" })
     }
 
     var nodes: [String] { graph.nodes.indices.map { name($0) } }
@@ -93,7 +105,7 @@ struct MultipathRun {
                 "1:1>2:2", "2:2>3:*", "3:*>4:4", "4:4>5:51", "4:4>5:52", "4:4>5:53", "5:51>6:61", "5:52>6:62",
                 "5:53>6:63", "6:61>7:7", "6:62>7:7", "6:63>7:7", "7:7>8:8", "8:8>9:9", "9:9>10:9",
             ] { right += 1 }
-            if seed < 4 { print(run.edges, run.statistics, run.milliseconds, run.ending as Any, run.pathEnding as Any, run.graph.missProbability, run.slowed) }
+            if seed < 4 { let perHop = (1...13).map { hop in run.samples.count { $0.hop == hop } }; print(perHop, run.statistics.transmitted, run.milliseconds, run.ending as Any, run.pathEnding as Any, run.graph.missProbability, run.slowed) }
         }
         print("right", right, probes.min()!, probes.max()!, probes.reduce(0, +) / 100)
         #expect(right >= 95)
