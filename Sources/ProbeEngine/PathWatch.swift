@@ -93,7 +93,7 @@ public struct PathWatch: Measurement, Sendable {
         probes = WatchProbes(from: first)
         (oldestOpen, heardFrom, firstOfGeneration) = (first, first, first)
         plan = WatchPlan([], router: { _ in nil }, strides: [], seed: 0)
-        longest = configuration.graph.nodes.compactMap { $0.roundTrips.count > 0 ? $0.roundTrips.maximum : nil }.max()
+        longest = configuration.graph.nodes.filter { $0.roundTrips.count > 0 }.map(\.roundTrips.maximum).max()
         take(configuration.graph, configuration.flows)
         isOver = routes.isEmpty || configuration.rounds == 0
     }
@@ -123,7 +123,8 @@ public struct PathWatch: Measurement, Sendable {
             guard let address = node.responder?.withoutZone else { return nil }
             if let known = limitOf[address] { return known }
             limitOf[address] = limits.count
-            limits.append(former.1[address].map { former.0[$0] } ?? WatchLimit())
+            let isLimited = configuration.limitedHops.contains(node.hop)
+            limits.append(former.1[address].map { former.0[$0] } ?? WatchLimit(isSuspected: isLimited))
             return limits.count - 1
         }
         needsPlan = true

@@ -189,6 +189,28 @@ import Testing
         #expect(lab.watch.ends.allSatisfy { $0.received == 100 })
     }
 
+    @Test("What a trace found to be limited is asked slowly from the first round")
+    func knownLimit() throws {
+        let text = Self.diamond.replacing("router r5 10.0.3.1", with: "router r5 10.0.3.1 limit 1/s burst 6")
+        var lab = try WatchLab(text, calm: Self.diamond) {
+            $0.rounds = 40
+            $0.limitedHops = [3]
+        }
+        try lab.run()
+        #expect(lab.slowed == [Ours.address("10.0.3.1")])
+        #expect(lab.watch.nodes[try lab.node("10.0.3.1")].received == 40)
+        // Where that was wrong, all edges are asked again.
+        var wrong = try WatchLab(Self.diamond.replacing("via r5 udp", with: "via r5 loss 60% udp"), calm: Self.diamond)
+        {
+            $0.rounds = 60
+            $0.limitedHops = [4]
+        }
+        try wrong.run()
+        #expect(wrong.slowed.isEmpty)
+        #expect(wrong.rounds[0].paths.reduce(0) { $0 + $1.transmitted } == 1)
+        #expect(wrong.rounds.suffix(10).allSatisfy { $0.paths.allSatisfy { $0.transmitted == 1 } })
+    }
+
     @Test("A destination that gives an error a second is asked by one path after the other")
     func limitedEnd() throws {
         let text = Self.diamond.replacing("via r5 udp", with: "via r5 limit 1/s burst 6 udp")

@@ -93,6 +93,8 @@ struct PathWatchKernelTests {
         var request = TransportRequest(method: method)
         request.versions = [destination.version]
         request.flows = Self.flows
+        // Flows are what they were only from the same ports.
+        request.settings.sourcePort = 41_000
         request.highestRung = rung
         request.fallback = method
         let selection = try TransportSelection.open(request, identity: try .random())
