@@ -431,7 +431,9 @@ public struct PathWatch: Measurement, Sendable {
         let isCandidate = node.map { stop.candidates.contains($0) } ?? false
         stop.responder = node.map { .node($0) } ?? .other(response.responder)
         if stop.isSpread, isCandidate { stop.responder = .unknown }
-        let isLearned = former == .unknown && isCandidate
+        let isLearned = isCandidate && (former == .unknown || stop.isGuess)
+        stop.silences = 0
+        stop.isGuess = false
         let isChange = stop.responder != former && !isLearned
         stop.history = stop.history << 1 | (isChange ? 1 : 0)
         let wasUnsteady = stop.isUnsteady
@@ -516,16 +518,30 @@ public struct PathWatch: Measurement, Sendable {
             guard probes[id].record.sentAt + wait <= now else { break }
             guard probes[id].record.state == .outstanding else { continue }
             probes[id].record.state = id < heardFrom ? .unheard : .expired
-            giveUpSuspicion(probes[id].place)
+            if id >= heardFrom { learnSilence(probes[id].place) }
             settle(id)
         }
     }
 
-    /// Who is silent is not asked on and on.
-    private mutating func giveUpSuspicion(_ place: WatchPlan.Place) {
-        guard routes[place.path].stops[place.stop].isSuspect else { return }
-        routes[place.path].stops[place.stop].isSuspect = false
-        needsPlan = true
+    /// Who is silent is not asked on and on because of a suspicion, and where one of several is known to be silent it is
+    /// that one after a while.
+    private mutating func learnSilence(_ place: WatchPlan.Place) {
+        var stop = routes[place.path].stops[place.stop]
+        if stop.isSuspect {
+            stop.isSuspect = false
+            needsPlan = true
+        }
+        if stop.responder == .unknown, !stop.isSpread {
+            stop.silences += 1
+            if stop.silences >= Self.convincingSilences,
+                let silent = stop.candidates.first(where: { graph.nodes[$0].responder == nil })
+            {
+                stop.responder = .node(silent)
+                stop.isGuess = true
+                needsPlan = true
+            }
+        }
+        routes[place.path].stops[place.stop] = stop
     }
 
     public func expiresSilence(at now: Timestamp) -> Bool {
@@ -799,6 +815,7 @@ public struct PathWatch: Measurement, Sendable {
     /// Probes that are remembered behind their rounds, for answers that come late.
     private static let mostRemembered = 1 << 16
     private static let memory = TimeSpan.seconds(10)
+    private static let convincingSilences = 3
     /// Of the last sixteen answers.
     private static let manyChanges = 4
     private static let fewChanges = 1

@@ -203,6 +203,48 @@ import Testing
         }
     }
 
+    /// What a multipath trace finds in any network is what its flows meet, and all of it has its samples.
+    @Test(
+        "In any network each edge has a sample a round, by no more probes than edges and paths",
+        arguments: [[.silence], [.meshes, .longerBranches], [.packets]] as [MultipathTopology.Features])
+    func anyNetwork(features: MultipathTopology.Features) throws {
+        for seed: UInt64 in 1...40 {
+            let topology = MultipathTopology(seed: seed, features)
+            var run = try MultipathRun(topology.text, seed: seed) {
+                $0.rule = StoppingRule(confidence: 0.99)
+                $0.maximumProbes = 20_000
+            }
+            try run.run()
+            // What was missed would be told as changes.
+            guard run.edges(named: \.description) == topology.edges else { continue }
+            let graph = run.graph
+            var lab = try WatchLab(topology.text, flows: 0..<1, seed: seed) {
+                $0.graph = graph
+                $0.flows = graph.cover
+                $0.rounds = 40
+                $0.seed = seed
+            }
+            try lab.run()
+            #expect(lab.changes.isEmpty && lab.unsteady.isEmpty && lab.slowed.isEmpty, "seed \(seed)")
+            #expect(lab.watch.ends.allSatisfy { $0.received == 40 && $0.loss == 0 }, "seed \(seed)")
+            let last = try #require(lab.rounds.last)
+            for (place, edge) in graph.edges.enumerated() where !edge.flows.isEmpty {
+                guard graph.nodes[edge.to].responder != nil, !features.contains(.packets) else { continue }
+                #expect(last.edges[place].received >= 1, "seed \(seed): \(edge)")
+            }
+            for (place, node) in graph.nodes.enumerated() where node.responder != nil {
+                #expect(
+                    lab.watch.nodes[place].received > 0,
+                    "seed \(seed): \(node.hop) \(String(describing: node.responder))")
+                #expect(lab.watch.nodes[place].silence == 0)
+            }
+            if !features.contains(.packets) {
+                let most = graph.edges.count + graph.nodes(at: 1).count + lab.watch.paths.count
+                #expect(last.transmitted <= UInt64(most), "seed \(seed)")
+            }
+        }
+    }
+
     @Test("An answer that comes late is neither lost nor in time, also when its round was told")
     func late() throws {
         let slow = Self.fork.replacing("via r4 udp", with: "via r4 slow 3s udp")
