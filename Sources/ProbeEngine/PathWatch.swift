@@ -41,7 +41,7 @@ public struct PathWatch: Measurement, Sendable {
     private var judge: HopJudge
     private let interval: TimeSpan
     private var index: WatchIndex
-    private var routes: [WatchRoute] = []
+    private(set) var routes: [WatchRoute] = []
     private var plan: WatchPlan
     private var needsPlan = true
     /// Routers by number: those of the nodes that answer, each address once; by node, nil for those that do not.
@@ -103,6 +103,12 @@ public struct PathWatch: Measurement, Sendable {
 
     /// What is followed.
     public var graph: MultipathGraph { configuration.graph }
+
+    /// The edge between two nodes, nil where there is none or they are not known.
+    func edge(_ from: Int?, _ to: Int?) -> Int? {
+        guard let from, let to else { return nil }
+        return index.edge(from: from, to: to)
+    }
 
     /// Sets everything up that goes by the indices of a graph.
     private mutating func take(_ graph: MultipathGraph, _ flows: [Int]) {
@@ -698,16 +704,14 @@ public struct PathWatch: Measurement, Sendable {
         var places = Places()
         places.node = probe.node
         if probe.node == nil, probe.isAnswered { places.node = probe.responder }
-        if let before = probe.before, let node = places.node { places.edge = index.edge(from: before, to: node) }
+        places.edge = edge(probe.before, places.node)
         if isEnd(probe.place) {
             places.end = probe.place.path
             places.isEndReached = probe.responder.map { stop.candidates.contains($0) } ?? false
         }
         if probe.isUncertain, !probe.isAnswered, probe.record.state != .unheard {
             places.uncertainNodes = stop.candidates
-            if let before = probe.before {
-                places.uncertainEdges = stop.candidates.compactMap { index.edge(from: before, to: $0) }
-            }
+            places.uncertainEdges = stop.candidates.compactMap { edge(probe.before, $0) }
         }
         return places
     }

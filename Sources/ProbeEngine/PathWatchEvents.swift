@@ -71,6 +71,20 @@ public struct PathCounts: Sendable {
 }
 
 extension PathCounts {
+    /// Adds the counts of other probes, such as those of another round.
+    public mutating func add(_ other: PathCounts) {
+        transmitted &+= other.transmitted
+        received &+= other.received
+        late &+= other.late
+        diverted &+= other.diverted
+        refused &+= other.refused
+        withheld &+= other.withheld
+        lost &+= other.lost
+        unheard &+= other.unheard
+        uncertain &+= other.uncertain
+        roundTrips.merge(other.roundTrips)
+    }
+
     /// What has become of a probe.
     enum Verdict: Sendable {
         case received
