@@ -49,13 +49,13 @@ public struct PathWatch: Measurement, Sendable {
     private var limits: [WatchLimit] = []
     private var limitOf: [IPAddress: Int] = [:]
 
-    private var probes: WatchProbes
+    private var probes = WatchProbes()
     /// All with lower numbers are settled, or were not decided about.
-    private var oldestOpen: UInt64
+    private var oldestOpen: UInt64 = 1
     /// Those with lower numbers were on their way while nobody could hear.
-    private var heardFrom: UInt64
+    private var heardFrom: UInt64 = 1
     /// Those with lower numbers are of a graph that is not followed any more.
-    private var firstOfGeneration: UInt64
+    private var firstOfGeneration: UInt64 = 1
     private var rounds: [Round] = []
     private var begun: UInt64 = 0
     /// When the round that is being sent, or the next one, was due; nil before the first.
@@ -89,9 +89,6 @@ public struct PathWatch: Measurement, Sendable {
         judge = HopJudge(configuration.destination, method, payloadLength: configuration.payloadLength)
         interval = min(max(configuration.interval, Self.shortestInterval), Self.longestInterval)
         index = WatchIndex(configuration.graph)
-        let first = max(1, configuration.firstProbe.rawValue)
-        probes = WatchProbes(from: first)
-        (oldestOpen, heardFrom, firstOfGeneration) = (first, first, first)
         plan = WatchPlan([], router: { _ in nil }, strides: [], seed: 0)
         longest = configuration.graph.nodes.filter { $0.roundTrips.count > 0 }.map(\.roundTrips.maximum).max()
         take(configuration.graph, configuration.flows)

@@ -22,8 +22,6 @@ extension PathWatch {
         public var limitedHops: Set<Int> = []
         /// Decides the order in which a round asks.
         public var seed: UInt64 = 0
-        /// The number of the first probe: behind those that were sent by the same transport before.
-        public var firstProbe = ProbeID(rawValue: 1)
         /// Wait for the kernel's send stamps before a round trip is counted.
         public var wantsKernelStamps = true
 

@@ -27,9 +27,7 @@ struct WatchProbes: Sendable {
     private var probes: [WatchProbe] = []
     private var head = 0
     /// The lowest number that is kept; `next` where there is none.
-    private(set) var first: UInt64
-
-    init(from first: UInt64) { self.first = first }
+    private(set) var first: UInt64 = 1
 
     /// The number that the next one gets.
     var next: UInt64 { first + UInt64(probes.count - head) }

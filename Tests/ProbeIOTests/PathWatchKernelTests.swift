@@ -45,7 +45,6 @@ struct PathWatchKernelTests {
         var configuration = PathWatch.Configuration(destination: destination, graph: graph)
         configuration.rounds = 12
         configuration.interval = .milliseconds(200)
-        configuration.firstProbe = ProbeID(rawValue: 5_000)
         var rounds: [PathRound] = []
         var changes: [(round: Int, change: PathWatchChange)] = []
         let watch = try lab["a"].run {
