@@ -376,7 +376,6 @@ public struct PathWatch: Measurement, Sendable {
         statistics.received += 1
         if case .error = kind { probes[id].isRefusal = true }
         probes[id].record.state = .answered
-        note(TimeSpan(nanoseconds: max(0, (response.arrival - probes[id].record.sentAt).nanoseconds)))
         meet(id, response, kind)
         probes[id].arrival = (response.stamp, response.arrival)
         let waitsForStamp =
@@ -397,6 +396,7 @@ public struct PathWatch: Measurement, Sendable {
             sentAt: record.sentAt, record.stamp, arrival.stamp, readAt: arrival.at,
             wantsKernelStamps: configuration.wantsKernelStamps)
         if clock == .user { statistics.userTimed += 1 }
+        note(roundTrip)
         probes[id].roundTrip = roundTrip
         probes[id].arrival = nil
         settle(id)
