@@ -89,6 +89,7 @@ struct MultipathLab {
         }
         for near in Self.names where near.hasPrefix("y") && used.contains(near) { try lead(all, by: near, to: ["m"]) }
         for (near, far) in zip(Self.end, Self.end.dropFirst()) { try lead(all, by: near, to: [far]) }
+        try source.set("net.ipv4.ping_group_range", "0 2147483647")
         for name in Self.silent where used.contains(name) {
             try lab[name].nft(
                 """
