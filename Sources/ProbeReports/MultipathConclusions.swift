@@ -47,7 +47,9 @@ extension MultipathRun {
     }
 
     /// What the graph amounts to, a line each.
-    func conclusions(_ shape: MultipathShape, hasBoxes: Bool) -> [String] {
+    ///
+    /// - Parameter hasBoxes: by which character uncertain lines are drawn; nil where they are dotted ones.
+    func conclusions(_ shape: MultipathShape, hasBoxes: Bool?) -> [String] {
         var lines = [sums(shape)]
         if let line = sourceText(shape) { lines.append(line) }
         if let line = confidenceLine(shape) { lines.append(line) }
@@ -59,7 +61,7 @@ extension MultipathRun {
                 "\(hops) \(Self.ranges(slowedHops)) \(verb) only so many probes a second, and had to be asked slowly")
         }
         if shape.hasUncertainEdges {
-            let line = hasBoxes ? "┄" : "."
+            let line = hasBoxes.map { $0 ? "┄" : "." } ?? "dotted lines"
             lines.append("\(line): who comes behind whom is not known, because each packet takes its own way")
         }
         if let caution = graph.space.method.multipathCaution { lines.append(caution) }

@@ -69,6 +69,7 @@ public struct MultipathTextReport: MultipathReport {
         _ shape: MultipathShape, _ run: MultipathRun, _ facts: PathFacts, to buffer: inout ReportBuffer
     ) {
         let lanes = MultipathLanes(shape)
+        let captions = MultipathCaptions(shape, run, zones)
         let shares = shape.shares
         var table = Table()
         for row in lanes.rows {
@@ -81,10 +82,9 @@ public struct MultipathTextReport: MultipathReport {
             var line = TableRow(picture, responder(of: node, facts), node)
             if let share = shares[index], share < 1 { line.share = percentage(share) }
             line.continuation = row.continuation(hasBoxes: hasBoxes)
-            line.notes = notes(on: index, shape, run)
+            line.notes = captions.notes(on: index)
             if !lanes.hasLines, shape.isBehindSeveral(index) {
-                let parents = shape.parents(of: index).map { shape.nodes[$0].responder?.text(zones) ?? "*" }
-                line.notes.append("behind \(Self.listing(parents))")
+                line.notes.append(captions.whence(of: index))
             }
             table.rows.append(line)
         }
@@ -98,31 +98,6 @@ public struct MultipathTextReport: MultipathReport {
         if let answer = node.answer { text.append(words.extensions(of: answer)) }
         return String(decoding: text.bytes, as: UTF8.self)
     }
-
-    /// What is worth saying of a node beside its numbers.
-    private func notes(on index: Int, _ shape: MultipathShape, _ run: MultipathRun) -> [String] {
-        let node = shape.nodes[index]
-        var notes: [String] = []
-        if let answer = node.answer, node.isEnd {
-            if case .error(let type, let code, let info) = answer.kind {
-                let mark = answer.annotation.map { "\($0) " } ?? ""
-                notes.append(mark + EchoError.text(type, code: code, info: info, answer.responder.version))
-            } else {
-                notes.append("destination")
-            }
-        }
-        let others = node.responder.flatMap { shape.hops[$0] }?.filter { $0 != node.hop } ?? []
-        if !others.isEmpty { notes.append("also hop \(Self.listing(others.map(String.init)))") }
-        if let nextHops = run.nextHopsText(of: index, shape) { notes.append(nextHops) }
-        return notes
-    }
-
-    private static func listing(_ texts: [String]) -> String {
-        texts.prefix(maximumListed).joined(separator: ", ")
-            + (texts.count > maximumListed ? " and \(texts.count - maximumListed) more" : "")
-    }
-
-    private static let maximumListed = 4
 }
 
 /// A row of the graph before it is known how wide the columns are.
@@ -146,18 +121,10 @@ private struct TableRow {
         self.responder = responder
         hop = String(node.hop)
         if node.roundTrips.count > 0 {
-            minimum = Self.milliseconds(node.roundTrips.minimum)
-            average = Self.milliseconds(TimeSpan(rounding: node.roundTrips.mean))
+            minimum = millisecondsText(node.roundTrips.minimum)
+            average = millisecondsText(TimeSpan(rounding: node.roundTrips.mean))
         }
-        if node.responder != nil, node.transmitted > 0 {
-            loss = percentage(Double(max(0, node.transmitted - node.received)) / Double(node.transmitted))
-        }
-    }
-
-    private static func milliseconds(_ span: TimeSpan) -> String {
-        var text = ReportBuffer()
-        text.append(milliseconds: span)
-        return String(decoding: text.bytes, as: UTF8.self)
+        if let lost = node.loss { loss = percentage(lost) }
     }
 }
 
@@ -217,12 +184,4 @@ private struct Table {
 
     /// Longer ones push what follows to the right in their own row only.
     private static let maximumResponder = 64
-}
-
-/// A part in whole per cent: `<1%` is more than nothing, `>99%` is less than all.
-func percentage(_ part: Double) -> String {
-    let percent = Int((min(max(part, 0), 1) * 100).rounded())
-    if percent == 0, part > 0 { return "<1%" }
-    if percent == 100, part < 1 { return ">99%" }
-    return "\(percent)%"
 }
