@@ -1,7 +1,7 @@
 import PacketFormats
 
 /// What is known of one hop limit while a multipath trace runs.
-struct MultipathHop: HasLongestRoundTrip, Sendable {
+struct MultipathHop: Sendable {
     /// A flow at this hop limit.
     struct Slot: Sendable, BitwiseCopyable {
         enum State: UInt8, Sendable, BitwiseCopyable {
@@ -54,8 +54,10 @@ struct MultipathHop: HasLongestRoundTrip, Sendable {
     private(set) var ends: [Bool] = []
     /// Answers that differ from the first of their flow.
     private(set) var variations: [(flow: Int, vertex: Int)] = []
-    /// The longest round trip.
-    var longest: TimeSpan?
+    /// How many flows are asked, doubtful and silent.
+    private(set) var askedCount = 0
+    private(set) var doubtfulCount = 0
+    private(set) var silentCount = 0
     /// Asks in the line or on their way.
     var underWay = 0
     var trial: Trial?
@@ -72,7 +74,18 @@ struct MultipathHop: HasLongestRoundTrip, Sendable {
         get { flow < slots.count ? slots[flow] : Slot() }
         set {
             while slots.count <= flow { slots.append(Slot()) }
+            count(slots[flow].state, -1)
+            count(newValue.state, 1)
             slots[flow] = newValue
+        }
+    }
+
+    private mutating func count(_ state: Slot.State, _ change: Int) {
+        switch state {
+        case .asked: askedCount += change
+        case .doubtful: doubtfulCount += change
+        case .silent: silentCount += change
+        case .unasked, .answered, .unsent: break
         }
     }
 
