@@ -116,8 +116,13 @@ extension Options {
             var report = MultipathJSONReport(target: target, method: method)
             report.zones = zones
             return report
+        case .dot:
+            var report = MultipathDOTReport(target: target)
+            report.showsNames = !isNumeric
+            report.zones = zones
+            return report
         // `checkMultipath` refuses tables.
-        case .text, .csv, .atlas, .dot, .svg:
+        case .text, .csv, .atlas, .svg:
             var report = MultipathTextReport(target: target)
             report.showsNames = !isNumeric
             report.showsExtensions = showsExtensions

@@ -56,7 +56,7 @@ struct MultipathTests {
     }
 
     private static func graph(_ result: CommandResult) throws -> PathGraph {
-        PathGraph(try result.output.split(separator: "\n").map { try JSONValue(parsing: String($0)) })
+        PathGraph(try jsonLines(result.output, schema: "swtrace-multipath"))
     }
 
     private func check(
