@@ -26,6 +26,13 @@ struct MultipathHop: Sendable {
         /// Of a flow that was answered: asked once more, and what of this is not over.
         var repeats: UInt16 = 0
         var repeatsUnderWay: UInt16 = 0
+
+        var isConcluded: Bool {
+            switch state {
+            case .answered, .silent, .unsent: true
+            case .unasked, .asked, .doubtful: false
+            }
+        }
     }
 
     /// Asks made to tell silence from a router that leaves errors out.

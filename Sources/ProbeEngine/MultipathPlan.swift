@@ -96,18 +96,11 @@ extension MultipathTrace {
 
     /// Asks with flow 0 as far as the path may go.
     private mutating func explore(_ view: MultipathView, _ asks: inout [Ask]) {
-        var concluded = firstHop - 1
-        while concluded < rows.count {
-            switch rows[concluded][0].state {
-            case .answered, .silent, .unsent: concluded += 1
-            case .unasked, .asked, .doubtful: break
-            }
-            guard concluded < rows.count, rows[concluded][0].state == .answered || rows[concluded][0].state == .silent
-            else { break }
-        }
-        var horizon = max(
-            firstHop + Self.firstReach - 1, max(view.furthest, min(concluded, rows.count)) + Self.reach)
+        let concluded = firstHop - 1 + rows[(firstHop - 1)...].prefix { $0[0].isConcluded }.count
+        let first = firstHop + Self.firstReach - 1
+        var horizon = max(view.furthest, concluded) + Self.reach
         if let gap = configuration.gapLimit { horizon = min(horizon, max(view.furthest, firstHop - 1) + max(1, gap)) }
+        horizon = max(horizon, first)
         horizon = min(horizon, rows.count, view.ends[0], loopEnd(view) ?? .max)
         for hop in firstHop..<max(firstHop, horizon + 1) where rows[hop - 1][0].state == .unasked {
             ask(hop, 0, &asks)
@@ -333,7 +326,8 @@ extension MultipathTrace {
             return
         }
         if rows[hop - 1].failedTrials >= Self.failedTrials {
-            slow(hop, now)
+            rows[hop - 1].slowness = MultipathHop.Slowness(next: now + Self.limiterPause)
+            tellSlowness(of: hop)
             return
         }
         let tried = Array(doubtful.prefix(Self.trialLength))
@@ -380,11 +374,6 @@ extension MultipathTrace {
     }
 
     // MARK: Slow hops
-
-    private mutating func slow(_ hop: Int, _ now: Timestamp) {
-        rows[hop - 1].slowness = MultipathHop.Slowness(next: now + Self.limiterPause)
-        tellSlowness(of: hop)
-    }
 
     /// Asks a slow hop for as much as it answered the last time.
     private mutating func release(at hop: Int, _ now: Timestamp, _ asks: inout [Ask]) {
@@ -452,7 +441,7 @@ extension MultipathTrace {
             }
             for hop in silent {
                 rows[hop - 1].wasAskedAgain = true
-                slow(hop, now)
+                rows[hop - 1].slowness = MultipathHop.Slowness(next: now + Self.limiterPause)
                 rows[hop - 1][0].state = .asked
                 rows[hop - 1].waiting.append(0)
             }

@@ -325,4 +325,30 @@ struct MultipathRun {
         #expect(full.ending == .complete && full.edges == Self.standardEdges)
         #expect(full.statistics.unsent == 0)
     }
+
+    /// What was on its way while the machine slept, or while this host dropped packets, is asked again and not lost.
+    @Test(arguments: [true, false])
+    func nobodyHeard(_ slept: Bool) {
+        let space = FlowSpace(.udp(destinationPort: 33_434), sourcePorts: 64)
+        var trace = MultipathTrace(.init(destination: Ours.address("10.0.9.9"), space: space))
+        func take(_ now: Timestamp) -> [UInt8] {
+            var hops: [UInt8] = []
+            trace.advance(to: now)
+            while let transmit = trace.nextTransmit(at: now) {
+                hops.append(transmit.probe.hopLimit)
+                trace.didSend(transmit.id, at: Stamp(nanoseconds: now.nanoseconds, clock: .user))
+            }
+            return hops
+        }
+        let first = take(.ms(0))
+        #expect(first.sorted() == [1, 1, 1, 1, 1] + Array(1...8))
+        if slept { trace.awoke(at: .ms(1)) } else { trace.didDrop(3, at: .ms(1)) }
+        #expect(take(.ms(2)) == first)
+        #expect(trace.statistics.transmitted == 26)
+        while let event = trace.nextEvent() { if case .silent = event { Issue.record("\(event)") } }
+        #expect(take(.ms(9_000)).isEmpty)
+        var silent = 0
+        while let event = trace.nextEvent() { if case .silent = event { silent += 1 } }
+        #expect(silent == 13)
+    }
 }
