@@ -347,7 +347,7 @@ extension MultipathTrace {
     }
 
     /// Whether a flow's path ends before a hop.
-    private func isOver(_ flow: Int, before hop: Int) -> Bool {
+    func isOver(_ flow: Int, before hop: Int) -> Bool {
         (firstHop..<max(firstHop, hop)).contains { nearer in
             let vertex = rows[nearer - 1][flow].vertex
             return vertex >= 0 && rows[nearer - 1].ends[Int(vertex)]

@@ -105,8 +105,9 @@ public struct MultipathTrace: Measurement, Sendable {
             sentInThisTurn < Self.burst, fullSince == nil || sentInThisTurn == 0, !isExhausted
         else { return nil }
         while let ask = line.next() {
-            guard isWanted(ask) else {
-                drop(ask)
+            // Its path may have turned out to end before.
+            guard !isOver(ask.flow, before: ask.hop) else {
+                conclude(hop: ask.hop, flow: ask.flow, as: .unasked)
                 continue
             }
             let (method, flow) = configuration.space.fields(of: ask.flow)
@@ -129,20 +130,6 @@ public struct MultipathTrace: Measurement, Sendable {
 
     /// Whether as many probes were sent as may be.
     var isExhausted: Bool { statistics.transmitted + UInt64(leaving.count) >= UInt64(configuration.maximumProbes) }
-
-    /// Whether the flow's path has not ended before this hop meanwhile.
-    private func isWanted(_ ask: Ask) -> Bool {
-        for hop in firstHop..<max(firstHop, ask.hop) {
-            let vertex = rows[hop - 1][ask.flow].vertex
-            if vertex >= 0, rows[hop - 1].ends[Int(vertex)] { return false }
-        }
-        return true
-    }
-
-    /// Takes back an ask that was not sent.
-    private mutating func drop(_ ask: Ask) {
-        conclude(hop: ask.hop, flow: ask.flow, as: .unasked)
-    }
 
     public mutating func didSend(_ id: ProbeID, at stamp: Stamp) {
         guard var record = table[id] else { return }
