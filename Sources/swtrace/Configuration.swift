@@ -112,8 +112,17 @@ extension Options {
     /// What standard output gets of all paths to one host.
     func multipathReport(for target: ReportTarget, _ zones: [UInt32: SafeText]) -> any MultipathReport {
         switch style {
+        case .json:
+            var report = MultipathJSONReport(target: target, method: method)
+            report.zones = zones
+            return report
+        case .dot:
+            var report = MultipathDOTReport(target: target)
+            report.showsNames = !isNumeric
+            report.zones = zones
+            return report
         // `checkMultipath` refuses tables.
-        case .text, .json, .csv, .atlas, .dot, .svg:
+        case .text, .csv, .atlas, .svg:
             var report = MultipathTextReport(target: target)
             report.showsNames = !isNumeric
             report.showsExtensions = showsExtensions

@@ -27,6 +27,8 @@ struct MultipathLab {
     static let standard = Target(
         name: "standard", host: 1, ways: ["s": ["x1", "x2", "x3"], "x1": ["y1"], "x2": ["y2"], "x3": ["y3"]])
     static let oneWay = Target(name: "one way", host: 2, ways: ["s": ["x1"], "x1": ["y1"]])
+    /// The shortest that parts.
+    static let narrow = Target(name: "narrow", host: 9, ways: ["s": ["x1", "x2"], "x1": ["m"], "x2": ["m"]])
     static let targets = [
         standard, oneWay,
         Target(
@@ -51,6 +53,7 @@ struct MultipathLab {
     /// Whether routers can be made to choose differently (`fib_multipath_hash_seed`, Linux 6.11).
     private(set) var hasSeeds = true
     private let lab: NamespaceLab
+    private let used: Set<String>
 
     private static let wide = (1...16).map { "x\($0)" }
     private static let start = ["a", "r1", "r2", "r3", "s"]
@@ -61,7 +64,7 @@ struct MultipathLab {
     init(targets: [Target] = Self.targets) throws {
         lab = try NamespaceLab()
         // Those that no way leads by are left out.
-        let used = Set(Self.start + Self.end + targets.flatMap { $0.ways.values.joined() })
+        used = Set(Self.start + Self.end + targets.flatMap { $0.ways.values.joined() })
         for name in Self.names where used.contains(name) { try add(name) }
         var links: [(near: String, far: String)] = []
         func join(_ near: String, _ far: String) throws {
@@ -89,6 +92,7 @@ struct MultipathLab {
         }
         for near in Self.names where near.hasPrefix("y") && used.contains(near) { try lead(all, by: near, to: ["m"]) }
         for (near, far) in zip(Self.end, Self.end.dropFirst()) { try lead(all, by: near, to: [far]) }
+        try source.set("net.ipv4.ping_group_range", "0 2147483647")
         for name in Self.silent where used.contains(name) {
             try lab[name].nft(
                 """
@@ -126,6 +130,14 @@ struct MultipathLab {
         }
         let ready = words
         try lab[node].run { _ = try runSuccessfully(ready) }
+    }
+
+    /// Has every node limit its errors as the kernel does where nobody says otherwise: six at once, and one a second.
+    func limitErrors() throws {
+        for name in Self.names where used.contains(name) {
+            try lab[name].set("net.ipv4.icmp_ratelimit", "1000")
+            try lab[name].set("net.ipv6.icmp.ratelimit", "1000")
+        }
     }
 
     /// Has routers balance IPv6 by flow label instead of ports.
