@@ -250,7 +250,7 @@ struct PingPersonaTests {
     }
 
     /// Without the complaint of prettyping's shell about its own awk, which may end before the shell has passed on all lines.
-    private static func ofPrettyping(_ errors: String) -> [String] {
+    private static func ofPrettyping(_ errors: String) -> [Substring] {
         withoutNumbers(errors).filter { !$0.hasSuffix("echo: write error: Broken pipe") }
     }
 
