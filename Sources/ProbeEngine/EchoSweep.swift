@@ -9,7 +9,7 @@ import PacketFormats
 /// meanwhile. Nobody could hear the answers to what was on its way then (`awoke`).
 public struct EchoSweep: Measurement, Sendable {
     public struct Configuration: Sendable {
-        public var targets: [IPAddress]
+        public var targets: TargetList
         /// Probes to each target, nil for no end.
         public var count: UInt64?
         /// Between two probes to the same target.
@@ -62,7 +62,9 @@ public struct EchoSweep: Measurement, Sendable {
         /// The real-time clock less the monotonic one in nanoseconds: makes the time of day of a timestamp request.
         public var wallClockOffset: Int64 = 0
 
-        public init(targets: [IPAddress]) { self.targets = targets }
+        public init(targets: [IPAddress]) { self.targets = TargetList(targets) }
+
+        public init(targets: TargetList) { self.targets = targets }
     }
 
     /// What changes a running sweep.
@@ -74,7 +76,7 @@ public struct EchoSweep: Measurement, Sendable {
 
     public let configuration: Configuration
     /// Where the probes of each target go now: the addresses of the configuration until a command changes them.
-    public private(set) var addresses: [IPAddress]
+    public private(set) var addresses: TargetList
     /// One for each target, in the order of the configuration.
     public private(set) var statistics: [EchoStatistics]
     /// Answers that carry our mark but belong to no probe that is known.
@@ -721,6 +723,12 @@ public struct EchoSweep: Measurement, Sendable {
 }
 
 extension EchoSweep.Configuration {
+    /// From a probe to a target to its next: the interval, or as long as all targets take. Nil where there is no grid.
+    public var round: TimeSpan? {
+        guard pacing == .periodic else { return nil }
+        return max(interval, targetGap.map { $0 * Int64(targets.count) } ?? .zero)
+    }
+
     fileprivate var isUDP: Bool {
         if case .udp = method { true } else { false }
     }

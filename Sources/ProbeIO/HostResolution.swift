@@ -137,9 +137,9 @@ extension Resolver {
     }
 
     /// The names of the interfaces that are zones of these addresses, by index; those that are gone are left out.
-    public static func zoneNames(of addresses: [IPAddress]) -> [UInt32: String] {
+    public static func zoneNames(of addresses: some Sequence<IPAddress>) -> [UInt32: String] {
         var names: [UInt32: String] = [:]
-        for zone in addresses.map(\.zone) where zone != 0 && names[zone] == nil {
+        for zone in addresses.lazy.map(\.zone) where zone != 0 && names[zone] == nil {
             names[zone] = try? Interface.name(at: zone)
         }
         return names

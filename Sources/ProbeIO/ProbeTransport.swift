@@ -49,7 +49,7 @@ public struct ProbeTransport: ~Copyable {
     let settings: SocketSettings
     private let wantsIPv4Options: Bool
     private let flows: UInt16
-    private let wantsKernelStamps: Bool
+    private var wantsKernelStamps: Bool
     /// How many of the packets dropped here the measurement knows of.
     private var toldDropped: UInt64 = 0
     /// Probes of the last call of `send`.
@@ -94,7 +94,9 @@ public struct ProbeTransport: ~Copyable {
     // MARK: Destinations
 
     /// Those of the addresses that any host of a network may answer for, as the routing table says. O(n).
-    public func broadcasts(among addresses: [IPAddress]) -> [IPAddress] { routes.broadcasts(among: addresses) }
+    public func broadcasts(among addresses: some Collection<IPAddress>) -> [IPAddress] {
+        routes.broadcasts(among: addresses)
+    }
 
     /// The address that probes to `destination` leave from now. Throws what the kernel says of the route.
     public mutating func source(to destination: IPAddress) throws(Errno) -> IPAddress {
@@ -141,6 +143,16 @@ public struct ProbeTransport: ~Copyable {
     }
 
     // MARK: Sending
+
+    /// Asks the kernel for times of sending no more: for more probes than were thought of when it was opened. Call it
+    /// before the first of them. Throws what the kernel says.
+    public mutating func stopStamping() throws(Errno) {
+        wantsKernelStamps = false
+        for channel in channels where channel.encapsulation != nil {
+            try channel.socket.set(.timestamping, to: [.receiveSoftware, .software])
+            channel.keys = .none
+        }
+    }
 
     /// Sends what the measurement has to send now, in batches, and tells it what became of each probe.
     ///

@@ -55,11 +55,13 @@ struct Routes {
     /// Those of the addresses that are the broadcast address of a network, or of all: connecting is refused until
     /// SO_BROADCAST is set (connect(2), EACCES). Two system calls each; of many addresses only those are asked about that
     /// an interface's prefix makes one, and the kernel's refusal to send will tell of others.
-    func broadcasts(among addresses: [IPAddress]) -> [IPAddress] {
-        var addresses = addresses
-        if addresses.count > Self.maximumAsked {
+    func broadcasts(among targets: some Collection<IPAddress>) -> [IPAddress] {
+        let addresses: [IPAddress]
+        if targets.count > Self.maximumAsked {
             let candidates = Self.broadcasts(of: (try? Interface.all()) ?? [])
-            addresses.removeAll { !candidates.contains($0) }
+            addresses = targets.filter { candidates.contains($0) }
+        } else {
+            addresses = Array(targets)
         }
         guard addresses.contains(where: { $0.version == .v4 }) else { return [] }
         let asker = try? asker(.v4)

@@ -7,7 +7,7 @@ import ProbeEngine
 /// the table. Rows end with a carriage return and a line feed.
 public struct EchoCSVReport: EchoReport {
     /// Whom the sweep asks, in its order.
-    public var targets: [ReportTarget]
+    public var targets: ReportTargets
     /// What is sent, for the column `transport`.
     public var method: ProbeMethod
     /// The names of interfaces by index, for link-local addresses.
@@ -15,9 +15,13 @@ public struct EchoCSVReport: EchoReport {
     /// Makes instants of the events' times.
     public var clock = WallClock(offset: 0)
 
-    public init(targets: [ReportTarget], method: ProbeMethod = .icmpEcho) {
+    public init(targets: ReportTargets, method: ProbeMethod = .icmpEcho) {
         self.targets = targets
         self.method = method
+    }
+
+    public init(targets: [ReportTarget], method: ProbeMethod = .icmpEcho) {
+        self.init(targets: ReportTargets(targets), method: method)
     }
 
     /// The names of the columns.
@@ -124,9 +128,10 @@ public struct EchoCSVReport: EchoReport {
         var row = Row()
         row.add(.time, rfc3339(clock.nanoseconds(at: instant)))
         row.add(.type, type)
-        row.add(.target, targets[target].name.csvField)
-        row.add(.address, SafeText.csvField(targets[target].address.text(zones)))
-        row.add(.family, targets[target].address.version.word)
+        let target = targets[target]
+        row.add(.target, target.name.csvField)
+        row.add(.address, SafeText.csvField(target.address.text(zones)))
+        row.add(.family, target.address.version.word)
         row.add(.transport, method.word)
         return row
     }

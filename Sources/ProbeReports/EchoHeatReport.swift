@@ -76,7 +76,7 @@ public struct EchoHeatReport: EchoReport {
     }
 
     /// Whom the sweep asks, in its order: a row for each.
-    public var targets: [ReportTarget] {
+    public var targets: ReportTargets {
         get { text.targets }
         set { text.targets = newValue }
     }

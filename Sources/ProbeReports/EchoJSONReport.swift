@@ -3,16 +3,20 @@ import ProbeEngine
 
 /// The events of an `EchoSweep` as NDJSON, one object per line; `Schemas/swping.schema.json` describes it.
 public struct EchoJSONReport: EchoReport {
-    public var targets: [ReportTarget]
+    public var targets: ReportTargets
     public var method: ProbeMethod
     /// The names of interfaces by index, for link-local addresses.
     public var zones: [UInt32: SafeText] = [:]
     /// Makes instants of the events' times.
     public var clock = WallClock(offset: 0)
 
-    public init(targets: [ReportTarget], method: ProbeMethod = .icmpEcho) {
+    public init(targets: ReportTargets, method: ProbeMethod = .icmpEcho) {
         self.targets = targets
         self.method = method
+    }
+
+    public init(targets: [ReportTarget], method: ProbeMethod = .icmpEcho) {
+        self.init(targets: ReportTargets(targets), method: method)
     }
 
     /// A `start` line for each target: what is going to be asked and by which means.
@@ -178,6 +182,8 @@ public struct EchoJSONReport: EchoReport {
             line.add("user_timed", sum.userTimed)
             line.add(counts.roundTrips, jitter: counts.roundTrips.count > 1 ? counts.roundTrips.jitter : nil)
             add(detailOf: counts, to: &line)
+            line.add("lost_time_ns", optional: sum.lostTime(run)?.nanoseconds)
+            run.slots?.add(index, counts, to: &line)
             if index < run.clocks.count { line.add(run.clocks[index]) }
             if let failures = run.failures {
                 line.add("failed", texts: failures.filter { $0.target == index }.map(\.reason))

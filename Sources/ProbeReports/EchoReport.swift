@@ -4,7 +4,7 @@ import ProbeEngine
 public protocol EchoReport: Sendable {
     /// Whom the sweep asks, in its order. Whoever drives the report gives a target its new address before it passes on
     /// the event that says so.
-    var targets: [ReportTarget] { get set }
+    var targets: ReportTargets { get set }
     /// What is told before the first probe.
     ///
     /// - Parameter drain: empties the buffer whenever it has become large, because there may be many targets.

@@ -20,6 +20,10 @@ public struct EchoRun: Hashable, Sendable {
     public var clock: WallClock?
     /// Of each target with ICMP timestamp probes, nil where it answered none; empty with other probes.
     public var clocks: [ClockEstimate?] = []
+    /// What became of each probe, where that is to be listed.
+    public var slots: EchoSlots?
+    /// Between two probes to the same target, where that is the same always: lost probes are told as time by it.
+    public var period: TimeSpan?
 
     public init(
         elapsed: TimeSpan, sending: TimeSpan? = nil, time: Int64, unsolicited: UInt64 = 0, missed: UInt64 = 0,
@@ -83,6 +87,9 @@ struct EchoCounts {
 
     /// As that of a target.
     var concluded: UInt64 { transmitted - inFlight }
+
+    /// How long nobody answered: so many periods as probes were lost, as in `fping -o`. Nil where there is no period.
+    func lostTime(_ run: EchoRun) -> TimeSpan? { run.period.map { $0 * Int64(clamping: lost) } }
 
     /// Nothing at all came back.
     var isSilent: Bool { received == 0 && late == 0 && errors == 0 && corrupted == 0 && wrongSource == 0 }

@@ -78,6 +78,77 @@ extension EchoTextReport {
     }
 
     private static let shownOutages = 5
+
+    // MARK: One line for each of many
+
+    /// `h.example (192.0.2.1): 8/10 packets, 20% loss (2.000 s), min/avg/max = 0.040/0.052/0.065 ms, 1 late`. The time is
+    /// that of the lost probes. Where slots are wanted these take the place of loss and round trips, as in `fping -C`.
+    func appendBrief(
+        _ target: Int, _ counts: EchoStatistics, _ sum: EchoCounts, _ run: EchoRun, to buffer: inout ReportBuffer
+    ) {
+        let whom = targets[target]
+        buffer.append(whom.name)
+        let address = whom.address.text(zones)
+        if whom.name.description != address { buffer.append(" (\(address))") }
+        buffer.append(":")
+        if let slots = run.slots {
+            slots.append(target, counts, to: &buffer)
+        } else {
+            buffer.append(" ")
+            buffer.append(decimal: sum.received)
+            buffer.append("/")
+            buffer.append(decimal: sum.transmitted)
+            buffer.append(" packets")
+            if sum.concluded > 0 {
+                buffer.append(", ")
+                buffer.append(percent: sum.lost, of: sum.concluded)
+                buffer.append("% loss")
+            }
+            if sum.lost > 0, let time = sum.lostTime(run) {
+                buffer.append(" (")
+                buffer.append(seconds: time)
+                buffer.append(" s)")
+            }
+            append(counts.roundTrips, to: &buffer)
+        }
+        let failure = sum.lastSendFailure.map { " (\($0.errorNumber.name))" } ?? ""
+        append(
+            [
+                (sum.late, " late"), (sum.duplicates, " duplicates"), (sum.corrupted, " corrupted"),
+                (sum.errors, " errors"), (sum.wrongSource, " from a wrong source"), (sum.reordered, " reordered"),
+                (sum.unsent, " not sent" + failure), (sum.inFlight, " still in flight"),
+            ], to: &buffer)
+        buffer.append("\n")
+    }
+
+    /// `, min/avg/max = 0.040/0.052/0.065 ms`, where there are any.
+    func append(_ trips: RoundTripStatistics, to buffer: inout ReportBuffer) {
+        guard trips.count > 0 else { return }
+        buffer.append(", min/avg/max = ")
+        append([trips.minimum, TimeSpan(rounding: trips.mean), trips.maximum], to: &buffer)
+        buffer.append(" ms")
+    }
+
+    /// Those that there are: `, 1 late, 2 duplicates`.
+    func append(_ counts: [(count: UInt64, label: String)], to buffer: inout ReportBuffer) {
+        for (count, label) in counts where count > 0 {
+            buffer.append(", ")
+            buffer.append(decimal: count)
+            buffer.append(label)
+        }
+    }
+
+    /// `rtt min/avg/max/mdev = ...`, of all targets together.
+    func appendRoundTrips(of statistics: [EchoStatistics], to buffer: inout ReportBuffer) {
+        var trips = RoundTripStatistics(withPercentiles: false)
+        for counts in statistics { trips.merge(counts.roundTrips) }
+        guard trips.count > 0 else { return }
+        buffer.append("rtt min/avg/max/mdev = ")
+        append(
+            [trips.minimum, TimeSpan(rounding: trips.mean), trips.maximum, TimeSpan(rounding: trips.deviation)],
+            to: &buffer)
+        buffer.append(" ms\n")
+    }
 }
 
 extension ReportBuffer {

@@ -6,7 +6,7 @@ import ProbeEngine
 /// Bytes go to a buffer, nothing is printed. Every line ends with a line feed, but for the interim line's carriage
 /// return in front all is printable text.
 public struct EchoTextReport: EchoReport {
-    public var targets: [ReportTarget]
+    public var targets: ReportTargets
     public var method: ProbeMethod
     /// Octets behind the header of ICMP, UDP or TCP.
     public var payloadLength: Int
@@ -23,13 +23,19 @@ public struct EchoTextReport: EchoReport {
 
     /// Whether the kernel is asked when each probe left.
     public var hasKernelSendTimes = true
+    /// Whether one line tells of all targets at the start, and one of each at the end: for many of them.
+    public var isBrief = false
     /// Targets that are one name over IPv4, each followed by the same name over IPv6: the two are compared at the end.
     public var pairs: [Int] = []
 
-    public init(targets: [ReportTarget], method: ProbeMethod = .icmpEcho, payloadLength: Int = 56) {
+    public init(targets: ReportTargets, method: ProbeMethod = .icmpEcho, payloadLength: Int = 56) {
         self.targets = targets
         self.method = method
         self.payloadLength = payloadLength
+    }
+
+    public init(targets: [ReportTarget], method: ProbeMethod = .icmpEcho, payloadLength: Int = 56) {
+        self.init(targets: ReportTargets(targets), method: method, payloadLength: payloadLength)
     }
 
     // MARK: Before the first reply
@@ -39,18 +45,14 @@ public struct EchoTextReport: EchoReport {
         _ start: EchoStart, to buffer: inout ReportBuffer, drain: (inout ReportBuffer) -> Void = { _ in }
     ) {
         appendPattern(to: &buffer)
+        if isBrief { return appendStart(start.configuration, to: &buffer) }
         for (index, target) in targets.enumerated() {
             if buffer.isLarge { drain(&buffer) }
             buffer.append("PING ")
             buffer.append(label(index))
             appendAddress(of: target, to: &buffer)
             appendWay(target, index, to: &buffer)
-            switch method {
-            case .icmpEcho, .ip: break
-            case .icmpTimestamp: buffer.append("ICMP timestamp, ")
-            case .udp(let port): appendPort("UDP", port, to: &buffer)
-            case .tcpSYN(let port): appendPort("TCP", port, to: &buffer)
-            }
+            appendMethod(to: &buffer)
             buffer.append(decimal: payloadLength)
             switch target.address.version {
             case .v4:
@@ -59,6 +61,31 @@ public struct EchoTextReport: EchoReport {
                 buffer.append(") bytes of data.\n")
             case .v6: buffer.append(" data bytes\n")
             }
+        }
+    }
+
+    /// `PING 254 hosts every 1.000 s: 56 data bytes`
+    private func appendStart(_ configuration: EchoSweep.Configuration, to buffer: inout ReportBuffer) {
+        buffer.append("PING ")
+        buffer.append(decimal: targets.count)
+        buffer.append(targets.count == 1 ? " host" : " hosts")
+        if let round = configuration.round {
+            buffer.append(" every ")
+            buffer.append(seconds: round)
+            buffer.append(" s")
+        }
+        buffer.append(": ")
+        appendMethod(to: &buffer)
+        buffer.append(decimal: payloadLength)
+        buffer.append(" data bytes\n")
+    }
+
+    private func appendMethod(to buffer: inout ReportBuffer) {
+        switch method {
+        case .icmpEcho, .ip: break
+        case .icmpTimestamp: buffer.append("ICMP timestamp, ")
+        case .udp(let port): appendPort("UDP", port, to: &buffer)
+        case .tcpSYN(let port): appendPort("TCP", port, to: &buffer)
         }
     }
 
@@ -186,20 +213,12 @@ public struct EchoTextReport: EchoReport {
         buffer.append(" packets, ")
         buffer.append(percent: UInt64(max(0, interval.lost)), of: interval.concluded)
         buffer.append("% loss")
-        let trips = interval.roundTrips
-        if trips.count > 0 {
-            buffer.append(", min/avg/max = ")
-            append([trips.minimum, TimeSpan(rounding: trips.mean), trips.maximum], to: &buffer)
-            buffer.append(" ms")
-        }
-        for (count, label) in [
-            (interval.late, " late"), (interval.duplicates, " duplicates"), (interval.errors, " errors"),
-            (interval.unsent, " not sent"),
-        ] where count > 0 {
-            buffer.append(", ")
-            buffer.append(decimal: count)
-            buffer.append(label)
-        }
+        append(interval.roundTrips, to: &buffer)
+        append(
+            [
+                (interval.late, " late"), (interval.duplicates, " duplicates"), (interval.errors, " errors"),
+                (interval.unsent, " not sent"),
+            ], to: &buffer)
         buffer.append("\n")
     }
 
@@ -341,16 +360,25 @@ public struct EchoTextReport: EchoReport {
         // Behind the marks of a flood this ends their line, as in ping.
         for (target, counts) in zip(targets.indices, statistics) {
             if buffer.isLarge { drain(&buffer) }
+            var sum = EchoCounts()
+            sum.add(counts)
+            if isBrief {
+                appendBrief(target, counts, sum, run, to: &buffer)
+                continue
+            }
             buffer.append("\n--- ")
             buffer.append(label(target))
             buffer.append(" ping statistics ---\n")
-            var sum = EchoCounts()
-            sum.add(counts)
             append(sum, run, to: &buffer)
             append(counts, sum, run, to: &buffer)
             if target < run.clocks.count, let clock = run.clocks[target] { buffer.append(clock) }
             appendVariation(of: counts, to: &buffer)
             appendLossRuns(of: counts, run, to: &buffer)
+            if let slots = run.slots {
+                buffer.append("slots:")
+                slots.append(target, counts, to: &buffer)
+                buffer.append("\n")
+            }
             appendOddities(
                 sum, targets.count == 1 ? run : EchoRun(elapsed: run.elapsed, sending: run.sending, time: run.time),
                 to: &buffer)
@@ -361,13 +389,14 @@ public struct EchoTextReport: EchoReport {
                 buffer.append("no answer; many hosts and firewalls ignore ICMP timestamp requests\n")
             }
         }
-        guard targets.count > 1 else { return }
+        guard targets.count > 1 || isBrief else { return }
         var sum = EchoCounts()
         for counts in statistics { sum.add(counts) }
         buffer.append("\n--- total of ")
         buffer.append(decimal: targets.count)
-        buffer.append(" hosts ---\n")
+        buffer.append(targets.count == 1 ? " host ---\n" : " hosts ---\n")
         append(sum, run, to: &buffer)
+        if isBrief { appendRoundTrips(of: statistics, to: &buffer) }
         buffer.append(decimal: sum.answering)
         buffer.append(" of ")
         buffer.append(decimal: targets.count)

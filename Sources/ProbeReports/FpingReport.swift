@@ -9,9 +9,7 @@ import ProbeEngine
 /// It understands events of a sweep whose configuration has `errorsConclude` off.
 public struct FpingReport: Sendable {
     /// The targets as they are shown, in the order of the sweep.
-    public let names: [SafeText]
-    /// Where their probes go.
-    public let addresses: [IPAddress]
+    public let targets: ReportTargets
     /// What options change.
     public var style: FpingStyle
     /// What was counted so far, without the time.
@@ -54,14 +52,13 @@ public struct FpingReport: Sendable {
     }
 
     /// A report of nothing so far.
-    public init(names: [SafeText], addresses: [IPAddress], style: FpingStyle) {
-        self.names = names
-        self.addresses = addresses
+    public init(targets: ReportTargets, style: FpingStyle) {
+        self.targets = targets
         self.style = style
-        width = names.reduce(0) { max($0, $1.description.utf8.count) }
-        tallies = Array(repeating: Tally(), count: names.count)
-        if style.listsRoundTrips { slots = Array(repeating: [], count: names.count) }
-        totals.targets = UInt64(names.count)
+        width = targets.reduce(0) { max($0, $1.name.description.utf8.count) }
+        tallies = Array(repeating: Tally(), count: targets.count)
+        if style.listsRoundTrips { slots = Array(repeating: [], count: targets.count) }
+        totals.targets = UInt64(targets.count)
     }
 
     /// Whether each target has answered.
@@ -77,11 +74,12 @@ public struct FpingReport: Sendable {
         case .error(let error):
             totals.others += 1
             guard !style.isQuiet, !style.isJSON else { return }
-            style.append(error.type, error.code, from: error.responder, about: names[error.target], to: &output.errors)
+            style.append(
+                error.type, error.code, from: error.responder, about: targets[error.target].name, to: &output.errors)
         case .unsent(let target, let sequence, let failure):
             conclude(target, sequence, roundTrip: nil)
             guard !style.isQuiet, toldFailures.updateValue(failure, forKey: target) != failure else { return }
-            style.append(failure, of: names[target], to: &output.errors)
+            style.append(failure, of: targets[target].name, to: &output.errors)
         case .outstanding, .unsolicited, .changed, .outage, .interval, .sent, .address: break
         }
     }
@@ -98,7 +96,7 @@ public struct FpingReport: Sendable {
             return
         case .duplicate:
             guard !style.showsProbes, !style.isJSON else { return }
-            output.errors.append(names[reply.target])
+            output.errors.append(targets[reply.target].name)
             output.errors.append(" : duplicate for [\(reply.sequence &- 1)], \(reply.byteCount) bytes, ")
             output.errors.append(fpingMilliseconds: reply.roundTrip)
             output.errors.append(" ms\n")
@@ -120,7 +118,7 @@ public struct FpingReport: Sendable {
         output.lines.append(" avg, \(sums.loss)% loss)")
         appendHeader(reply, to: &output.lines)
         output.lines.append("\n")
-        if reply.responder.withoutZone != addresses[target].withoutZone {
+        if reply.responder.withoutZone != targets[target].address.withoutZone {
             style.append(responder: reply.responder, to: &output.errors)
         }
     }
@@ -164,7 +162,7 @@ public struct FpingReport: Sendable {
         guard style.showsProbes else { return }
         if style.isJSON {
             output.lines.append("{\"timeout\": {\"host\": ")
-            output.lines.append(quoted: names[target].description)
+            output.lines.append(quoted: targets[target].name.description)
             output.lines.append(", \"seq\": \(sequence &- 1)}}\n")
             return
         }
@@ -188,8 +186,9 @@ public struct FpingReport: Sendable {
     }
 
     private func appendName(_ target: Int, to buffer: inout ReportBuffer) {
-        buffer.append(names[target])
-        let length = names[target].description.utf8.count
+        let name = targets[target].name
+        buffer.append(name)
+        let length = name.description.utf8.count
         if length < width { buffer.append(String(repeating: " ", count: width - length)) }
     }
 
@@ -302,7 +301,7 @@ public struct FpingReport: Sendable {
 
     private func appendCharts(_ target: Int, to buffer: inout ReportBuffer) {
         let sums = tallies[target].interval
-        let name = names[target].description
+        let name = targets[target].name.description
         let identifier = String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
         let every = max(1, (style.reportInterval.nanoseconds + 500_000_000) / 1_000_000_000)
         func chart(_ kind: String, _ title: String, _ unit: String, _ line: String, _ dimensions: [String]) {
@@ -341,7 +340,7 @@ public struct FpingReport: Sendable {
             buffer.append(", ")
         }
         buffer.append("\"host\": ")
-        buffer.append(quoted: names[reply.target].description)
+        buffer.append(quoted: targets[reply.target].name.description)
         buffer.append(", \"seq\": \(reply.sequence &- 1), \"size\": \(reply.byteCount), \"rtt\": ")
         buffer.append(fpingMilliseconds: reply.roundTrip)
         if let stamps = reply.timestamps {
@@ -361,7 +360,7 @@ public struct FpingReport: Sendable {
         buffer.append("{\"\(kind)\": {")
         if let time { buffer.append("\"time\": \(time), ") }
         buffer.append("\"host\": ")
-        buffer.append(quoted: names[target].description)
+        buffer.append(quoted: targets[target].name.description)
         buffer.append(", \"xmt\": \(sums.sent), \"rcv\": \(sums.received), \"loss\": \(sums.loss)")
         if style.showsOutage { buffer.append(", \"outage(ms)\": \(outage(sums))") }
         if sums.received > 0 {
@@ -376,7 +375,7 @@ public struct FpingReport: Sendable {
 
     private func appendJSONSlots(_ target: Int, to buffer: inout ReportBuffer) {
         buffer.append("{\"vSum\": {\"host\": ")
-        buffer.append(quoted: names[target].description)
+        buffer.append(quoted: targets[target].name.description)
         buffer.append(", \"values\": [")
         var isFirst = true
         forEachSlot(of: target) { roundTrip in

@@ -103,6 +103,29 @@ public struct JSONLine: Sendable {
         bytes.append(contentsOf: "[\(integers.map { $0.map(String.init) ?? "null" }.joined(separator: ","))]".utf8)
     }
 
+    /// What can stand in an array beside each other.
+    enum Element {
+        case integer(Int64)
+        /// One of the schema.
+        case word(String)
+    }
+
+    /// Adds an array of integers and words.
+    mutating func add(_ name: String, elements: some Sequence<Element>) {
+        begin(name)
+        var separator = ""
+        bytes.append(UInt8(ascii: "["))
+        for element in elements {
+            bytes.append(contentsOf: separator.utf8)
+            separator = ","
+            switch element {
+            case .integer(let value): bytes.append(contentsOf: String(value).utf8)
+            case .word(let word): append(quoted: word)
+            }
+        }
+        bytes.append(UInt8(ascii: "]"))
+    }
+
     /// Adds the members that `write` adds, as an object of their own.
     public mutating func add(_ name: String, object write: (inout JSONLine) -> Void) {
         begin(name)

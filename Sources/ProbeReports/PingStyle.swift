@@ -5,6 +5,8 @@ import ProbeEngine
 public struct PingStyle: Sendable {
     /// Makes the time of day in front of each line (`-D`); nil for none.
     public var clock: WallClock?
+    /// Makes it in another format than ping's.
+    public var time: LineTime?
     /// Ring the bell with every answer in time (`-a`).
     public var isAudible = false
     /// Three decimals from 100 ms on too (`-3`).
@@ -92,7 +94,11 @@ extension EchoTextReport {
     }
 
     /// `[1795446802.714371] `
-    func appendTime(at instant: Timestamp, to buffer: inout ReportBuffer) {
+    mutating func appendTime(at instant: Timestamp, to buffer: inout ReportBuffer) {
+        if style.time != nil {
+            style.time?.append(instant, to: &buffer)
+            return
+        }
         guard let clock = style.clock else { return }
         let microseconds = max(0, clock.nanoseconds(at: instant)) / 1_000
         buffer.append("[")

@@ -28,6 +28,9 @@ public struct SafeText: Hashable, Sendable {
         self.init(escaping: name.utf8, limit: 255, spaces: false)
     }
 
+    /// Text of our own making, such as that of an address: printable characters only.
+    init(printable text: String) { description = text }
+
     private init(escaping bytes: some Collection<UInt8>, limit: Int, spaces: Bool) {
         var text = ""
         var rest = bytes.prefix(max(0, limit))

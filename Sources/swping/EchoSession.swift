@@ -29,38 +29,28 @@ final class EchoSession {
     private var awaited: Set<IPAddress> = []
     /// Events whose lines wait for a name, and all behind them, since when.
     private var waiting: [(event: EchoEvent, since: Timestamp)] = []
-    /// Whether names are wanted for what comes from each target, or for the errors of routers on the way there.
-    private var wantsNames: [Bool] = []
+    private let targets: EchoTargets
+    /// What became of each probe, where that is to be listed.
+    private var slots: EchoSlots?
+    /// Which targets have answered, where the run ends when enough of them have, and how many.
+    private var hasAnswered: [Bool] = []
+    private var answering: UInt64 = 0
     /// The last failure that was told for each target: told again only when it changes.
     private var toldFailures: [Int: SendFailure] = [:]
     private let resolver: ReverseResolver
-    /// What is asked again while the run goes on, if that is wanted.
-    private var watched: [AddressWatch.Name] = []
     private var watch: AddressWatch?
     private var capture: CaptureFile?
 
     /// Throws when the kernel refuses a descriptor.
     init(
-        targets: [ResolvedHost], options: Options, rung: Rung, note: String?, method: ProbeMethod,
+        targets: EchoTargets, options: Options, rung: Rung, note: String?, method: ProbeMethod,
         broadcasts: [IPAddress]
     ) throws(ToolFailure) {
         self.options = options
         self.rung = rung
         self.note = note
-        var addresses: [IPAddress] = []
-        var reported: [ReportTarget] = []
-        addresses.reserveCapacity(targets.count)
-        reported.reserveCapacity(targets.count)
-        for target in targets {
-            guard case .success(let address) = target.address else { continue }
-            if !target.isNumeric, options.resolveInterval != nil {
-                watched.append(
-                    AddressWatch.Name(
-                        target: addresses.count, text: target.name, family: target.family, address: address))
-            }
-            addresses.append(address)
-            reported.append(ReportTarget(name: SafeText(target.name), address: address))
-        }
+        self.targets = targets
+        let (addresses, reported) = (targets.addresses, targets.reported)
         var configuration = EchoSweep.Configuration(targets: addresses)
         configuration.count = options.count
         configuration.timeout = TimeSpan(nanoseconds: options.timeout)
@@ -93,9 +83,8 @@ final class EchoSession {
         text.reportsTimeouts = options.isVerbose
         text.style = Self.style(options)
         text.hasKernelSendTimes = configuration.wantsKernelStamps
-        if options.isDual {
-            text.pairs = targets.indices.dropLast().filter { targets[$0].isPair(with: targets[$0 + 1]) }
-        }
+        text.pairs = targets.pairs
+        text.isBrief = targets.isMany
         text.zones = zones
         self.text = text
         if let persona = options.ping { ping = PingReport(text, program: persona.program) }
@@ -121,11 +110,18 @@ final class EchoSession {
         } catch {
             throw ToolFailure("cannot ask for names: \(error)")
         }
-        for target in targets {
-            guard case .success(let address) = target.address else { continue }
-            wantsNames.append(!options.isNumeric && (!target.isNumeric || options.forcesNames))
-            if wantsNames.last == true { askForName(of: address) }
+        if options.listsSlots { slots = options.count.flatMap { EchoSlots($0, targets: addresses.count) } }
+        if options.sweep.exitsFast { hasAnswered = Array(repeating: false, count: addresses.count) }
+        guard !options.isNumeric else { return }
+        for target in addresses.indices where wantsName(of: target) {
+            guard asked.count < Self.maximumNames else { break }
+            askForName(of: addresses[target])
         }
+    }
+
+    /// Whether names are wanted for what comes from a target, or for the errors of routers on the way there.
+    private func wantsName(of target: Int) -> Bool {
+        !options.isNumeric && (options.forcesNames || targets.isNamed(target))
     }
 
     /// Nothing is late for ping.
@@ -138,7 +134,7 @@ final class EchoSession {
     }
 
     /// The zones that answers may come from: those of the targets, and for a group without one all.
-    private static func zoneNames(of addresses: [IPAddress]) -> [UInt32: SafeText] {
+    private static func zoneNames(of addresses: TargetList) -> [UInt32: SafeText] {
         guard addresses.contains(where: { $0.version == .v6 }) else { return [:] }
         var names = Resolver.zoneNames(of: addresses)
         if addresses.contains(where: { $0.version == .v6 && $0.isMulticast && $0.zone == 0 }) {
@@ -149,6 +145,7 @@ final class EchoSession {
 
     private static func style(_ options: Options) -> PingStyle {
         var style = PingStyle()
+        style.time = options.lineTime
         if options.showsTimes { style.clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<EchoSweep>.now) }
         style.isFlood = options.isFlood
         style.showsGap = options.isFlood || options.isAdaptive || options.interval == 0
@@ -194,8 +191,8 @@ final class EchoSession {
                 buffer.removeAll()
             }
         }
-        if let interval = options.resolveInterval, !watched.isEmpty {
-            watch = try AddressWatch(watched, every: interval, usable: transport.versions, beside: resolver)
+        if let interval = options.resolveInterval, !targets.watched.isEmpty {
+            watch = try AddressWatch(targets.watched, every: interval, usable: transport.versions, beside: resolver)
         }
         let input: any DescriptorOwner = watch ?? resolver
         let start = ProbeLoop<EchoSweep>.now
@@ -222,7 +219,7 @@ final class EchoSession {
                 if !waiting.isEmpty {
                     tellWaiting(since: ProbeLoop<EchoSweep>.now + TimeSpan(nanoseconds: -Self.patience))
                 }
-                return write(&output) && !isOverForPing
+                return write(&output) && !isOverForPing && !isEnough
             })
         let end = ProbeLoop<EchoSweep>.now
         try waitForNames(until: end.nanoseconds + Self.patience)
@@ -241,6 +238,8 @@ final class EchoSession {
             droppedHere: loop.transport.counters.droppedHere)
         run.clock = WallClock(run.time, at: end)
         run.clocks = sweep.clocks.map(\.estimate)
+        run.slots = slots
+        run.period = configuration.round
         let failures = EchoFailure.all(of: sweep.statistics, by: options.assertions)
         if !options.assertions.isEmpty { run.failures = failures }
         report.appendSummary(sweep.statistics, run: run, to: &buffer) { buffer in
@@ -267,15 +266,29 @@ final class EchoSession {
     }
 
     private func take(_ event: EchoEvent) {
+        slots?.take(event)
+        if !hasAnswered.isEmpty { countAnswering(event) }
         // By far the most frequent event, which floods copy for nothing.
         if case .reply = event, options.isQuiet, !options.isAudible, ping == nil { return }
-        if case .error(let error) = event, wantsNames[error.target], asked.count < Self.maximumNames {
+        if case .error(let error) = event, wantsName(of: error.target), asked.count < Self.maximumNames {
             askForName(of: error.responder)
         }
         let now = ProbeLoop<EchoSweep>.now
         guard !awaited.isEmpty || !waiting.isEmpty else { return tell(event, at: now) }
         waiting.append((event, now))
         tellWaiting(since: now + TimeSpan(nanoseconds: -Self.patience))
+    }
+
+    private func countAnswering(_ event: EchoEvent) {
+        guard case .reply(let reply) = event, reply.disposition == .inTime, !hasAnswered[reply.target] else { return }
+        hasAnswered[reply.target] = true
+        answering += 1
+    }
+
+    /// Whether so much is known as was asked for.
+    private var isEnough: Bool {
+        guard let needed = options.sweep.minimumReachable, options.sweep.exitsFast else { return false }
+        return answering >= needed
     }
 
     private func tell(_ event: EchoEvent, at now: Timestamp) {
@@ -348,7 +361,7 @@ final class EchoSession {
             switch finding {
             case .moved(let target, let address):
                 sweep.apply(.setAddress(target: target, address), at: ProbeLoop<EchoSweep>.now)
-                if wantsNames[target], asked.count < Self.maximumNames { askForName(of: address) }
+                if wantsName(of: target), asked.count < Self.maximumNames { askForName(of: address) }
             case .failed(let target, let error):
                 errors.append("\(Tool.name): \(SafeText("\(error)")); still asking \(sweep.addresses[target])\n")
             }
@@ -449,6 +462,10 @@ final class EchoSession {
 
     /// 0 when every target answered (with a count and a deadline: that often), 2 when one could not be sent to at all.
     private func exitStatus(of statistics: [EchoStatistics]) -> Int32 {
+        if let needed = options.sweep.minimumReachable {
+            if statistics.allSatisfy({ $0.transmitted == 0 }) { return 2 }
+            return statistics.lazy.filter { $0.received > 0 }.count >= needed ? 0 : 1
+        }
         if statistics.contains(where: { $0.transmitted == 0 && $0.unsent > 0 }) { return 2 }
         let needed = options.deadline == nil ? 1 : options.count ?? 1
         return statistics.allSatisfy { $0.received >= needed } ? 0 : 1

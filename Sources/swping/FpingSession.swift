@@ -35,7 +35,7 @@ final class FpingSession {
         style.showsTrafficClass = options.showsTrafficClass
         style.isJSON = options.isJSON
         style.clock = WallClock(SystemClock.realtime.now, at: ProbeLoop<EchoSweep>.now)
-        style.localOffset = Self.localOffset
+        style.localOffset = Options.utcOffset
         if options.showsTimes {
             style.time = LineTime(
                 options.timeFormat, clock: style.clock, utcOffset: Int32(truncatingIfNeeded: style.localOffset))
@@ -44,26 +44,16 @@ final class FpingSession {
         self.style = style
     }
 
-    /// Seconds that local time is ahead of UTC now.
-    private static var localOffset: Int64 {
-        var now = time(nil)
-        var parts = unsafe tm()
-        // Both are this function's own.
-        guard unsafe localtime_r(&now, &parts) != nil else { return 0 }
-        return Int64(unsafe parts.tm_gmtoff)
-    }
-
     // MARK: Counting
 
     /// `-c`, `-C` and `-l`. Returns the exit status.
     func count(over transport: consuming ProbeTransport, _ output: inout OutputWriter) throws(Errno) -> Int32 {
         let signals = try SignalDescriptor([.interrupt, .terminate, .quit])
         let idle = try WakeDescriptor()
-        let addresses = (0..<UInt32(truncatingIfNeeded: targets.space.count)).map { targets.space[$0] }
-        var report = FpingReport(names: targets.allNames, addresses: addresses, style: style)
+        var report = FpingReport(targets: targets.reported, style: style)
         let start = ProbeLoop<EchoSweep>.now
         let interval = TimeSpan(nanoseconds: options.reportInterval)
-        var loop = try ProbeLoop(EchoSweep(configuration(addresses), start: start), over: transport)
+        var loop = try ProbeLoop(EchoSweep(configuration, start: start), over: transport)
         try loop.run(
             signals: signals, other: idle,
             onEvent: { event, _ in
@@ -98,8 +88,8 @@ final class FpingSession {
     /// That of the probes, nil where nobody said.
     private var hopLimit: UInt8? { options.hopLimit.map { UInt8(truncatingIfNeeded: $0) } }
 
-    private func configuration(_ addresses: [IPAddress]) -> EchoSweep.Configuration {
-        var configuration = EchoSweep.Configuration(targets: addresses)
+    private var configuration: EchoSweep.Configuration {
+        var configuration = EchoSweep.Configuration(targets: TargetList(targets.space))
         configuration.count = options.loops ? nil : options.count
         configuration.interval = style.period
         configuration.targetGap = TimeSpan(nanoseconds: options.gap)

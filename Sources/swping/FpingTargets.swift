@@ -16,6 +16,8 @@ struct FpingTargets {
     private let usable: [IPVersion]
     /// Those whose names are to be asked for.
     private var nameless: [UInt32] = []
+    /// Those whose addresses have a zone.
+    private var zoned: [UInt32] = []
 
     /// - Parameter usable: versions that probes can be sent over.
     init(_ options: FpingOptions, usable: [IPVersion]) {
@@ -101,6 +103,7 @@ struct FpingTargets {
         } catch {
             throw ToolFailure("too many targets: \(error)", status: 1)
         }
+        if address.zone != 0 { zoned.append(target) }
         if options.forcesNames || options.showsNames && isNumeric {
             nameless.append(target)
         } else if options.showsNames, options.showsAddresses {
@@ -163,8 +166,10 @@ struct FpingTargets {
         } catch {
             throw ToolFailure("-g parameter generates too many addresses", status: 1)
         }
+        let last = UInt32(truncatingIfNeeded: space.count)
+        if range.first.zone != 0, options.isCounting, range.count <= Self.mostZoned { zoned += first..<last }
         guard options.forcesNames || options.showsNames else { return }
-        nameless += first..<UInt32(truncatingIfNeeded: space.count)
+        nameless += first..<last
     }
 
     /// - Parameter mark: what stands behind fping's name there.
@@ -222,9 +227,12 @@ struct FpingTargets {
         nameless = []
     }
 
-    /// The names of all targets, in their order.
-    var allNames: [SafeText] {
-        (0..<UInt32(truncatingIfNeeded: space.count)).map { names[$0] ?? SafeText(Self.text(space[$0])) }
+    /// All targets as they are shown.
+    var reported: ReportTargets {
+        var names = names
+        // The text of such an address has its zone in it.
+        for target in zoned where names[target] == nil { names[target] = SafeText(Self.text(space[target])) }
+        return ReportTargets(TargetList(space), otherNames: names)
     }
 
     /// The names of the interfaces that are zones.
@@ -252,6 +260,8 @@ struct FpingTargets {
     /// Names that are asked for side by side.
     private static let atOnce = 1_024
     private static let longestLine = 4_096
+    /// As many as can be counted.
+    private static let mostZoned: UInt64 = 1 << 20
     /// Milliseconds.
     private static let patience: Int32 = 5_000
 }

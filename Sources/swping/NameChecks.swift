@@ -1,4 +1,5 @@
 import PacketFormats
+import ProbeEngine
 import ProbeIO
 import ProbeReports
 
@@ -24,7 +25,7 @@ extension Options {
     }
 
     /// Throws where a connected socket would be deaf to all answers.
-    func checkConnection(to addresses: [IPAddress], _ broadcasts: [IPAddress]) throws(ToolFailure) {
+    func checkConnection(to addresses: TargetList, _ broadcasts: [IPAddress]) throws(ToolFailure) {
         guard isConnected else { return }
         if let group = addresses.first(where: { $0.isMulticast || broadcasts.contains($0) }) {
             throw ToolFailure("option -C: others than \(group) answer for it")

@@ -25,6 +25,8 @@ struct Options: Sendable {
 
     var isAudible = false
     var showsTimes = false
+    /// Another format than ping's.
+    var timeFormat: LineTime.Format?
     var reportsOutstanding = false
     var alwaysHasDecimals = false
     var isUserToUser = false
@@ -63,6 +65,10 @@ struct Options: Sendable {
     /// Any of them that holds makes the run fail.
     var assertions: [EchoAssertion] = []
     var wantsTimestamps = false
+    /// Whether summaries list what became of each probe.
+    var listsSlots = false
+    /// Whether there may be more hosts than were named one by one.
+    var isMany = false
     /// Whether a timeout was asked for.
     var hasTimeout = false
     var sweep = SweepOptions()
@@ -117,6 +123,11 @@ struct Options: Sendable {
                     + "once and, if it does not answer, once more; a line tells of each that answers, and standard error "
                     + "has the total. Nothing is kept of a target that is decided, so that there may be millions. IPv4 "
                     + "prefixes are without their network and broadcast address.",
+                "With -c, -i, --slots or --interval-summary prefixes, ranges and --targets-from make no sweep: each target "
+                    + "is asked every interval, up to 1,048,576 of them. Where there is neither -i nor --rate, the interval "
+                    + "is a second, or as long as all of them take at 1,000 probes a second. The summary has a line for each: "
+                    + "answers and probes, the share of lost probes and their time (their number times the interval), "
+                    + "and the round trips. A file is read to its end before the first probe.",
                 "SIGINT and SIGTERM end the run with the summary, SIGQUIT prints a line on standard error in between.",
             ],
             exitStatuses: [
@@ -145,6 +156,9 @@ struct Options: Sendable {
                 Example("swping 192.0.2.0/24 2001:db8::/120", "Tell which hosts of two networks are alive."),
                 Example(
                     "swping --targets-from hosts.txt --unreachable --rate 5000 -j", "Tell which of these don't answer."),
+                Example("swping -q -c 10 --slots 192.0.2.0/24", "Tell how each address of a network fares."),
+                Example(
+                    "swping -i 60 --interval-summary 3600 -q --targets-from hosts.txt", "Watch many, hour by hour."),
                 Example("swping --diagnose", "Tell which sockets work here and what would help."),
             ],
             seeAlso: ["swtrace(8)", "swecho(8)", "ping(8)", "icmp(7)"]),

@@ -14,6 +14,18 @@ extension Options {
                 options.showsTimes = true
             },
             Option(
+                nil, "timestamp-format", .required("FORMAT"), "as -D, as unix, ctime, iso or rfc3339 (unix)",
+                detail:
+                    "Seconds since 1970; Wed Jan 28 09:08:07 2026; 2026-01-28T09:08:07+0100; 2026-01-28 09:08:07. The "
+                    + "last three are local time.",
+                completion: .words(["unix", "ctime", "iso", "rfc3339"])
+            ) {
+                $0.timeFormat = try $1.choice([
+                    ("unix", .unix(decimals: 6)), ("ctime", .ctime), ("iso", .iso), ("rfc3339", .rfc3339),
+                ])
+                $0.showsTimes = true
+            },
+            Option(
                 "O", "outstanding", "say so when the next probe is due and the last one is not answered",
                 detail: "With -q too."
             ) { options, _ in options.reportsOutstanding = true },
@@ -49,6 +61,13 @@ extension Options {
                 detail: "Everything counts in the interval in which it happened, so that the intervals add up to the "
                     + "summary; a late answer takes back a loss told before."
             ) { $0.summaryInterval = try $1.duration(in: 10_000_000...31_536_000_000_000_000) },
+            Option(
+                nil, "slots", "list in each host's summary what became of each probe, with -c",
+                detail:
+                    "In the order of sending: the round trip in milliseconds, with ! behind it if it was late, - for a lost "
+                    + "probe, error, unsent, or ? while the answer is waited for. Of many hosts it is what their lines "
+                    + "have in place of round trips. Not with -w, which leaves open how many probes there are."
+            ) { options, _ in options.listsSlots = true },
             Option(
                 nil, "fail-if", .required("CONDITION"), "exit with 1 if it holds of a host: 'loss>1%', 'p99>20ms'",
                 detail: "A quantity, one of > >= < <=, and a percentage, a time with its unit (us, ms, s) or a whole "

@@ -1,6 +1,7 @@
 import Glibc
 import LinuxSockets
 import PacketFormats
+import ProbeEngine
 import ProbeIO
 import ProbeReports
 
@@ -59,7 +60,7 @@ extension Options {
 
     /// Throws where one ping socket over IPv6 would have to keep several source addresses.
     func checkSources(
-        of targets: [IPAddress], _ transport: inout ProbeTransport
+        of targets: TargetList, _ transport: inout ProbeTransport
     ) throws(ToolFailure) {
         guard keepsSource, source == nil, transport.rung == .ping else { return }
         var sources: Set<IPAddress> = []
@@ -76,7 +77,7 @@ extension Options {
     ///
     /// Throws where one was not allowed, and for others than root where groups would be asked too fast or in fragments.
     func broadcasts(
-        among targets: [IPAddress], _ transport: borrowing ProbeTransport
+        among targets: TargetList, _ transport: borrowing ProbeTransport
     ) throws(ToolFailure) -> [IPAddress] {
         let broadcasts = transport.broadcasts(among: targets)
         if !broadcasts.isEmpty {

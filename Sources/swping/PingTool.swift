@@ -106,7 +106,8 @@ struct PingTool {
         }
         options.common.ping = PingPersona(program: options.program, lastWait: options.lastWait)
         let session = try EchoSession(
-            targets: [target], options: options.common, rung: rung, note: nil, method: method, broadcasts: broadcasts)
+            targets: EchoTargets([target], options.common), options: options.common, rung: rung, note: nil,
+            method: method, broadcasts: broadcasts)
         return try session.run(over: transport, capturing: nil, &output)
     }
 

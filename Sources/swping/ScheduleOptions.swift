@@ -74,6 +74,35 @@ extension Options {
             && !wantsTimestamps
     }
 
+    /// The first of the options that was given by which each target is asked again and again, however many there are.
+    var countingOption: String? {
+        let options = [
+            (count != nil, "-c"), (hasInterval, "-i"), (listsSlots, "--slots"),
+            (summaryInterval != nil, "--interval-summary"),
+        ]
+        return options.first(where: \.0)?.1
+    }
+
+    /// Between the probes of two targets, nil for a part of the interval. Without a word about it many targets are asked no
+    /// faster than in a sweep.
+    ///
+    /// - Parameter hosts: how many there are.
+    func targetGap(hosts: Int) -> Int64? {
+        switch sweep.rate {
+        case .maximum: 0
+        case .perSecond(let rate): Int64((1e9 / rate).rounded())
+        case nil: isMany && !hasInterval && hosts > Self.defaultRate ? 1_000_000_000 / Int64(Self.defaultRate) : nil
+        }
+    }
+
+    /// From a probe to a target to the next.
+    private func round(hosts: Int) -> Int64 {
+        let (all, isTooLong) = (targetGap(hosts: hosts) ?? 0).multipliedReportingOverflow(by: Int64(hosts))
+        return isTooLong ? .max : max(interval, all)
+    }
+
+    private static var defaultRate: Int { Int(SweepOptions.defaultRate) }
+
     private var pacing: Pacing {
         get throws(ToolFailure) {
             if isAdaptive { return .adaptive }
@@ -91,13 +120,18 @@ extension Options {
     ///
     /// - Parameter hosts: how many share the schedule.
     func wantsKernelStamps(hosts: Int) -> Bool {
-        !isUnpaced && (isAdaptive || Int64(hosts) * 1_000_000_000 / Self.stampedRate <= interval)
+        !isUnpaced && (isAdaptive || Int64(hosts) * 1_000_000_000 / Self.stampedRate <= round(hosts: hosts))
     }
 
     /// Options that exclude each other, and limits for those who are not root.
     func checkSchedule() throws(ToolFailure) {
         if isPoisson, isAdaptive || isUnpaced {
             throw ToolFailure("options --poisson and \(isAdaptive ? "-A" : isFlood ? "-f" : "-i 0") exclude each other")
+        }
+        if sweep.rate != nil,
+            let option = [(isAdaptive, "-A"), (isUnpaced, "-f"), (isPoisson, "--poisson")].first(where: \.0)
+        {
+            throw ToolFailure("options --rate and \(option.1) exclude each other (see swping --help)")
         }
         guard getuid() != 0 else { return }
         if interval < Self.shortestUserInterval {
@@ -112,7 +146,7 @@ extension Options {
     var isTooFastForUsers: Bool { getuid() != 0 && !isAdaptive && (isUnpaced || interval < Self.shortestUserInterval) }
 
     /// A flood of others is for root.
-    func checkFlood(of addresses: [IPAddress]) throws(ToolFailure) {
+    func checkFlood(of addresses: TargetList) throws(ToolFailure) {
         guard isUnpaced, getuid() != 0 else { return }
         guard addresses.allSatisfy(\.isLoopback) else {
             throw ToolFailure("option -f: flooding other hosts than this one is only for root (at least with -i 0.002)")
@@ -125,9 +159,11 @@ extension Options {
 
     func schedule(_ configuration: inout EchoSweep.Configuration) throws(ToolFailure) {
         configuration.pacing = try pacing
-        configuration.interval = TimeSpan(nanoseconds: isUnpaced ? Self.floodInterval : interval)
+        let hosts = configuration.targets.count
+        configuration.interval = TimeSpan(nanoseconds: isUnpaced ? Self.floodInterval : round(hosts: hosts))
+        configuration.targetGap = targetGap(hosts: hosts).map(TimeSpan.init(nanoseconds:))
         configuration.preload = preload
-        configuration.wantsKernelStamps = wantsKernelStamps(hosts: configuration.targets.count)
+        configuration.wantsKernelStamps = wantsKernelStamps(hosts: hosts)
         if isAdaptive, getuid() != 0 {
             configuration.shortestGap = TimeSpan(nanoseconds: Self.shortestUserInterval)
         }

@@ -76,7 +76,7 @@ extension Tool {
         return request
     }
 
-    private static func versions(of expressions: [TargetExpression], _ options: Options) -> [IPVersion] {
+    static func versions(of expressions: [TargetExpression], _ options: Options) -> [IPVersion] {
         guard options.sweep.targetsFile == nil else { return [.v4, .v6] }
         var versions: [IPVersion] = []
         for expression in expressions {

@@ -5,13 +5,14 @@ import ProbeIO
 import ProbeReports
 
 extension Options {
-    /// Whether these operands and options ask for a sweep: one of its own options, a prefix or a range.
+    /// Whether these operands and options ask for a sweep: one of its own options, a prefix or a range, and nothing that
+    /// asks each target more often than it takes to know whether it is there.
     func isSweep(_ hosts: [String]) -> Bool {
-        sweep.firstName != nil || hosts.contains { Self.isManyTargets($0) }
+        countingOption == nil && (!sweep.given.isEmpty || hosts.contains { Self.isManyTargets($0) })
     }
 
     /// Whether it is a prefix or a range, or was meant for one.
-    private static func isManyTargets(_ text: String) -> Bool {
+    static func isManyTargets(_ text: String) -> Bool {
         // Most hosts have neither of these, and then it costs nothing to know.
         guard text.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "-") }) else { return false }
         do throws(TargetError) {
@@ -31,7 +32,7 @@ extension Options {
             throw ToolFailure("too few operands: needs TARGET... or --targets-from (see swping --help)")
         }
         for (isGiven, option, instead) in foreignOptions where isGiven {
-            let why = sweep.firstName.map { "--\($0) makes this a sweep" } ?? "a prefix or a range makes this a sweep"
+            let why = sweep.given.first.map { "--\($0) makes this a sweep" } ?? "a prefix or a range makes this a sweep"
             throw ToolFailure("option \(option): \(why), which \(instead) (see swping --help)")
         }
         if sweep.exitsFast, sweep.minimumReachable == nil {
@@ -51,15 +52,13 @@ extension Options {
 
     /// What belongs to pings, and what a sweep has or is instead.
     private var foreignOptions: [(isGiven: Bool, option: String, instead: String)] {
-        let each = "asks each target until it answers"
         let paced = "has --rate"
         let plain = "has no line for every probe"
         return [
-            (count != nil, "-c", "\(each): see --retries"), (hasInterval, "-i", paced), (isPoisson, "--poisson", paced),
-            (isAdaptive, "-A", paced), (isFlood, "-f", paced), (preload != 1, "-l", paced),
+            (isPoisson, "--poisson", paced), (isAdaptive, "-A", paced), (isFlood, "-f", paced),
+            (preload != 1, "-l", paced),
             (resolveInterval != nil, "--resolve-every", "asks for each name once"),
             (isDual, "--dual", "has --all-addresses"),
-            (summaryInterval != nil, "--interval-summary", "has --progress"),
             (isAudible, "-a", plain), (reportsOutstanding, "-O", plain),
             (alwaysHasDecimals, "-3", plain), (style != .text, "--style heat", plain), (color != nil, "--color", plain),
             (!ipv4Options.isEmpty, ipv4Options.first.map(Self.letter) ?? "-R", plain),

@@ -20,8 +20,9 @@ struct SweepOptions: Sendable {
     var progress = When.auto
     /// Any of them that holds makes the sweep fail.
     var assertions: [SweepAssertion] = []
-    /// The long name of the first of these options that was given; any of them makes a sweep.
-    var firstName: String?
+    /// The long names of those of these options that were given; any of them makes a sweep, unless -c or its like says how
+    /// often each target is asked.
+    var given: [String] = []
 
     enum Rate: Hashable, Sendable {
         case perSecond(Double)
@@ -51,7 +52,8 @@ extension Options {
                 "rate", .required("RATE"), "probes a second, or max for as fast as it goes (1000)",
                 detail: "Has to be given for more than 65,536 targets. While this host's queues are full, probes go "
                     + "slower; that is not counted as loss. Up to 1,000 a second round trips are taken from the kernel's "
-                    + "stamps of sending, above that from this process'."
+                    + "stamps of sending, above that from this process'. With -c or -i it is the pace from one target to "
+                    + "the next, and -i gets as long as all of them take."
             ) { $0.rate = try $1.rate() },
             sweepOption(
                 "retries", .required("COUNT"), "further probes to a target that has not answered (1)",
@@ -115,7 +117,7 @@ extension Options {
     ) -> Option<Options> {
         Option(nil, name, argument, help, detail: detail(), completion: completion()) { options, value in
             try apply(&options.sweep, value)
-            options.sweep.firstName = options.sweep.firstName ?? name
+            options.sweep.given.append(name)
         }
     }
 
@@ -125,7 +127,7 @@ extension Options {
     ) -> Option<Options> {
         Option(nil, name, help, detail: detail()) { options, _ in
             apply(&options.sweep)
-            options.sweep.firstName = options.sweep.firstName ?? name
+            options.sweep.given.append(name)
         }
     }
 

@@ -92,7 +92,7 @@ final class SweepSession {
             }
         text.isVerbose = options.isVerbose
         text.zones = zones
-        if options.showsTimes { text.time = LineTime(.unix(decimals: 6), clock: clock) }
+        if options.showsTimes { text.time = options.lineTime ?? LineTime(.unix(decimals: 6), clock: clock) }
         return text
     }
 

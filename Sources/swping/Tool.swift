@@ -36,13 +36,18 @@ struct Tool {
         }
         if !options.isDiagnosing, options.isSweep(hosts) { return try sweep(options, hosts, &output) }
         try options.settleConditions(ofSweep: false)
+        options.isMany = !options.isDiagnosing && options.isMany(hosts)
         try check(options, hosts)
         if options.wantsTimestamps { options.version = .v4 }
         try options.settlePacketOptions(&hosts)
         if options.isDiagnosing { return try diagnose(options, &output) }
 
+        var many = options.isMany ? try ManyTargets(hosts, options) : nil
+        guard many?.mayHaveSome ?? true else { return 2 }
         var capture: CaptureFile?
-        let selection = try TransportSelection.openAndDropRights(request(options, hosts)) { () throws(ToolFailure) in
+        let selection = try TransportSelection.openAndDropRights(request(options, hosts, many)) {
+            () throws(ToolFailure) in
+            try many?.open()
             if let path = options.captureFile { capture = try CaptureFile(path, shownAs: SafeText(path).description) }
         }
         let notice = selection.notice(program: name)
@@ -57,16 +62,20 @@ struct Tool {
         }
         warnOfLimits(options, rung, method)
 
-        let (targets, failed) = try resolve(hosts, options, versions)
-        guard !targets.isEmpty else { return 2 }
-        let addresses = targets.compactMap { try? $0.address.get() }
+        let (targets, failed) = try resolve(hosts, &many, options, versions)
+        let addresses = targets.addresses
+        guard !addresses.isEmpty else {
+            if !failed { reportLine("there are no targets", from: name) }
+            return 2
+        }
         try options.checkFlood(of: addresses)
-        try options.checkNames(among: targets)
         let broadcasts = try options.broadcasts(among: addresses, selection.transport)
         try options.checkConnection(to: addresses, broadcasts)
+        try options.checkSlots(of: addresses.count)
         let session = try EchoSession(
             targets: targets, options: options, rung: rung, note: notice, method: method, broadcasts: broadcasts)
         var transport = selection.take()
+        if !options.wantsKernelStamps(hosts: addresses.count) { try stopStamping(&transport) }
         try options.checkSources(of: addresses, &transport)
         if options.isConnected, let address = addresses.first { try connect(&transport, to: address) }
         let status = try session.run(over: transport, capturing: capture, &output)
@@ -87,7 +96,7 @@ struct Tool {
             throw ToolFailure(
                 "option --diagnose goes with --json only, not with \(OptionTable<Options>.quoted(other))")
         }
-        guard options.isDiagnosing || !hosts.isEmpty else {
+        guard options.isDiagnosing || !hosts.isEmpty || options.sweep.targetsFile != nil else {
             throw ToolFailure("too few operands: needs HOST... (see swping --help)")
         }
         if options.isDual, let version = options.version {
@@ -96,6 +105,7 @@ struct Tool {
         try options.checkMeans()
         try options.checkNames()
         try options.checkSchedule()
+        try options.checkCounting()
         if options.wantsTimestamps { try checkTimestamps(options, hosts) }
         let maximumHosts = options.isOneGrid ? maximumHosts : EchoSweep.maximumHistograms
         guard hosts.count <= maximumHosts else {
@@ -129,15 +139,25 @@ struct Tool {
         }
     }
 
-    private static func request(_ options: Options, _ hosts: [String]) -> TransportRequest {
+    /// More targets came out of a file or a name than can have the kernel's stamps.
+    private static func stopStamping(_ transport: inout ProbeTransport) throws(ToolFailure) {
+        do throws(Errno) {
+            try transport.stopStamping()
+        } catch {
+            throw ToolFailure("the system refuses to go on: \(error) (\(error.name))")
+        }
+    }
+
+    private static func request(_ options: Options, _ hosts: [String], _ many: ManyTargets?) -> TransportRequest {
         var request = TransportRequest(
             method: options.wantsUDP ? .udp(destinationPort: options.port ?? Options.echoPort) : .icmpEcho)
         request.payloadLength = options.payloadLength
         request.source = options.source
         request.settings = options.socketSettings
-        request.wantsKernelStamps = options.wantsKernelStamps(hosts: hosts.count)
-        if options.isOneGrid, !request.wantsKernelStamps { request.batch = timedBatch }
-        request.hasManyDestinations = hosts.count > mostAskedFor
+        request.wantsKernelStamps = options.wantsKernelStamps(hosts: many?.leastCount ?? hosts.count)
+        if options.isOneGrid, many != nil || !request.wantsKernelStamps { request.batch = timedBatch }
+        request.hasManyDestinations = many != nil || hosts.count > mostAskedFor
+        request.expectsSilentNeighbours = many != nil
         // An echo over UDP is the same with every right, and a socket of one's own hears the answers.
         request.highestRung = options.wantsUDP ? .udp : options.highestRung
         if !options.wantsUDP, !options.wantsICMP {
@@ -150,14 +170,15 @@ struct Tool {
             request.fallback = nil
             return request
         }
-        request.versions = options.version.map { [$0] } ?? Resolver.versions(of: hosts)
+        request.versions = options.version.map { [$0] } ?? many?.versions ?? Resolver.versions(of: hosts)
         return request
     }
 
-    /// The hosts that have an address; a line on standard error for each of the others.
+    /// The targets that have an address; a line on standard error for each of the others.
     private static func resolve(
-        _ hosts: [String], _ options: Options, _ versions: [IPVersion]
-    ) throws(ToolFailure) -> (targets: [ResolvedHost], failed: Bool) {
+        _ hosts: [String], _ many: inout ManyTargets?, _ options: Options, _ versions: [IPVersion]
+    ) throws(ToolFailure) -> (targets: EchoTargets, failed: Bool) {
+        if let targets = try many?.read(usable: versions) { return (targets, (many?.missed ?? 0) > 0) }
         if options.isDual, let version = options.version {
             throw ToolFailure("option --dual: another option asks for IPv\(version.rawValue) only")
         }
@@ -183,7 +204,8 @@ struct Tool {
             }
         }
         if options.isDual { tellSingles(resolved, versions) }
-        return (targets, targets.count < resolved.count)
+        if !targets.isEmpty { try options.checkNames(among: targets) }
+        return (EchoTargets(targets, options), targets.count < resolved.count)
     }
 
     /// A line for each name that stands there with one version only.
@@ -214,5 +236,5 @@ struct Tool {
     /// To the routes of so many hosts the questions cost little.
     static let mostAskedFor = 16
     /// Memory stays bounded.
-    private static let maximumHosts = 1 << 20
+    static let maximumHosts = 1 << 20
 }

@@ -57,6 +57,48 @@ import Testing
         #expect(!record.wasReported && record.subject == .max && record.sequence == 7 && record.sentAt == .ms(3))
     }
 
+    @Test("A list has the addresses of its space, and those that were changed", arguments: [6, 256, 257, 5_000])
+    func list(count: Int) throws {
+        var space = TargetSpace()
+        try space.append(Self.address(70_000))
+        if case .v4(let last) = Self.address(count - 2), let first = IPv4Address("10.97.0.0") {
+            try space.append(#require(IPAddressRange(first: .v4(first), last: .v4(last))))
+        }
+        var list = TargetList(space)
+        #expect(list.count == count && Array(list) == [Self.address(70_000)] + (0..<count - 1).map(Self.address))
+        for changed in [0, count / 2, count - 1] { list[changed] = .v6(.loopback) }
+        for index in list.indices {
+            let isChanged = [0, count / 2, count - 1].contains(index)
+            #expect(list[index] == (isChanged ? .v6(.loopback) : space[UInt32(index)]))
+        }
+    }
+
+    @Test("A prefix of targets is asked in its order, each at its time", arguments: [nil, 0, 2] as [Int64?])
+    func prefix(gap: Int64?) throws {
+        var space = TargetSpace()
+        try space.append(#require(IPPrefix("10.97.0.0/22")))
+        var configuration = EchoSweep.Configuration(targets: TargetList(space))
+        configuration.count = 2
+        configuration.wantsKernelStamps = false
+        configuration.targetGap = gap.map { TimeSpan.milliseconds($0) }
+        #expect(configuration.round == .milliseconds(gap == 2 ? 2_044 : 1_000))
+        var sweep = EchoSweep(configuration, start: .ms(0))
+        var sent: [IPAddress] = []
+        var now = Timestamp.ms(0)
+        while case .at(let next) = sweep.schedule {
+            now = next
+            for transmit in Self.send(&sweep, at: now) {
+                sent.append(transmit.probe.destination)
+                Self.reply(&sweep, to: transmit, at: now)
+            }
+        }
+        let once = (1...1_022).map(Self.address)
+        #expect(sent == once + once && sweep.statistics.allSatisfy { $0.received == 2 })
+        let lastDue =
+            gap.map { TimeSpan.milliseconds($0 * 1_021) } ?? TimeSpan(nanoseconds: 1_000_000_000 / 1_022 * 1_021)
+        #expect(now - .ms(0) - (configuration.round ?? .zero) - lastDue <= .milliseconds(1))
+    }
+
     @Test("Counters hold their values wherever they lie", arguments: [false, true])
     func counters(withPercentiles: Bool) {
         var counts = EchoStatistics(withPercentiles: withPercentiles)

@@ -11,9 +11,8 @@ import Testing
         var style = FpingStyle()
         style.showsProbes = true
         change(&style)
-        return FpingReport(
-            names: names.map { SafeText($0) }, addresses: names.map { IPAddress($0) ?? address("10.91.2.2") },
-            style: style)
+        let targets = names.map { ReportTarget(name: SafeText($0), address: IPAddress($0) ?? address("10.91.2.2")) }
+        return FpingReport(targets: ReportTargets(targets), style: style)
     }
 
     /// What goes to standard output, and to standard error.
