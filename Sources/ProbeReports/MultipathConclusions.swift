@@ -4,8 +4,8 @@ import ProbeEngine
 extension MultipathRun {
     /// How sure it is that no node has a next hop that nobody has seen.
     struct Confidence {
-        /// Of the least certain node that was tested; nil where none was.
-        var missAtAnyNode: Double?
+        /// Of the least certain node, or with MDA-Lite the least certain hop; nil where there is nothing to be missed.
+        var miss: Double?
         /// Of all together.
         var missInTrace: Double
         /// How many have not had the probes that the rule asks for.
@@ -13,10 +13,14 @@ extension MultipathRun {
     }
 
     func confidence(_ shape: MultipathShape) -> Confidence {
-        let tested = shape.nodes.filter { !$0.isEnd && $0.tested > 0 }.map(\.missProbability)
+        // MDA-Lite asks whole hops.
+        let groups = isLite ? shape.layers : shape.nodes.indices.map { [$0] }
+        let misses = groups.compactMap { group -> Double? in
+            let open = group.map { shape.nodes[$0] }.filter { !$0.isEnd && ($0.tested > 0 || $0.missProbability > 0) }
+            return open.isEmpty ? nil : 1 - open.reduce(1) { $0 * (1 - $1.missProbability) }
+        }
         return Confidence(
-            missAtAnyNode: tested.max().map { max($0, graph.sourceMissProbability) },
-            missInTrace: graph.missProbability,
+            miss: misses.max().map { max($0, graph.sourceMissProbability) }, missInTrace: graph.missProbability,
             unfinished: shape.nodes.indices.count { isUnfinished($0, shape) })
     }
 
@@ -36,14 +40,15 @@ extension MultipathRun {
         guard count > 1 || isUnfinished else { return nil }
         guard count > 0 else { return "next hop unknown" }
         let kind: String
-        switch node.balancing {
-        case .none: kind = ""
-        case .flows: kind = " by flow"
-        case .packets: kind = " by packet"
+        switch shape.balancing(at: index) {
+        case .flows?: kind = " by flow"
+        case .packets?: kind = " by packet"
+        case MultipathGraph.Balancing.none?: kind = ""
+        // Of lines that are drawn as uncertain nothing more is known.
+        case nil: return nil
         }
-        return
-            "\(count == 1 ? "1 next hop" : "\(count) next hops")\(kind), \(confidenceText(missing: node.missProbability))"
-            + " sure"
+        let confidence = confidenceText(missing: node.missProbability, decimals: 2)
+        return "\(Self.count(count, "next hop"))\(kind), \(confidence) sure"
     }
 
     /// What the graph amounts to, a line each.
@@ -83,13 +88,13 @@ extension MultipathRun {
         return line + ", \(String(decoding: seconds.bytes, as: UTF8.self)) s"
     }
 
-    /// `all next hops found: at least 95.6% sure per node (asked: 95%), 73% for the whole trace`
+    /// `all next hops found: at least 95.6% sure per node (asked: 95%), 73% in the trace`
     private func confidenceLine(_ shape: MultipathShape) -> String? {
         let confidence = confidence(shape)
-        guard let miss = confidence.missAtAnyNode else { return nil }
-        return "all next hops found: \(confidenceText(missing: miss, decimals: 2)) sure per \(isLite ? "hop" : "node")"
-            + " (asked: \(confidenceText(missing: rule.failure))),"
-            + " \(confidenceText(missing: confidence.missInTrace, decimals: 2)) for the whole trace"
+        guard let miss = confidence.miss else { return nil }
+        return "all next hops found: at least \(confidenceText(missing: miss, decimals: 2)) sure per"
+            + " \(isLite ? "hop" : "node") (asked: \(confidenceText(missing: rule.failure))),"
+            + " \(confidenceText(missing: confidence.missInTrace, decimals: 2)) in the trace"
     }
 
     /// What nobody but this host balances has no row to stand in.
@@ -101,9 +106,10 @@ extension MultipathRun {
 
     private func pathEndingText(_ shape: MultipathShape) -> String {
         if isReached {
-            let hops = shape.nodes.filter { $0.answer?.kind == .reached }.map(\.hop)
+            let hops = Set(shape.nodes.filter { $0.answer?.kind == .reached }.map(\.hop)).sorted()
             return hops.isEmpty
-                ? "destination reached" : "destination reached at hop \(Self.ranges(Set(hops).sorted()))"
+                ? "destination reached"
+                : "destination reached at \(hops.count == 1 ? "hop" : "hops") \(Self.ranges(hops))"
         }
         let last = shape.nodes.map(\.hop).max() ?? 0
         let lastAnswer = shape.nodes.filter { $0.responder != nil }.map(\.hop).max() ?? 0

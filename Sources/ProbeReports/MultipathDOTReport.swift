@@ -35,8 +35,9 @@ public struct MultipathDOTReport: MultipathReport {
             buffer.append("    }\n")
         }
         for (index, edge) in shape.edges.enumerated() {
-            var attributes = ["label=\(Self.quoted(captions.lines(ofEdge: index)))"]
-            attributes.append("tooltip=\(Self.quoted(captions.details(ofEdge: index)))")
+            var attributes = ["tooltip=\(Self.quoted(captions.details(ofEdge: index)))"]
+            let lines = captions.lines(ofEdge: index)
+            if !lines.isEmpty { attributes.append("label=\(Self.quoted(lines))") }
             if !edge.isCertain { attributes.append("style=dotted") }
             buffer.append("    n\(edge.from) -> n\(edge.to) [\(attributes.joined(separator: ", "))];\n")
         }

@@ -191,7 +191,7 @@ public struct MultipathJSONReport: MultipathReport {
         line.add("uncertain_edges", shape.edges.count { !$0.isCertain })
         line.add("lite", run.isLite)
         line.add("asked_miss_probability", number: run.rule.failure)
-        line.add("miss_probability_per_node", number: confidence.missAtAnyNode)
+        line.add("miss_probability_per_node", number: confidence.miss)
         line.add("miss_probability", number: confidence.missInTrace)
         line.add("source_miss_probability", number: run.graph.sourceMissProbability)
         line.add("unfinished_nodes", confidence.unfinished)

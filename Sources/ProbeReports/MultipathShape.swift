@@ -92,7 +92,8 @@ struct MultipathShape {
                 }
             }
         }
-        return shares
+        // All of it is all, however it was summed up.
+        return shares.map { $0.map { $0 > 1 - 1e-9 ? 1 : $0 } }
     }
 
     /// Which part of what passes its near end takes this edge. O(edges of that end).
