@@ -150,8 +150,13 @@ extension Options {
             report.showsNames = !isNumeric
             report.zones = zones
             return report
+        case .svg:
+            var report = MultipathSVGReport(target: target)
+            report.showsNames = !isNumeric
+            report.zones = zones
+            return report
         // `checkMultipath` refuses tables.
-        case .text, .csv, .atlas, .svg:
+        case .text, .csv, .atlas:
             var report = MultipathTextReport(target: target)
             report.showsNames = !isNumeric
             report.showsExtensions = showsExtensions
