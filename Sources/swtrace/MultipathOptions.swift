@@ -13,8 +13,9 @@ extension Options {
                     "Sends flows until no router is likely to have one more next hop than was seen (MDA). LEVEL, 50 to "
                     + "99.99, is how sure that is of each router; trace:LEVEL makes it of the whole trace, for up to 30 "
                     + "routers that balance. UDP flows differ in their ports, TCP flows in their source port, over IPv6 all "
-                    + "of them in their flow label too. Most balancers look at ports, which ICMP has none of. Several hosts "
-                    + "are traced one after the other. -q, --mtu, --flow, --baseline, --csv and --atlas are for one path.",
+                    + "of them in their flow label too; there are 64 source ports, with --sport from that one on. Most "
+                    + "balancers look at ports, which ICMP has none of. Several hosts are traced one after the other. -q, "
+                    + "--mtu, --flow, --baseline, --csv and --atlas are for one path.",
                 completion: .words(["90", "95", "99", "trace:95"])
             ) { options, value in
                 options.multipath = try value.text == nil ? StoppingRule(confidence: 0.95) : value.stoppingRule()
