@@ -88,11 +88,11 @@ extension MultipathRun {
         return line + ", \(String(decoding: seconds.bytes, as: UTF8.self)) s"
     }
 
-    /// `all next hops found: at least 95.6% sure per node (asked: 95%), 73% in the trace`
+    /// `sure of all next hops: at least 95.6% per node (asked: 95%), 73% in the trace`
     private func confidenceLine(_ shape: MultipathShape) -> String? {
         let confidence = confidence(shape)
         guard let miss = confidence.miss else { return nil }
-        return "all next hops found: at least \(confidenceText(missing: miss, decimals: 2)) sure per"
+        return "sure of all next hops: at least \(confidenceText(missing: miss, decimals: 2)) per"
             + " \(isLite ? "hop" : "node") (asked: \(confidenceText(missing: rule.failure))),"
             + " \(confidenceText(missing: confidence.missInTrace, decimals: 2)) in the trace"
     }

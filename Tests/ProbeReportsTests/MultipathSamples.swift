@@ -108,9 +108,14 @@ struct MultipathSample {
             let next = graph.edges.filter { $0.from == index }
             graph.nodes[index].tested = graph.nodes[index].isEnd || next.isEmpty ? 0 : graph.nodes[index].flows.count
             if next.count > 1 { graph.nodes[index].balancing = packetHops.contains(hop) ? .packets : .flows }
-            if !graph.nodes[index].isEnd {
+            let isScattered = next.contains { !$0.isCertain }
+            let tested =
+                isScattered
+                ? graph.nodes(at: hop).reduce(0) { $0 + graph.nodes[$1].flows.count } : graph.nodes[index].tested
+            if !graph.nodes[index].isEnd, !(isSilent && next.isEmpty) {
                 graph.nodes[index].missProbability =
-                    StoppingRule.missProbability(havingSeen: next.count, probes: graph.nodes[index].tested)
+                    StoppingRule.missProbability(havingSeen: next.count, probes: tested)
+                    / Double(isScattered ? graph.nodes(at: hop).count : 1)
             }
             guard !isSilent else { continue }
             graph.nodes[index].received = graph.nodes[index].transmitted
@@ -156,16 +161,22 @@ struct MultipathSample {
 }
 
 extension MultipathSample {
+    static let all = [
+        chain, diamond, shortDiamond, nested, wide, wideAndLong, packets, silentBranch, longerBranch, mesh, refused,
+        gap,
+        unfinished, lossy, overIPv6, tooWide,
+    ]
+
     static let chain = MultipathSample([(6, "1.2 2.2 * 4.2 99.9")])
 
     /// Three branches of two hops in ten.
     static let diamond = MultipathSample([
-        (7, "1.2 2.2 * 4.2 51.2 61.2 7.2 8.2 9.2 99.9"), (5, "1.2 2.2 * 4.2 52.2 62.2 7.2 8.2 9.2 99.9"),
+        (7, "1.2 2.2 * 4.2 51.2 61.2 7.2 8.2 9.2 99.9"), (6, "1.2 2.2 * 4.2 52.2 62.2 7.2 8.2 9.2 99.9"),
         (6, "1.2 2.2 * 4.2 53.2 63.2 7.2 8.2 9.2 99.9"),
     ])
 
     static let shortDiamond = MultipathSample([
-        (6, "1.2 21.2 3.2 99.9"), (5, "1.2 22.2 3.2 99.9"), (5, "1.2 23.2 3.2 99.9"),
+        (6, "1.2 21.2 3.2 99.9"), (6, "1.2 22.2 3.2 99.9"), (7, "1.2 23.2 3.2 99.9"),
     ])
 
     static let nested = MultipathSample([
@@ -177,7 +188,7 @@ extension MultipathSample {
     static let wideAndLong = MultipathSample((0..<16).map { (6 + $0 % 3, "1.2 2.\($0 + 1) 3.\(16 - $0) 4.2 99.9") })
 
     static let packets = MultipathSample(
-        [(6, "1.2 2.2 31.2 41.2 5.2 99.9"), (5, "1.2 2.2 32.2 42.2 5.2 99.9")], packetHops: [2])
+        [(6, "1.2 2.2 31.2 41.2 5.2 99.9"), (7, "1.2 2.2 32.2 42.2 5.2 99.9")], packetHops: [2])
 
     static let silentBranch = MultipathSample([
         (8, "1.2 21.2 31.2 4.2 99.9"), (7, "1.2 * * 4.2 99.9"), (6, "1.2 23.2 33.2 4.2 99.9"),
@@ -199,4 +210,33 @@ extension MultipathSample {
         sample.pathEnding = .unreachable
         return sample
     }()
+
+    /// This host has two first hops, and nobody behind the second one answers.
+    static let gap: MultipathSample = {
+        var sample = MultipathSample([(6, "11.2 2.2 *"), (6, "12.2 2.2 *")])
+        sample.pathEnding = .gap
+        sample.graph.sourceMissProbability = StoppingRule.missProbability(havingSeen: 2, probes: 12)
+        return sample
+    }()
+
+    /// Not all was asked that would have to be.
+    static let unfinished: MultipathSample = {
+        var sample = MultipathSample([(3, "1.2 21.2 3.2"), (2, "1.2 22.2 -")])
+        sample.ending = .probeLimit
+        sample.pathEnding = nil
+        return sample
+    }()
+
+    /// More branches than there is room for.
+    static let tooWide = MultipathSample((0..<26).map { (6, "1.2 2.\($0) 3.\($0) 4.2 99.9") })
+
+    static let lossy: MultipathSample = {
+        var sample = MultipathSample.diamond
+        sample.lose(2, at: 5, "10.77.52.2")
+        sample.lose(1, at: 10, "10.77.99.9")
+        return sample
+    }()
+
+    static let overIPv6 = MultipathSample(
+        [(6, "1.2 21.2 3.2 99.9"), (7, "1.2 22.2 3.2 99.9")], version: .v6)
 }

@@ -17,6 +17,8 @@ struct MultipathCommandTests {
         try interruptionsTellWhatIsKnown(lab)
         try aClosedOutputEndsInSilence(lab)
         if hasProgram("dot") { try graphvizReadsIt(lab) }
+        try thePictureIsOneDocument(lab)
+        try roundsFollowThePaths(lab)
     }
 
     private let targets = [false, true].map(MultipathLab.standard.address)
@@ -115,6 +117,46 @@ struct MultipathCommandTests {
         }
     }
 
+    private func thePictureIsOneDocument(_ lab: MultipathLab) throws {
+        let result = try run(lab, ["--svg", targets[0]])
+        #expect(result.status == 0 && result.errors == "")
+        #expect(result.output.hasPrefix("<") && result.output.hasSuffix("</svg>\n"))
+        let truth = MultipathLab.truth(of: MultipathLab.standard, isV6: false)
+        for node in truth.nodes { if let address = node.address { #expect(result.output.contains(address)) } }
+    }
+
+    private func roundsFollowThePaths(_ lab: MultipathLab) throws {
+        let json = try run(lab, ["--json", "--rounds", "3", "--interval", "0.05"] + targets)
+        #expect(json.status == 0 && json.errors == "", "\(json)")
+        let all = try jsonLines(json.output, schema: "swtrace-multipath")
+        for (target, isV6) in zip(targets, [false, true]) {
+            let lines = all.filter { $0["address"].text == target }
+            let truth = MultipathLab.truth(of: MultipathLab.standard, isV6: isV6)
+            func ofType(_ type: String) -> [JSONValue] { lines.filter { $0["type"].text == type } }
+            #expect(ofType("watch_round").map { $0["round"].integer } == [1, 2, 3])
+            for round in ofType("watch_round") {
+                #expect(round["edges"].elements.count == truth.edges.count && round["paths"].elements.count == 3)
+            }
+            #expect(ofType("watch_node").count == truth.nodes.count)
+            #expect(ofType("watch_edge").count == truth.edges.count)
+            // A path for each branch, and every end answers.
+            #expect(ofType("watch_path").map { $0["received"].integer } == [3, 3, 3], "\(json)")
+            #expect(ofType("watch_change").isEmpty)
+            #expect(lines.last?["type"].text == "watch_summary" && lines.last?["rounds"].integer == 3)
+        }
+        let text = try run(lab, ["--rounds", "2", "--interval", "0.05", targets[0]])
+        #expect(text.output.contains("\nfollowed 3 paths for 2 rounds; "), "\(text)")
+        try lab.source.run {
+            // Without an end, until somebody says so.
+            var child = try command(["--json", "--rounds", "0", "--interval", "0.02", targets[0]]).start()
+            try child.wait { $0.split(separator: "\n").count { $0.contains("watch_round") } > 2 }
+            child.signal(.interrupt)
+            let result = try child.finish()
+            #expect(result.status == 0 && result.errors == "")
+            #expect(try jsonLines(result.output, schema: "swtrace-multipath").last?["type"].text == "watch_summary")
+        }
+    }
+
     private func finish(_ child: consuming ChildProcess) throws -> CommandResult {
         var child = child
         return try child.finish()
@@ -158,6 +200,7 @@ struct MultipathCommandTests {
         ("--max-probes 20", "option --max-probes: needs --multipath"),
         ("--rounds 2", "option --rounds: needs --multipath"),
         ("--multipath --interval 2", "option --interval: needs --rounds"),
+        ("--multipath --rounds 2 --dot", "option --rounds: a picture has no rounds"),
         (
             "--multipath=49.9",
             "option --multipath: '49.9' is not a percentage from 50 to 99.99, of a router, or trace: and one, of the "

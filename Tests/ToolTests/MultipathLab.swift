@@ -137,6 +137,9 @@ struct MultipathLab {
         for name in Self.names where used.contains(name) {
             try lab[name].set("net.ipv4.icmp_ratelimit", "1000")
             try lab[name].set("net.ipv6.icmp.ratelimit", "1000")
+            // Of the whole machine in older kernels.
+            try? lab[name].set("net.ipv4.icmp_msgs_per_sec", "1000")
+            try? lab[name].set("net.ipv4.icmp_msgs_burst", "50")
         }
     }
 
