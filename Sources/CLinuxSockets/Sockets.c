@@ -19,6 +19,7 @@
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -127,6 +128,11 @@ int64_t np_clock(int clock) {
     struct timespec now;
     if (clock_gettime(clock, &now) != 0) return -1;
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+long np_write_without_waiting(int descriptor, const void *bytes, size_t count) {
+    struct iovec vector = {.iov_base = (void *)bytes, .iov_len = count};
+    return pwritev2(descriptor, &vector, 1, -1, RWF_NOWAIT);
 }
 
 int np_getrandom(void *bytes, size_t count) {

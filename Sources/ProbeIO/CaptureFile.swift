@@ -111,7 +111,7 @@ public final class CaptureFile: PacketTap {
         isTold = true
         switch failure {
         case .closed: return "option --pcap: the reader of \(name) has gone"
-        case .failed(.wouldBlock): return "option --pcap: the reader of \(name) takes nothing any more"
+        case .failed(.wouldBlock), .stuck: return "option --pcap: the reader of \(name) takes nothing any more"
         case .failed(let errno): return "option --pcap: cannot write \(name): \(errno) (\(errno.name))"
         }
     }

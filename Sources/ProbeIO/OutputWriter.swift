@@ -1,5 +1,6 @@
 import Glibc
 import LinuxSockets
+import Synchronization
 
 /// Why standard output takes nothing more.
 public enum OutputFailure: Error, Hashable, Sendable {
@@ -7,12 +8,14 @@ public enum OutputFailure: Error, Hashable, Sendable {
     case closed
     /// The system refused the bytes.
     case failed(Errno)
+    /// The process shall end, and the reader of the pipe takes nothing.
+    case stuck
 
     /// What a tool returns to its caller: 141, as a shell reports death by SIGPIPE, or 2.
     public var exitStatus: Int32 {
         switch self {
         case .closed: 141
-        case .failed: 2
+        case .failed, .stuck: 2
         }
     }
 }
@@ -22,13 +25,28 @@ extension OutputFailure: CustomStringConvertible {
         switch self {
         case .closed: "standard output: \(Errno.brokenPipe)"
         case .failed(let errno): "standard output: \(errno)"
+        case .stuck: "standard output: its reader took nothing for a second"
         }
     }
 }
 
+/// Whether the process was told to end, for whoever waits in the meantime.
+public final class EndFlag: Sendable {
+    private let flag = Atomic<Bool>(false)
+
+    /// Not so far.
+    public init() {}
+
+    /// From now on.
+    public func set() { flag.store(true, ordering: .relaxed) }
+
+    public var isSet: Bool { flag.load(ordering: .relaxed) }
+}
+
 /// Collects the text of a tool and writes it in one piece, once per batch of events.
 ///
-/// Writing waits until the reader took the bytes. After the first failure everything that is written is forgotten, so
+/// Writing waits until the reader took the bytes; once the process was told to end, only as long as the reader of a pipe
+/// takes some within a second. After the first failure everything that is written is forgotten, so
 /// that a loop may look at `failure` when it suits it.
 public struct OutputWriter: ~Copyable, Sendable {
     /// Why nothing more is written, nil as long as all went well.
@@ -38,6 +56,19 @@ public struct OutputWriter: ~Copyable, Sendable {
     private let patience: Int32
     private var closedAtStart: OutputFailure?
     private var buffer: [UInt8] = []
+    private var way: Way?
+    /// Whether the process was told to end by other means than a signal that waits.
+    public var isEnding: (@Sendable () -> Bool)?
+
+    /// How a write is kept from waiting.
+    private enum Way {
+        /// Not at all: it is no pipe.
+        case waiting
+        /// The kernel says so where it would.
+        case told
+        /// For kernels and pipes where it can't be told: so much at a time as there is room for in a pipe that is not full.
+        case pieces
+    }
 
     /// A writer to an open descriptor, which stays with its owner; standard output unless it is said.
     ///
@@ -85,35 +116,71 @@ public struct OutputWriter: ~Copyable, Sendable {
         if buffer.count >= Self.largeBuffer { flush() }
     }
 
-    private func writeAll() -> OutputFailure? {
+    private mutating func writeAll() -> OutputFailure? {
         var written = 0
+        var silence: Int32 = 0
         while written < buffer.count {
-            let result = unsafe buffer.withUnsafeBytes { bytes in
-                // `written` is below the count, so the pointer stays inside.
-                unsafe Glibc.write(descriptor, bytes.baseAddress.map { unsafe $0 + written }, bytes.count - written)
-            }
-            if result >= 0 {
-                written += result
+            do throws(Errno) {
+                written += try write(buffer[written...])
+                silence = 0
+            } catch .interrupted {
                 continue
-            }
-            let number = Errno(rawValue: errno)
-            switch number {
-            case .interrupted: continue
-            case .wouldBlock: guard waitUntilWritable() else { return .failed(number) }
-            case .brokenPipe: return .closed
-            default: return .failed(number)
+            } catch .wouldBlock {
+                if way != .waiting, patience < 0 {
+                    if waitUntilWritable(Self.glance) { continue }
+                    silence = isEndPending() || isEnding?() == true ? silence + Self.glance : 0
+                    if silence >= Self.lastPatience { return .stuck }
+                } else if !waitUntilWritable(patience) {
+                    return .failed(.wouldBlock)
+                }
+            } catch .brokenPipe {
+                return .closed
+            } catch {
+                return .failed(error)
             }
         }
         return nil
     }
 
+    private mutating func write(_ bytes: ArraySlice<UInt8>) throws(Errno) -> Int {
+        let way = way ?? (isPipe(descriptor) ? .told : .waiting)
+        self.way = way
+        switch way {
+        case .waiting: return try writeAsItIs(bytes)
+        case .told:
+            do throws(Errno) {
+                return try writeWithoutWaiting(descriptor, bytes)
+            } catch .notSupported {
+                self.way = .pieces
+                return try write(bytes)
+            }
+        case .pieces:
+            guard waitUntilWritable(0) else { throw .wouldBlock }
+            return try writeAsItIs(bytes.prefix(Self.piece))
+        }
+    }
+
+    private func writeAsItIs(_ bytes: ArraySlice<UInt8>) throws(Errno) -> Int {
+        let result = unsafe bytes.withUnsafeBytes { bytes in
+            // The kernel reads as many as there are, before this returns.
+            unsafe Glibc.write(descriptor, bytes.baseAddress, bytes.count)
+        }
+        guard result >= 0 else { throw Errno(rawValue: errno) }
+        return result
+    }
+
     /// Somebody else who shares the open file may have made it non-blocking. False when patience is over.
-    private func waitUntilWritable() -> Bool {
+    private func waitUntilWritable(_ milliseconds: Int32) -> Bool {
         var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-        return unsafe poll(&entry, 1, patience) != 0
+        return unsafe poll(&entry, 1, milliseconds) != 0
     }
 
     private static let largeBuffer = 64 * 1024
+    /// How often it is looked whether the process shall end, and how long its reader is waited for then; milliseconds.
+    private static let glance: Int32 = 250
+    private static let lastPatience: Int32 = 1_000
+    /// PIPE_BUF: a pipe that poll(2) calls writable takes so much (pipe(7)).
+    private static let piece = 4_096
 }
 
 /// Writes one line to standard error at once, as `name: text`; a failure of that has nobody to be told.

@@ -40,6 +40,7 @@ final class EchoSession {
     private let resolver: ReverseResolver
     private var watch: AddressWatch?
     private var capture: CaptureFile?
+    private let ending = EndFlag()
 
     /// Throws when the kernel refuses a descriptor.
     init(
@@ -163,6 +164,7 @@ final class EchoSession {
         over transport: consuming ProbeTransport, capturing capture: CaptureFile?, _ output: inout OutputWriter
     ) throws(ToolFailure) -> Int32 {
         self.capture = capture
+        output.isEnding = { [ending] in ending.isSet }
         do throws(Errno) {
             if let capture { try transport.attach(capture) }
             return try measure(over: transport, &output)
@@ -208,6 +210,7 @@ final class EchoSession {
                         text.appendInterim(sweep.statistics, to: &errors)
                     }
                 } else {
+                    ending.set()
                     sweep.stop(at: ProbeLoop<EchoSweep>.now)
                 }
             },

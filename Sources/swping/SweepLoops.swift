@@ -59,6 +59,23 @@ private final class Companion: DescriptorOwner {
     }
 }
 
+/// Takes down how far a loop has come, and hands that over when the lines of all that was decided by then have left.
+private struct SweepMark {
+    private var outcome: SweepOutcome?
+    private var taken: UInt64 = 0
+
+    mutating func set(_ sweep: borrowing HostSweep, _ teller: SweepTeller) {
+        outcome = SweepOutcome(sweep, foreign: 0)
+        taken = teller.taken
+    }
+
+    /// Nil where there is none, or where lines are still to be written. Call it behind `finishBatch`.
+    mutating func take(_ teller: SweepTeller) -> SweepOutcome? {
+        guard outcome != nil, teller.told >= taken else { return nil }
+        return outcome.take()
+    }
+}
+
 // MARK: One loop
 
 extension SweepSession {
@@ -68,6 +85,7 @@ extension SweepSession {
         if let capture = files.capture { try transport.attach(capture) }
         let teller = try SweepTeller(report, to: output, feed: feed, givenNames: TargetNames(), options)
         let companion = try Companion(feed, teller.resolver)
+        var mark = SweepMark()
         var failure: Errno?
         func attempt(_ body: () throws(Errno) -> Void) {
             do throws(Errno) { try body() } catch { failure = failure ?? error }
@@ -80,6 +98,7 @@ extension SweepSession {
                 if signal == .quit {
                     output.tell(sum(sweep.counters), isOpen: sweep.isOpen)
                 } else {
+                    output.end()
                     sweep.stop(at: ProbeLoop<HostSweep>.now)
                 }
             },
@@ -95,6 +114,8 @@ extension SweepSession {
                 attempt { () throws(Errno) in try supply(&sweep, isCalled: false) }
                 if let line = files.capture?.flush() { teller.tellError(line) }
                 let isOpen = teller.finishBatch()
+                if takeKeeping() { mark.set(sweep, teller) }
+                if isOpen, let outcome = mark.take(teller) { keep(outcome) }
                 return isOpen && failure == nil && !isEnough(alive: sweep.counters.alive)
             })
         if let failure { throw failure }
@@ -114,6 +135,8 @@ private final class SweepCrew: Sendable {
     /// Targets that are alive, as far as the loops have told.
     let alive = Atomic<UInt64>(0)
     private let isStopping = Atomic<Bool>(false)
+    /// How often the loops were asked how far they are.
+    let asked = Atomic<UInt64>(0)
 
     init(count: Int) throws(Errno) {
         var members: [SweepMember] = []
@@ -130,6 +153,27 @@ private final class SweepCrew: Sendable {
         wake()
     }
 
+    /// Has all loops say how far they are.
+    func ask() {
+        asked.add(1, ordering: .relaxed)
+        wake()
+    }
+
+    /// How far those together are that were asked last, nil as long as one of them has not said so.
+    func answer(of running: Int) -> SweepOutcome? {
+        let asked = asked.load(ordering: .relaxed)
+        var sum = SweepOutcome()
+        for member in members.prefix(running) {
+            let outcome = member.state.withLock { state in
+                if case .success(let outcome)? = state.outcome { return outcome as SweepOutcome? }
+                return state.mark?.asked == asked ? state.mark?.outcome : nil
+            }
+            guard let outcome else { return nil }
+            sum.add(outcome)
+        }
+        return sum
+    }
+
     /// Has all loops look around.
     func wake() { for member in members { member.wake.wake() } }
 }
@@ -140,6 +184,8 @@ private final class SweepMember: Sendable {
         var counters = HostSweep.Counters()
         /// What it has come to, nil while it runs.
         var outcome: Result<SweepOutcome, Errno>?
+        /// What it said when it was asked for the time of this number.
+        var mark: (asked: UInt64, outcome: SweepOutcome)?
     }
 
     let state = Mutex(State())
@@ -178,13 +224,27 @@ extension SweepSession {
         try poller.add(signals, token: 0)
         try poller.add(crew.finished, token: 0)
         try poller.add(timer, token: 0)
+        var isAsking = false
         while crew.members.prefix(running).contains(where: { $0.state.withLock { $0.outcome == nil } }) {
             try poller.wait()
             try crew.finished.acknowledge()
             while let signal = try signals.next() {
-                if signal == .quit { output.tell(sum(Self.counters(crew)), isOpen: false) } else { crew.stop() }
+                if signal == .quit {
+                    output.tell(sum(Self.counters(crew)), isOpen: false)
+                } else {
+                    output.end()
+                    crew.stop()
+                }
             }
             try tick { (Self.counters(crew), false) }
+            if takeKeeping() {
+                isAsking = true
+                crew.ask()
+            }
+            if isAsking, let outcome = crew.answer(of: running) {
+                isAsking = false
+                keep(outcome)
+            }
             if isOver { crew.stop() }
             if options.forcesNames { crew.wake() }
         }
@@ -237,6 +297,8 @@ private struct SweepThread {
         let signals = try SignalDescriptor([])
         let needed = options.sweep.exitsFast ? options.sweep.minimumReachable : nil
         var told: UInt64 = 0
+        var mark = SweepMark()
+        var asked: UInt64 = 0
         var loop = try ProbeLoop(HostSweep(configuration, start: start), over: transport)
         try loop.run(
             signals: signals, other: companion,
@@ -254,7 +316,17 @@ private struct SweepThread {
                     told = counters.alive
                     if sum + aliveBefore >= needed { crew.stop() }
                 }
-                if !teller.finishBatch() { crew.stop() }
+                let isOpen = teller.finishBatch()
+                if !isOpen { crew.stop() }
+                let now = crew.asked.load(ordering: .relaxed)
+                if now != asked {
+                    asked = now
+                    mark.set(sweep, teller)
+                }
+                if isOpen, let outcome = mark.take(teller) {
+                    member.state.withLock { $0.mark = (asked, outcome) }
+                    crew.finished.wake()
+                }
                 return !crew.isStopped
             })
         _ = try teller.finish()

@@ -89,7 +89,9 @@ extension Options {
             sweepOption(
                 "resume-file", .required("FILE"), "when it ends too early, keep in FILE where; begin there next time",
                 detail: "With the same targets, order and shard it goes on behind those that were decided, and counts "
-                    + "them in the summary. FILE is removed when all targets are decided.",
+                    + "them in the summary. FILE is also kept up to date every two seconds, should the process be killed: "
+                    + "of what it told in the last two, the next one tells again. It is removed when all targets are "
+                    + "decided.",
                 completion: .file
             ) { $0.resumeFile = try $1.text(maximumLength: 4_096) },
             sweepOption(

@@ -15,13 +15,24 @@ final class SweepOutput: Sendable {
     }
 
     private let state = Mutex(State())
+    private let ending = EndFlag()
     /// Whether progress is a line that is drawn over itself.
     let isTerminal = Terminal.size(of: STDERR_FILENO) != nil && Terminal.isCapable
     /// Whether lines on standard output would come to stand behind it.
     private let hasLinesOnTerminal = Terminal.size(of: STDOUT_FILENO) != nil
 
     /// Writes to standard output by this writer from now on, and gives back the one before.
-    func exchange(_ writer: inout OutputWriter) { state.withLock { swap(&$0.writer, &writer) } }
+    func exchange(_ writer: inout OutputWriter) {
+        let ending = ending
+        writer.isEnding = { ending.isSet }
+        state.withLock { swap(&$0.writer, &writer) }
+    }
+
+    /// A reader of standard output that takes nothing is not waited for any longer: somebody wants an end.
+    func end() { ending.set() }
+
+    /// Whether the end came before the reader had taken all.
+    var isStuck: Bool { state.withLock { $0.writer.failure == .stuck } }
 
     /// Writes lines to standard output, then others to standard error. False when standard output takes no more.
     func write(_ lines: borrowing ReportBuffer, errors: borrowing ReportBuffer) -> Bool {

@@ -29,6 +29,9 @@ final class SweepSession {
     private(set) var start = Timestamp(nanoseconds: 0)
     private var nextProgress = Timestamp(nanoseconds: .max)
     private var nextLook = Timestamp(nanoseconds: .max)
+    private var nextKeeping = Timestamp(nanoseconds: .max)
+    private var isKeepingDue = false
+    private let keepingFailed = EndFlag()
     private var end: Timestamp?
     /// Whether the feed may have more and does not say so: as after the first targets.
     private var isFeedFull = true
@@ -296,7 +299,46 @@ final class SweepSession {
             nextProgress = now + progressInterval
         }
         if now >= nextLook { nextLook = now + Self.lookInterval }
+        if now >= nextKeeping {
+            nextKeeping = now + Self.keepingInterval
+            isKeepingDue = !keepingFailed.isSet
+        }
         try setTimer()
+    }
+
+    /// Whether it is to be taken down now how far the sweep is, once.
+    func takeKeeping() -> Bool {
+        defer { isKeepingDue = false }
+        return isKeepingDue
+    }
+
+    /// Puts into the file of `--resume-file` how far the sweep was, so that little is lost should the process be killed. Of
+    /// what was decided since, the next run asks again.
+    func keep(_ outcome: SweepOutcome) {
+        guard let file = files.resume else { return }
+        let run = run(of: outcome, until: ProbeLoop<HostSweep>.now)
+        let (history, sweep, order, output, failed) = (history, options.sweep, order, output, keepingFailed)
+        _ = file.keep {
+            history.progress(
+                of: outcome.space, isClosed: !outcome.isOpen, seed: sweep.orderSeed, shard: sweep.shard, outcome.parts,
+                run
+            ) { target in
+                guard let order, UInt64(target) < order.count else { return target }
+                return order.position(of: target)
+            }
+        } onFailure: { failure in
+            if !failed.isSet { output.tell(failure.line) }
+            failed.set()
+        }
+    }
+
+    /// What this run and those before it have come to.
+    private func run(of outcome: SweepOutcome, until end: Timestamp) -> SweepRun {
+        SweepRun(
+            sum(outcome.counters), roundTrips: outcome.roundTrips, elapsed: end - start + history.elapsed,
+            sending: (outcome.lastTransmit ?? start) - start + history.sending, time: SystemClock.realtime.now,
+            inFlight: outcome.inFlight + history.inFlight, missedNames: feed.failureCount + missedOperands,
+            lastSendFailure: outcome.lastSendFailure)
     }
 
     private func startClock() throws(Errno) {
@@ -304,11 +346,12 @@ final class SweepSession {
         if showsProgress { nextProgress = start + progressInterval }
         // Lines that wait for names are told in time while nothing else happens.
         if options.forcesNames { nextLook = start + Self.lookInterval }
+        if files.resume != nil { nextKeeping = start + Self.keepingInterval }
         try setTimer()
     }
 
     private func setTimer() throws(Errno) {
-        var next = min(nextProgress, nextLook)
+        var next = min(nextProgress, nextLook, nextKeeping)
         if let end, end > ProbeLoop<HostSweep>.now { next = min(next, end) }
         if next.nanoseconds < .max { try timer.set(to: next.nanoseconds) }
     }
@@ -323,6 +366,7 @@ final class SweepSession {
 
     private var progressInterval: TimeSpan { output.isTerminal ? .milliseconds(250) : .seconds(10) }
     private static let lookInterval = TimeSpan.milliseconds(250)
+    private static let keepingInterval = TimeSpan.seconds(2)
 
     // MARK: End
 
@@ -330,13 +374,9 @@ final class SweepSession {
     private func conclude(_ outcome: SweepOutcome) throws(ToolFailure) -> Int32 {
         let end = ProbeLoop<HostSweep>.now
         output.endProgress()
-        let counters = sum(outcome.counters)
+        var run = run(of: outcome, until: end)
+        let counters = run.counters
         let isComplete = !outcome.isOpen && counters.remaining == 0
-        var run = SweepRun(
-            counters, roundTrips: outcome.roundTrips, elapsed: end - start + history.elapsed,
-            sending: (outcome.lastTransmit ?? start) - start + history.sending, time: SystemClock.realtime.now,
-            inFlight: outcome.inFlight + history.inFlight, missedNames: feed.failureCount + missedOperands,
-            lastSendFailure: outcome.lastSendFailure)
         if !options.sweep.assertions.isEmpty {
             run.failures = SweepAssertion.failures(of: run, by: options.sweep.assertions)
         }
@@ -344,7 +384,10 @@ final class SweepSession {
         var reporter = report
         reporter.appendSummary(run, to: &lines)
         // Where nobody got the lines, nothing is known, and the next run does it again.
-        guard output.write(lines, errors: ReportBuffer()) else { return 1 }
+        guard output.write(lines, errors: ReportBuffer()) else {
+            if output.isStuck { reportErrors(report.totalLines(run)) }
+            return 1
+        }
         if counters.targets == 0, run.missedNames == 0 {
             output.tell("there are no targets")
             return 2

@@ -24,6 +24,11 @@ final class SweepTeller {
     private var names: [IPAddress: SafeText] = [:]
     /// Events whose lines wait for a name, and all behind them, since when.
     private var waiting: [(event: HostSweepEvent, since: Timestamp)] = []
+    /// How many events were taken.
+    private(set) var taken: UInt64 = 0
+
+    /// How many of them were told: their lines have left behind the next `finishBatch`.
+    var told: UInt64 { taken - UInt64(waiting.count) }
 
     /// Throws what the kernel refuses.
     ///
@@ -45,6 +50,7 @@ final class SweepTeller {
     /// Tells of an event, now or when its name is known.
     func take(_ event: HostSweepEvent) {
         let now = ProbeLoop<HostSweep>.now
+        taken &+= 1
         guard let resolver else { return tell(event, nil, at: now) }
         if let address = Self.shownAddress(of: event), waiting.count < Self.mostWaiting,
             awaited.insert(address).inserted, !resolver.lookUp(address)

@@ -32,6 +32,39 @@ import Testing
         #expect(reader.finish() == size)
     }
 
+    @Test(
+        "A reader of a pipe is waited for until an end is wanted, and then as long as it takes something",
+        arguments: [false, true])
+    func aStuckReader(isNamed: Bool) throws {
+        var ends: [Int32] = [-1, -1]
+        if isNamed {
+            // Of these the kernel can't say whether a write would wait.
+            let path = "/tmp/netprobe-fifo-\(getpid())"
+            defer { unsafe unlink(path) }
+            try #require(unsafe mkfifo(path, 0o600) == 0)
+            ends = [O_RDWR, O_WRONLY].map { unsafe open(path, $0 | O_CLOEXEC) }
+        } else {
+            try #require(unsafe pipe(&ends) == 0)
+        }
+        let reading = FileDescriptor(owning: ends[0])
+        let writing = FileDescriptor(owning: ends[1])
+        let ending = EndFlag()
+        let size = 1_000_000
+        let reader = Reader(reading.rawDescriptor, expecting: size)
+        var writer = OutputWriter(descriptor: writing.rawDescriptor)
+        writer.isEnding = { ending.isSet }
+        ending.set()
+        writer.write([UInt8](repeating: 65, count: size))
+        let isWritten = writer.flush()
+        #expect(isWritten)
+        #expect(reader.finish() == size)
+        writer.write([UInt8](repeating: 65, count: size))
+        let isStuck = !writer.flush()
+        #expect(isStuck)
+        let failure = writer.failure
+        #expect(failure == .stuck && failure?.exitStatus == 2)
+    }
+
     @Test func aClosedPipeIsSilence() throws {
         OutputWriter.ignoreBrokenPipes()
         var ends: [Int32] = [-1, -1]

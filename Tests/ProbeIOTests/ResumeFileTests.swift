@@ -1,6 +1,7 @@
 import Glibc
 import LinuxSockets
 import ProbeEngine
+import Synchronization
 import TestSupport
 import Testing
 
@@ -54,6 +55,36 @@ import Testing
             file.remove()
             let isGone = unsafe access(path, F_OK) != 0
             #expect(isGone)
+        }
+    }
+
+    @Test("What is kept in between is found, and what comes too late takes the place of nothing")
+    func keeps() throws {
+        try inDirectory { directory in
+            let path = "\(directory)/progress"
+            let file = try ResumeFile(path, shownAs: "NAME")
+            var early = Self.progress
+            early.position = 40
+            early.undecided = []
+            let kept = early
+            let isKept = file.keep({ kept }) { failure in Issue.record("\(failure)") }
+            #expect(isKept)
+            while try ResumeFile(path, shownAs: "NAME").found != kept { sched_yield() }
+            // The thread of this one waits for what the next line does.
+            let gate = Mutex(false)
+            let isBegun = file.keep({
+                while !gate.withLock({ $0 }) { sched_yield() }
+                return kept
+            }) { failure in Issue.record("\(failure)") }
+            #expect(isBegun)
+            let isRefused = !file.keep({ kept }) { _ in }
+            #expect(isRefused, "one at a time")
+            try file.write(Self.progress)
+            gate.withLock { $0 = true }
+            while !file.keep({ Self.progress }, onFailure: { _ in }) { sched_yield() }
+            #expect(try ResumeFile(path, shownAs: "NAME").found == Self.progress)
+            while !file.keep({ Self.progress }, onFailure: { _ in }) { sched_yield() }
+            file.remove()
         }
     }
 

@@ -156,6 +156,84 @@ import Testing
         #expect((Self.addresses(first.output) + Self.addresses(second.output)).sorted() == Self.hosts(1...254).sorted())
     }
 
+    @Test(
+        "Killed and resumed is the whole; what was told in the last seconds is told again, and counted once",
+        arguments: [
+            ["127.3.0.0/24"], ["127.3.0.0/24", "--seed", "7", "--json"], ["127.3.0.0/24", "--workers", "2", "-H"],
+        ])
+    func killed(arguments: [String]) throws {
+        let file = "/tmp/netprobe-killed-\(getpid())-\(arguments.count)-\(arguments.last?.count ?? 0)"
+        defer { unsafe unlink(file) }
+        var command = ToolCommand("swping")
+        command.arguments = arguments + ["--alive", "--rate", "40", "--resume-file", file]
+        command.files = ["/etc/nsswitch.conf": "hosts: files\n"]
+        var child = try command.start()
+        // It is taken down after two seconds how far it is, and is in the file when the disk has it.
+        try child.wait { $0.split(separator: "\n").count >= 85 }
+        let deadline = SystemClock.monotonic.now + 3_000_000_000
+        while try Self.kept(in: file) == nil, SystemClock.monotonic.now < deadline { sched_yield() }
+        kill(child.processID, SIGKILL)
+        let first = try child.finish()
+        #expect(first.status == 128 + SIGKILL, "\(first)")
+        let kept = try #require(try Self.kept(in: file))
+        #expect((40...200).contains(kept))
+        command.arguments[command.arguments.firstIndex(of: "40") ?? 0] = "5000"
+        let second = try command.run()
+        #expect(second.status == 0, "\(second)")
+        #expect(unsafe access(file, R_OK) != 0, "a finished sweep has nothing to go on with")
+        func addresses(_ output: String) throws -> [String] {
+            guard arguments.contains("--json") else { return Self.addresses(output) }
+            return try jsonLines(output, schema: "swping-sweep").filter { $0["type"].text == "alive" }
+                .compactMap { $0["address"].text }
+        }
+        let (before, after) = (try addresses(first.output), try addresses(second.output))
+        #expect(Set(before + after) == Set(Self.hosts(1...254)))
+        #expect(Set(before).count == before.count && Set(after).count == after.count)
+        // What the file counts was told before, and is not told again.
+        #expect(after.count == 254 - kept)
+        if arguments.contains("--json") {
+            let total = try jsonLines(second.output, schema: "swping-sweep").last
+            // A probe may have been on its way when it was taken down how far it is.
+            #expect(total?["alive"].integer == 254 && (254...260).contains(total?["transmitted"].integer ?? 0))
+        } else {
+            #expect(
+                second.errors.hasPrefix("--- sweep of 254 targets ---\n254 alive, 0 unreachable\n"), "\(second.errors)")
+        }
+    }
+
+    /// How many targets are alive by a file of `--resume-file`; nil where it holds nothing yet.
+    private static func kept(in file: String) throws -> Int? {
+        let text = try run(["cat", file]).output
+        guard text.hasSuffix("end\n") else { return nil }
+        return text.firstMatch(of: #/count alive ([0-9]+)\n/#).flatMap { Int($0.1) }
+    }
+
+    @Test(
+        "A reader that takes nothing keeps nobody from ending it",
+        arguments: [[String](), ["--workers", "2"], ["-c", "9999"]])
+    func stuckReader(arguments: [String]) throws {
+        let fifo = "/tmp/netprobe-stuck-\(getpid())-\(arguments.count)-\(arguments.last?.count ?? 0)"
+        defer { unsafe unlink(fifo) }
+        try #require(unsafe mkfifo(fifo, 0o600) == 0)
+        let reading = FileDescriptor(owning: unsafe open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC))
+        let writing = FileDescriptor(owning: unsafe open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC))
+        var command = ToolCommand("swping", "127.3.0.0/18", "--rate", "max")
+        command.arguments += arguments
+        command.output = .file(fifo)
+        let started = command
+        var child = try started.start()
+        // Full: as many lines as fit are there, and nobody takes them.
+        let deadline = SystemClock.monotonic.now + 20_000_000_000
+        var room = pollfd(fd: writing.rawDescriptor, events: Int16(POLLOUT), revents: 0)
+        while unsafe poll(&room, 1, 0) != 0, SystemClock.monotonic.now < deadline { sched_yield() }
+        child.signal(.interrupt)
+        let result = try child.finish()
+        #expect(result.status == 2, "\(result)")
+        #expect(result.errors.hasSuffix("swping: standard output: its reader took nothing for a second\n"), "\(result)")
+        #expect(arguments.first == "-c" || result.errors.hasPrefix("--- sweep of 16382 targets ---\n"), "\(result)")
+        #expect(reading.rawDescriptor >= 0)
+    }
+
     @Test func resumingWithOtherTargetsIsRefused() throws {
         let file = "/tmp/netprobe-resume-other-\(getpid())"
         defer { unsafe unlink(file) }

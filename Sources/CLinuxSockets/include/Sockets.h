@@ -47,6 +47,9 @@ int np_signalfd_read(int descriptor);
 
 int np_lease_flow_label(int socket, uint32_t label);
 
+// pwritev2(2) at the file's own position with RWF_NOWAIT: EAGAIN where write(2) would wait.
+long np_write_without_waiting(int descriptor, const void *bytes, size_t count);
+
 int64_t np_clock(int clock);
 int np_getrandom(void *bytes, size_t count);
 
