@@ -93,7 +93,8 @@ struct PathWatchKernelTests {
         request.versions = [destination.version]
         request.flows = Self.flows
         // Flows are what they were only from the same ports.
-        request.settings.sourcePort = 41_000
+        // The kernel gives none of these to anybody who doesn't ask for one.
+        request.settings.sourcePort = 20_000
         request.highestRung = rung
         request.fallback = method
         let selection = try TransportSelection.open(request, identity: try .random())
