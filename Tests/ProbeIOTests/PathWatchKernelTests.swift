@@ -81,7 +81,9 @@ struct PathWatchKernelTests {
     private func found(_ destination: IPAddress, _ rung: Rung) throws -> MultipathGraph {
         let method = ProbeMethod.udp(destinationPort: 33_434)
         let space = FlowSpace(method, sourcePorts: Self.flows)
-        let configuration = MultipathTrace.Configuration(destination: destination, space: space)
+        var configuration = MultipathTrace.Configuration(destination: destination, space: space)
+        // Nothing is missed by chance.
+        configuration.rule = StoppingRule(confidence: 0.999_999)
         return try run(MultipathTrace(configuration), method, destination, rung) { _ in }.graph
     }
 
