@@ -42,7 +42,7 @@ public struct MultipathGraph: Sendable {
     }
 
     public enum Balancing: String, Hashable, Sendable, CaseIterable {
-        /// There is one next hop.
+        /// There is one next hop, as far as is known.
         case none
         /// All probes of a flow take the same.
         case flows

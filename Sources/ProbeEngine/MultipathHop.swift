@@ -1,7 +1,7 @@
 import PacketFormats
 
 /// What is known of one hop limit while a multipath trace runs.
-struct MultipathHop: HasLongestRoundTrip, Sendable {
+struct MultipathHop: Sendable {
     /// A flow at this hop limit.
     struct Slot: Sendable, BitwiseCopyable {
         enum State: UInt8, Sendable, BitwiseCopyable {
@@ -26,6 +26,13 @@ struct MultipathHop: HasLongestRoundTrip, Sendable {
         /// Of a flow that was answered: asked once more, and what of this is not over.
         var repeats: UInt16 = 0
         var repeatsUnderWay: UInt16 = 0
+
+        var isConcluded: Bool {
+            switch state {
+            case .answered, .silent, .unsent: true
+            case .unasked, .asked, .doubtful: false
+            }
+        }
     }
 
     /// Asks made to tell silence from a router that leaves errors out.
@@ -54,8 +61,10 @@ struct MultipathHop: HasLongestRoundTrip, Sendable {
     private(set) var ends: [Bool] = []
     /// Answers that differ from the first of their flow.
     private(set) var variations: [(flow: Int, vertex: Int)] = []
-    /// The longest round trip.
-    var longest: TimeSpan?
+    /// How many flows are asked, doubtful and silent.
+    private(set) var askedCount = 0
+    private(set) var doubtfulCount = 0
+    private(set) var silentCount = 0
     /// Asks in the line or on their way.
     var underWay = 0
     var trial: Trial?
@@ -72,7 +81,18 @@ struct MultipathHop: HasLongestRoundTrip, Sendable {
         get { flow < slots.count ? slots[flow] : Slot() }
         set {
             while slots.count <= flow { slots.append(Slot()) }
+            count(slots[flow].state, -1)
+            count(newValue.state, 1)
             slots[flow] = newValue
+        }
+    }
+
+    private mutating func count(_ state: Slot.State, _ change: Int) {
+        switch state {
+        case .asked: askedCount += change
+        case .doubtful: doubtfulCount += change
+        case .silent: silentCount += change
+        case .unasked, .answered, .unsent: break
         }
     }
 

@@ -8,7 +8,7 @@ extension MultipathTrace {
     mutating func note(
         _ responder: IPAddress, _ kind: PathAnswer.Kind, hop: Int, flow: Int, wasAwaited: Bool
     ) -> Int {
-        let spokeBefore = !rows[hop - 1].responders.isEmpty
+        let knownBefore = rows[hop - 1].responders.count
         let wasAnswered = rows[hop - 1][flow].state == .answered
         let vertex = rows[hop - 1].take(responder, isEnd: kind != .timeExceeded, flow: flow)
         rows[hop - 1][flow].state = .answered
@@ -18,7 +18,10 @@ extension MultipathTrace {
             if wasAnswered, rows[hop - 1][flow].repeatsUnderWay > 0 { rows[hop - 1][flow].repeatsUnderWay -= 1 }
             if rows[hop - 1].trial?.controls.contains(flow) == true { rows[hop - 1].trial?.heard += 1 }
         }
-        if !spokeBefore {
+        // Of the others at a hop an answer tells as much as of itself: one plan does for all of them.
+        let isNews = rows[hop - 1].responders.count > knownBefore || Int(rows[hop - 1][flow].vertex) != vertex
+        if isNews || rows[hop - 1].underWay == 0 { needsPlan = true }
+        if knownBefore == 0 {
             // Somebody speaks here after all.
             for other in rows[hop - 1].slots.indices where rows[hop - 1][other].state == .silent {
                 rows[hop - 1][other].state = .doubtful
@@ -35,7 +38,7 @@ extension MultipathTrace {
         } else {
             rows[hop - 1][flow].state = state
         }
-        needsPlan = true
+        if rows[hop - 1].underWay == 0 { needsPlan = true }
     }
 
     // MARK: Plan
@@ -44,10 +47,7 @@ extension MultipathTrace {
     mutating func plan(at now: Timestamp) {
         needsPlan = false
         var asks: [Ask] = []
-        for hop in hopRange {
-            settleSilence(at: hop, now, &asks)
-            if rows[hop - 1].slowness != nil { release(at: hop, now, &asks) }
-        }
+        for hop in hopRange { settleSilence(at: hop, now, &asks) }
         let view = MultipathView(rows, firstHop: firstHop, flows: flowCount, isLite: configuration.isLite)
         explore(view, &asks)
         var newFlows: [Int] = []
@@ -55,6 +55,7 @@ extension MultipathTrace {
         for hop in firstHop..<max(firstHop, min(rows.count, view.furthest + 1, loopEnd(view) ?? .max) + 1) {
             isSettled = askGroups(at: hop, view, isAboveSettled: isSettled, &newFlows, &asks)
         }
+        for hop in hopRange { release(at: hop, now, &asks) }
         append(asks)
         if asks.isEmpty, isIdle, !isWaiting { finish(view, now) }
     }
@@ -95,18 +96,11 @@ extension MultipathTrace {
 
     /// Asks with flow 0 as far as the path may go.
     private mutating func explore(_ view: MultipathView, _ asks: inout [Ask]) {
-        var concluded = firstHop - 1
-        while concluded < rows.count {
-            switch rows[concluded][0].state {
-            case .answered, .silent, .unsent: concluded += 1
-            case .unasked, .asked, .doubtful: break
-            }
-            guard concluded < rows.count, rows[concluded][0].state == .answered || rows[concluded][0].state == .silent
-            else { break }
-        }
-        var horizon = max(
-            firstHop + Self.firstReach - 1, max(view.furthest, min(concluded, rows.count)) + Self.reach)
+        let concluded = firstHop - 1 + rows[(firstHop - 1)...].prefix { $0[0].isConcluded }.count
+        let first = firstHop + Self.firstReach - 1
+        var horizon = max(view.furthest, concluded) + Self.reach
         if let gap = configuration.gapLimit { horizon = min(horizon, max(view.furthest, firstHop - 1) + max(1, gap)) }
+        horizon = max(horizon, first)
         horizon = min(horizon, rows.count, view.ends[0], loopEnd(view) ?? .max)
         for hop in firstHop..<max(firstHop, horizon + 1) where rows[hop - 1][0].state == .unasked {
             ask(hop, 0, &asks)
@@ -125,7 +119,10 @@ extension MultipathTrace {
             guard let end = responder(last) else { continue }
             for length in 1...Self.longestLoop where responder(last - length) == end {
                 let compared = max(length, 2)
-                guard (0..<compared).allSatisfy({ responder(last - $0) != nil && responder(last - $0) == responder(last - $0 - length) })
+                guard
+                    (0..<compared).allSatisfy({
+                        responder(last - $0) != nil && responder(last - $0) == responder(last - $0 - length)
+                    })
                 else { continue }
                 return last
             }
@@ -195,7 +192,7 @@ extension MultipathTrace {
 
     /// Asks answered flows once more, those first that had the fewest answers.
     private mutating func askAgain(_ hop: Int, _ flows: [Int], _ count: Int, _ asks: inout [Ask]) {
-        guard !flows.isEmpty else { return }
+        guard !flows.isEmpty, count > 0 else { return }
         let ordered = flows.sorted { (rows[hop - 1][$0].repeats, $0) < (rows[hop - 1][$1].repeats, $1) }
         for index in 0..<count { ask(hop, ordered[index % ordered.count], &asks) }
         statistics.askedAgain += UInt64(count)
@@ -273,8 +270,7 @@ extension MultipathTrace {
     ) {
         guard deficit > 0, let above = view.hop(hop - 1) else { return }
         // Whoever is on the way there, or perhaps silent, may be one of them.
-        let isUndecided = rows[hop - 2].slots.contains { $0.state == .asked || $0.state == .doubtful }
-        guard !isUndecided else { return }
+        guard rows[hop - 2].askedCount == 0, rows[hop - 2].doubtfulCount == 0 else { return }
         var missing = deficit
         var origins: Set<Int> = []
         for flow in above.vertices.indices where nodes.contains(above.vertices[flow]) {
@@ -330,13 +326,13 @@ extension MultipathTrace {
             return
         }
         if rows[hop - 1].failedTrials >= Self.failedTrials {
-            slow(hop, now)
+            rows[hop - 1].slowness = MultipathHop.Slowness(next: now + Self.limiterPause)
+            tellSlowness(of: hop)
             return
         }
         let tried = Array(doubtful.prefix(Self.trialLength))
         // More silence than is known already is not believed without a word of everybody else.
-        let believed = rows[hop - 1].slots.count { $0.state == .silent }
-        let isNews = tried.count { rows[hop - 1][$0].strikes + 1 >= Self.strikes } > believed
+        let isNews = tried.count { rows[hop - 1][$0].strikes + 1 >= Self.strikes } > rows[hop - 1].silentCount
         let controls = isNews ? rows[hop - 1].responders.indices.compactMap { control(hop, $0) } : []
         rows[hop - 1].trial = MultipathHop.Trial(doubtful: tried, controls: controls)
         for flow in tried + controls { ask(hop, flow, &asks) }
@@ -351,7 +347,7 @@ extension MultipathTrace {
     }
 
     /// Whether a flow's path ends before a hop.
-    private func isOver(_ flow: Int, before hop: Int) -> Bool {
+    func isOver(_ flow: Int, before hop: Int) -> Bool {
         (firstHop..<max(firstHop, hop)).contains { nearer in
             let vertex = rows[nearer - 1][flow].vertex
             return vertex >= 0 && rows[nearer - 1].ends[Int(vertex)]
@@ -360,6 +356,7 @@ extension MultipathTrace {
 
     private mutating func doubtful(at hop: Int) -> [Int] {
         var flows: [Int] = []
+        guard rows[hop - 1].doubtfulCount > 0 else { return flows }
         for flow in rows[hop - 1].slots.indices where rows[hop - 1][flow].state == .doubtful {
             if isOver(flow, before: hop) {
                 rows[hop - 1][flow].state = .unasked
@@ -377,11 +374,6 @@ extension MultipathTrace {
     }
 
     // MARK: Slow hops
-
-    private mutating func slow(_ hop: Int, _ now: Timestamp) {
-        rows[hop - 1].slowness = MultipathHop.Slowness(next: now + Self.limiterPause)
-        tellSlowness(of: hop)
-    }
 
     /// Asks a slow hop for as much as it answered the last time.
     private mutating func release(at hop: Int, _ now: Timestamp, _ asks: inout [Ask]) {
@@ -416,7 +408,7 @@ extension MultipathTrace {
     }
 
     private func hasWork(_ hop: Int) -> Bool {
-        !rows[hop - 1].waiting.isEmpty || rows[hop - 1].slots.contains { $0.state == .doubtful }
+        !rows[hop - 1].waiting.isEmpty || rows[hop - 1].doubtfulCount > 0
     }
 
     /// Whether a slow hop has something to be asked.
@@ -429,10 +421,12 @@ extension MultipathTrace {
 
     /// When the first of the slow hops is asked again.
     var nextRelease: Timestamp? {
-        hopRange.compactMap { hop in
-            guard let slowness = rows[hop - 1].slowness, rows[hop - 1].underWay == 0, hasWork(hop) else { return nil }
-            return slowness.next
-        }.min()
+        var earliest: Timestamp?
+        for hop in hopRange where rows[hop - 1].slowness != nil && rows[hop - 1].underWay == 0 && hasWork(hop) {
+            guard let next = rows[hop - 1].slowness?.next else { continue }
+            earliest = min(earliest ?? next, next)
+        }
+        return earliest
     }
 
     // MARK: The end
@@ -447,7 +441,7 @@ extension MultipathTrace {
             }
             for hop in silent {
                 rows[hop - 1].wasAskedAgain = true
-                slow(hop, now)
+                rows[hop - 1].slowness = MultipathHop.Slowness(next: now + Self.limiterPause)
                 rows[hop - 1][0].state = .asked
                 rows[hop - 1].waiting.append(0)
             }

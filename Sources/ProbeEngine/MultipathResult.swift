@@ -22,7 +22,9 @@ extension MultipathTrace {
         }
         count(view, places, &graph)
         for index in graph.nodes.indices where graph.nodes[index].balancing == .none {
-            if graph.edges.count(where: { $0.from == index }) > 1 { graph.nodes[index].balancing = .flows }
+            if graph.edges.count(where: { $0.from == index && $0.isCertain }) > 1 {
+                graph.nodes[index].balancing = .flows
+            }
         }
         return graph
     }
@@ -93,7 +95,11 @@ extension MultipathTrace {
         for variation in variations where here.parents.indices.contains(variation.flow) {
             meet(here.parents[variation.flow], variation.vertex, nil)
         }
-        met.sort { ($0.from, $0.to, $0.isCertain ? 0 : 1, $0.flow ?? .max) < ($1.from, $1.to, $1.isCertain ? 0 : 1, $1.flow ?? .max) }
+        met.sort {
+            ($0.from, $0.to, $0.isCertain ? 0 : 1, $0.flow ?? .max) < (
+                $1.from, $1.to, $1.isCertain ? 0 : 1, $1.flow ?? .max
+            )
+        }
         for (from, to, isCertain, flow) in met {
             if graph.edges.last?.from != from || graph.edges.last?.to != to {
                 var edge = MultipathGraph.Edge(from: from, to: to)

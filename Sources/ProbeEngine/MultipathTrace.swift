@@ -37,6 +37,10 @@ public struct MultipathTrace: Measurement, Sendable {
         var answer: PathAnswer?
     }
 
+    private struct Longest: HasLongestRoundTrip, Sendable {
+        var longest: TimeSpan?
+    }
+
     private let judge: HopJudge
     private var table = InFlightTable(maximumCapacity: 1 << 18)
     private var events = Queue<MultipathEvent>()
@@ -47,6 +51,8 @@ public struct MultipathTrace: Measurement, Sendable {
     var flowCount = 1
     var line = Queue<Ask>()
     private var waits: PathWaits
+    /// By hop limit minus one.
+    private var longest: [Longest]
     /// Probes on their way that are waited for.
     private var underWay: [ProbeID] = []
     /// What a probe was, and from when on it is waited for, by its number minus one.
@@ -77,6 +83,7 @@ public struct MultipathTrace: Measurement, Sendable {
             configuration.destination, configuration.space.method, payloadLength: configuration.payloadLength)
         let count = min(max(0, configuration.maximumHop), Int(UInt8.max))
         rows = Array(repeating: MultipathHop(), count: count)
+        longest = Array(repeating: Longest(), count: count)
         waits = PathWaits(
             maximum: configuration.maximumWait, hereFactor: configuration.hereFactor,
             nearFactor: configuration.nearFactor, maximumDelay: configuration.maximumDelay, tail: configuration.tailWait
@@ -98,8 +105,9 @@ public struct MultipathTrace: Measurement, Sendable {
             sentInThisTurn < Self.burst, fullSince == nil || sentInThisTurn == 0, !isExhausted
         else { return nil }
         while let ask = line.next() {
-            guard isWanted(ask) else {
-                drop(ask)
+            // Its path may have turned out to end before.
+            guard !isOver(ask.flow, before: ask.hop) else {
+                conclude(hop: ask.hop, flow: ask.flow, as: .unasked)
                 continue
             }
             let (method, flow) = configuration.space.fields(of: ask.flow)
@@ -122,20 +130,6 @@ public struct MultipathTrace: Measurement, Sendable {
 
     /// Whether as many probes were sent as may be.
     var isExhausted: Bool { statistics.transmitted + UInt64(leaving.count) >= UInt64(configuration.maximumProbes) }
-
-    /// Whether the flow's path has not ended before this hop meanwhile.
-    private func isWanted(_ ask: Ask) -> Bool {
-        for hop in firstHop..<max(firstHop, ask.hop) {
-            let vertex = rows[hop - 1][ask.flow].vertex
-            if vertex >= 0, rows[hop - 1].ends[Int(vertex)] { return false }
-        }
-        return true
-    }
-
-    /// Takes back an ask that was not sent.
-    private mutating func drop(_ ask: Ask) {
-        conclude(hop: ask.hop, flow: ask.flow, as: .unasked)
-    }
 
     public mutating func didSend(_ id: ProbeID, at stamp: Stamp) {
         guard var record = table[id] else { return }
@@ -222,7 +216,7 @@ public struct MultipathTrace: Measurement, Sendable {
         let (roundTrip, clock) = RoundTrip.of(sentAt: record.sentAt, record.stamp, response)
         if kind == .reached { isReached = true }
         let vertex = note(response.responder, kind, hop: hop, flow: flow, wasAwaited: wasAwaited)
-        rows[hop - 1].longest = max(rows[hop - 1].longest ?? roundTrip, roundTrip)
+        longest[hop - 1].longest = max(longest[hop - 1].longest ?? roundTrip, roundTrip)
         var flags: TCPHeader.Flags?
         if case .tcp(let found) = response.kind { flags = found }
         samples.append(
@@ -237,7 +231,6 @@ public struct MultipathTrace: Measurement, Sendable {
         unstamped.append(
             (id, samples.count - 1, response, waitsForStamp ? response.arrival + Self.stampPatience : response.arrival))
         if !waitsForStamp { settle(unstamped.count - 1) }
-        needsPlan = true
     }
 
     /// Tells of an answer whose round trip is final.
@@ -274,7 +267,7 @@ public struct MultipathTrace: Measurement, Sendable {
     }
 
     private var currentWaits: [TimeSpan] {
-        waits.waits(rows, end: nil, floor: Self.floor, ceiling: configuration.maximumWait)
+        waits.waits(longest, end: nil, floor: Self.floor, ceiling: configuration.maximumWait)
     }
 
     private func expiry(of id: ProbeID, _ allowed: [TimeSpan]) -> Timestamp {

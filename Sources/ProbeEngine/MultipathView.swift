@@ -110,7 +110,8 @@ struct MultipathView: Sendable {
         _ flows: Int
     ) {
         var hop = Hop(
-            parents: Array(repeating: Self.unknown, count: flows), vertices: Array(repeating: Self.unknown, count: flows),
+            parents: Array(repeating: Self.unknown, count: flows),
+            vertices: Array(repeating: Self.unknown, count: flows),
             ends: row.ends)
         for flow in 0..<flows {
             hop.parents[flow] = parent(of: flow, at: number, isScattered[flow])

@@ -348,7 +348,8 @@ public struct PathTrace: Measurement, Sendable {
     private func probe(of response: Response) -> ProbeID? {
         if let id = judge.probe(of: response) { return id }
         // Where each probe has a port of its own, that is its number too.
-        guard configuration.changesPort, case .udp(let first) = configuration.method, judge.isAboutDestination(response),
+        guard configuration.changesPort, case .udp(let first) = configuration.method,
+            judge.isAboutDestination(response),
             let port = response.quotedPort
         else { return nil }
         let place = numbersByPort.count - 1 - Int(sentCount &- 1 &- (port &- first))

@@ -41,7 +41,7 @@ public struct PathWatch: Measurement, Sendable {
     private var judge: HopJudge
     private let interval: TimeSpan
     private var index: WatchIndex
-    private var routes: [WatchRoute] = []
+    private(set) var routes: [WatchRoute] = []
     private var plan: WatchPlan
     private var needsPlan = true
     /// Routers by number: those of the nodes that answer, each address once; by node, nil for those that do not.
@@ -90,7 +90,7 @@ public struct PathWatch: Measurement, Sendable {
         interval = min(max(configuration.interval, Self.shortestInterval), Self.longestInterval)
         index = WatchIndex(configuration.graph)
         plan = WatchPlan([], router: { _ in nil }, strides: [], seed: 0)
-        longest = configuration.graph.nodes.compactMap { $0.roundTrips.count > 0 ? $0.roundTrips.maximum : nil }.max()
+        longest = configuration.graph.nodes.filter { $0.roundTrips.count > 0 }.map(\.roundTrips.maximum).max()
         take(configuration.graph, configuration.flows)
         isOver = routes.isEmpty || configuration.rounds == 0
     }
@@ -100,6 +100,12 @@ public struct PathWatch: Measurement, Sendable {
 
     /// What is followed.
     public var graph: MultipathGraph { configuration.graph }
+
+    /// The edge between two nodes, nil where there is none or they are not known.
+    func edge(_ from: Int?, _ to: Int?) -> Int? {
+        guard let from, let to else { return nil }
+        return index.edge(from: from, to: to)
+    }
 
     /// Sets everything up that goes by the indices of a graph.
     private mutating func take(_ graph: MultipathGraph, _ flows: [Int]) {
@@ -120,7 +126,8 @@ public struct PathWatch: Measurement, Sendable {
             guard let address = node.responder?.withoutZone else { return nil }
             if let known = limitOf[address] { return known }
             limitOf[address] = limits.count
-            limits.append(former.1[address].map { former.0[$0] } ?? WatchLimit())
+            let isLimited = configuration.limitedHops.contains(node.hop)
+            limits.append(former.1[address].map { former.0[$0] } ?? WatchLimit(isSuspected: isLimited))
             return limits.count - 1
         }
         needsPlan = true
@@ -328,7 +335,7 @@ public struct PathWatch: Measurement, Sendable {
 
     public mutating func receive(_ response: Response) {
         guard !isOver else { return }
-        guard judge.kind(of: response) != nil else {
+        guard let kind = judge.kind(of: response) else {
             statistics.unsolicited += 1
             return
         }
@@ -341,7 +348,7 @@ public struct PathWatch: Measurement, Sendable {
             return
         }
         switch probes[id].record.state {
-        case .outstanding: answer(id, response)
+        case .outstanding: answer(id, response, kind)
         case .expired, .unheard: takeLate(id, response)
         case .answered: statistics.duplicates += 1
         case .pending, .unsent, .failed: statistics.unsolicited += 1
@@ -365,11 +372,11 @@ public struct PathWatch: Measurement, Sendable {
         return found
     }
 
-    private mutating func answer(_ id: UInt64, _ response: Response) {
+    private mutating func answer(_ id: UInt64, _ response: Response, _ kind: PathAnswer.Kind) {
         statistics.received += 1
+        if case .error = kind { probes[id].isRefusal = true }
         probes[id].record.state = .answered
-        note(TimeSpan(nanoseconds: max(0, (response.arrival - probes[id].record.sentAt).nanoseconds)))
-        meet(id, response)
+        meet(id, response, kind)
         probes[id].arrival = (response.stamp, response.arrival)
         let waitsForStamp =
             configuration.wantsKernelStamps && probes[id].record.stamp.clock == .user
@@ -389,6 +396,7 @@ public struct PathWatch: Measurement, Sendable {
             sentAt: record.sentAt, record.stamp, arrival.stamp, readAt: arrival.at,
             wantsKernelStamps: configuration.wantsKernelStamps)
         if clock == .user { statistics.userTimed += 1 }
+        note(roundTrip)
         probes[id].roundTrip = roundTrip
         probes[id].arrival = nil
         settle(id)
@@ -411,7 +419,7 @@ public struct PathWatch: Measurement, Sendable {
     }
 
     /// Learns who answers a flow at a hop now.
-    private mutating func meet(_ id: UInt64, _ response: Response) {
+    private mutating func meet(_ id: UInt64, _ response: Response, _ kind: PathAnswer.Kind) {
         let place = probes[id].place
         let hop = graph.firstHop + place.stop
         let node = index.node(at: hop, response.responder)
@@ -426,7 +434,9 @@ public struct PathWatch: Measurement, Sendable {
         let isCandidate = node.map { stop.candidates.contains($0) } ?? false
         stop.responder = node.map { .node($0) } ?? .other(response.responder)
         if stop.isSpread, isCandidate { stop.responder = .unknown }
-        let isLearned = former == .unknown && isCandidate
+        let isLearned = isCandidate && (former == .unknown || stop.isGuess)
+        stop.silences = 0
+        stop.isGuess = false
         let isChange = stop.responder != former && !isLearned
         stop.history = stop.history << 1 | (isChange ? 1 : 0)
         let wasUnsteady = stop.isUnsteady
@@ -441,7 +451,7 @@ public struct PathWatch: Measurement, Sendable {
             .changed(
                 PathWatchChange(
                     flow: routes[place.path].flow, hop: hop, from: address(former), to: response.responder,
-                    at: response.arrival)))
+                    kind: kind, at: response.arrival)))
         if stop.isUnsteady {
             events.append(.unsteady(flow: routes[place.path].flow, hop: hop))
         } else {
@@ -511,16 +521,30 @@ public struct PathWatch: Measurement, Sendable {
             guard probes[id].record.sentAt + wait <= now else { break }
             guard probes[id].record.state == .outstanding else { continue }
             probes[id].record.state = id < heardFrom ? .unheard : .expired
-            giveUpSuspicion(probes[id].place)
+            if id >= heardFrom { learnSilence(probes[id].place) }
             settle(id)
         }
     }
 
-    /// Who is silent is not asked on and on.
-    private mutating func giveUpSuspicion(_ place: WatchPlan.Place) {
-        guard routes[place.path].stops[place.stop].isSuspect else { return }
-        routes[place.path].stops[place.stop].isSuspect = false
-        needsPlan = true
+    /// Who is silent is not asked on and on because of a suspicion, and where one of several is known to be silent it is
+    /// that one after a while.
+    private mutating func learnSilence(_ place: WatchPlan.Place) {
+        var stop = routes[place.path].stops[place.stop]
+        if stop.isSuspect {
+            stop.isSuspect = false
+            needsPlan = true
+        }
+        if stop.responder == .unknown, !stop.isSpread {
+            stop.silences += 1
+            if stop.silences >= Self.convincingSilences,
+                let silent = stop.candidates.first(where: { graph.nodes[$0].responder == nil })
+            {
+                stop.responder = .node(silent)
+                stop.isGuess = true
+                needsPlan = true
+            }
+        }
+        routes[place.path].stops[place.stop] = stop
     }
 
     public func expiresSilence(at now: Timestamp) -> Bool {
@@ -677,23 +701,21 @@ public struct PathWatch: Measurement, Sendable {
         var places = Places()
         places.node = probe.node
         if probe.node == nil, probe.isAnswered { places.node = probe.responder }
-        if let before = probe.before, let node = places.node { places.edge = index.edge(from: before, to: node) }
+        places.edge = edge(probe.before, places.node)
         if isEnd(probe.place) {
             places.end = probe.place.path
             places.isEndReached = probe.responder.map { stop.candidates.contains($0) } ?? false
         }
         if probe.isUncertain, !probe.isAnswered, probe.record.state != .unheard {
             places.uncertainNodes = stop.candidates
-            if let before = probe.before {
-                places.uncertainEdges = stop.candidates.compactMap { index.edge(from: before, to: $0) }
-            }
+            places.uncertainEdges = stop.candidates.compactMap { edge(probe.before, $0) }
         }
         return places
     }
 
     private static func verdict(_ probe: WatchProbe, isExpected: Bool) -> PathCounts.Verdict {
         switch probe.record.state {
-        case .answered: probe.isLate ? .late : isExpected ? .received : .diverted
+        case .answered: probe.isLate ? .late : isExpected ? .received : probe.isRefusal ? .refused : .diverted
         case .expired: probe.isPassed ? .withheld : .lost
         default: .unheard
         }
@@ -794,6 +816,7 @@ public struct PathWatch: Measurement, Sendable {
     /// Probes that are remembered behind their rounds, for answers that come late.
     private static let mostRemembered = 1 << 16
     private static let memory = TimeSpan.seconds(10)
+    private static let convincingSilences = 3
     /// Of the last sixteen answers.
     private static let manyChanges = 4
     private static let fewChanges = 1

@@ -18,6 +18,8 @@ extension PathWatch {
         public var payloadLength = 32
         public var trafficClass: UInt8 = 0
         public var dontFragment = false
+        /// Hop limits whose routers are known to leave out errors: they are asked slowly from the start.
+        public var limitedHops: Set<Int> = []
         /// Decides the order in which a round asks.
         public var seed: UInt64 = 0
         /// Wait for the kernel's send stamps before a round trip is counted.

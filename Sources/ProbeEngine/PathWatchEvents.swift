@@ -24,13 +24,16 @@ public struct PathWatchChange: Hashable, Sendable {
     /// nil where nobody had answered, or nobody knew who would.
     public var from: IPAddress?
     public var to: IPAddress
+    /// What the new one says: a router at the end of the path may say that it goes no further.
+    public var kind: PathAnswer.Kind
     /// When the answer was read.
     public var at: Timestamp
 }
 
 /// What became of the probes to one node, over one edge, or to the end of one path.
 ///
-/// Those that were handed to the kernel are the sum of `received`, `late`, `diverted`, `withheld`, `lost` and `unheard`.
+/// Those that were handed to the kernel are the sum of `received`, `late`, `diverted`, `refused`, `withheld`, `lost` and
+/// `unheard`.
 public struct PathCounts: Sendable {
     /// Handed to the kernel, and no longer waited for.
     public internal(set) var transmitted: UInt64 = 0
@@ -38,8 +41,10 @@ public struct PathCounts: Sendable {
     public internal(set) var received: UInt64 = 0
     /// Answered too late.
     public internal(set) var late: UInt64 = 0
-    /// Answered in time by somebody else.
+    /// Answered in time by somebody else: the flow goes another way.
     public internal(set) var diverted: UInt64 = 0
+    /// Answered in time by somebody else who says that the way goes no further.
+    public internal(set) var refused: UInt64 = 0
     /// Silent although a later hop of the same flow answered in the same round: the way was there, so a single one says
     /// nothing about it. Many are a limit of errors where those behind lose less, and loss where they lose as much.
     public internal(set) var withheld: UInt64 = 0
@@ -58,19 +63,34 @@ public struct PathCounts: Sendable {
     /// What could have been heard.
     public var audible: UInt64 { transmitted &- unheard }
 
-    /// The share of silence behind which nobody answered either; nil where nothing could be heard.
-    public var loss: Double? { audible == 0 ? nil : Double(lost) / Double(audible) }
+    /// The share of refusals, and of silence behind which nobody answered either; nil where nothing could be heard.
+    public var loss: Double? { audible == 0 ? nil : Double(lost &+ refused) / Double(audible) }
 
     /// The share of silence of any kind; nil where nothing could be heard.
-    public var silence: Double? { audible == 0 ? nil : Double(lost + withheld) / Double(audible) }
+    public var silence: Double? { audible == 0 ? nil : Double(lost &+ withheld) / Double(audible) }
 }
 
 extension PathCounts {
+    /// Adds the counts of other probes, such as those of another round.
+    public mutating func add(_ other: PathCounts) {
+        transmitted &+= other.transmitted
+        received &+= other.received
+        late &+= other.late
+        diverted &+= other.diverted
+        refused &+= other.refused
+        withheld &+= other.withheld
+        lost &+= other.lost
+        unheard &+= other.unheard
+        uncertain &+= other.uncertain
+        roundTrips.merge(other.roundTrips)
+    }
+
     /// What has become of a probe.
     enum Verdict: Sendable {
         case received
         case late
         case diverted
+        case refused
         case withheld
         case lost
         case unheard
@@ -94,6 +114,7 @@ extension PathCounts {
             case .received: received
             case .late: late
             case .diverted: diverted
+            case .refused: refused
             case .withheld: withheld
             case .lost: lost
             case .unheard: unheard
@@ -104,6 +125,7 @@ extension PathCounts {
             case .received: received = newValue
             case .late: late = newValue
             case .diverted: diverted = newValue
+            case .refused: refused = newValue
             case .withheld: withheld = newValue
             case .lost: lost = newValue
             case .unheard: unheard = newValue

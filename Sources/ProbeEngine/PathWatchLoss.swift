@@ -1,65 +1,65 @@
 extension PathWatch {
-    /// The share of probes that an edge itself loses, there or back, as far as the sums tell: what arrives behind it
-    /// compared with what arrives in front of it. 0 where the difference is within chance (two standard errors); nil where
-    /// nothing is known.
+    /// By edge, the share of probes that it loses itself, by the sums so far; see the other function.
+    public var edgeLosses: [Double?] { edgeLosses(nodes: nodes, edges: edges, ends: ends) }
+
+    /// By edge, the share of probes that the edge itself loses, there or back, as far as counts of some rounds of the present
+    /// graph tell: what arrives behind it compared with what arrives in front of it. 0 where the difference is within chance
+    /// (two standard errors); nil where nothing is known.
     ///
-    /// A router that withholds errors loses nothing: of an edge the most that arrives at its far end, or behind, by ways
-    /// that all lead over it, is what it lets pass. O(edges × paths).
-    public func loss(onEdge edge: Int) -> Double? {
-        guard graph.edges.indices.contains(edge) else { return nil }
-        let through = paths(over: edge)
-        guard let behind = arrival(behind: edge, through) else { return nil }
-        var front: (share: Double, count: Double)?
-        for before in graph.edges.indices where graph.edges[before].to == graph.edges[edge].from {
-            let others = paths(over: before)
-            guard !others.isDisjoint(with: through), let found = arrival(behind: before, others) else { continue }
-            if found.share > front?.share ?? -1 { front = found }
+    /// A router that withholds errors loses nothing: what an edge lets pass is the most that arrives at its far end, or
+    /// behind on ways that all lead over it. Answers have a way back too, which may be another one: a loss on it shows
+    /// wherever the first answers take it. O(paths × hops² + edges²).
+    public func edgeLosses(nodes: [PathCounts], edges: [PathCounts], ends: [PathCounts]) -> [Double?] {
+        let ways = routes.map { route in
+            zip(route.stops.prefix(route.end), route.stops.dropFirst()).map { from, to in
+                edge(from.node, to.node)
+            }
         }
-        let before = front ?? arrival(at: graph.edges[edge].from, through) ?? (1, .infinity)
-        guard before.share > behind.share else { return 0 }
-        let error = (Self.variance(behind) + Self.variance(before)).squareRoot()
-        return before.share - behind.share > 2 * error ? 1 - behind.share / before.share : 0
-    }
-
-    private func paths(over edge: Int) -> Set<Int> {
-        let (from, to) = (graph.edges[edge].from, graph.edges[edge].to)
-        return Set(
-            paths.indices.filter { path in
-                zip(paths[path].nodes, paths[path].nodes.dropFirst()).contains { $0.0 == from && $0.1 == to }
-            })
-    }
-
-    /// The share that gets over an edge, and of how many.
-    private func arrival(behind edge: Int, _ through: Set<Int>) -> (share: Double, count: Double)? {
-        var best = Self.share(edges[edge])
-        for path in through { best = Self.better(best, Self.share(ends[path])) }
-        for later in graph.edges.indices
-        where graph.nodes[graph.edges[later].from].hop > graph.nodes[graph.edges[edge].from].hop {
-            let others = paths(over: later)
-            if !others.isEmpty, others.isSubset(of: through) { best = Self.better(best, Self.share(edges[later])) }
+        var through: [Set<Int>] = Array(repeating: [], count: graph.edges.count)
+        for (path, way) in ways.enumerated() { for case let edge? in way { through[edge].insert(path) } }
+        // What gets over each edge.
+        var passing = edges.indices.map { through[$0].reduce(Arrival(edges[$0])) { max($0, Arrival(ends[$1])) } }
+        for way in ways {
+            for (place, edge) in way.enumerated() {
+                guard let edge else { continue }
+                for case let later? in way[(place + 1)...] where through[later].isSubset(of: through[edge]) {
+                    passing[edge] = max(passing[edge], Arrival(edges[later]))
+                }
+            }
         }
-        return best
+        return edges.indices.map { edge in
+            var front = Arrival()
+            for before in edges.indices where graph.edges[before].to == graph.edges[edge].from {
+                if !through[before].isDisjoint(with: through[edge]) { front = max(front, passing[before]) }
+            }
+            if front.count == 0 {
+                front = through[edge].reduce(Arrival(nodes[graph.edges[edge].from])) { max($0, Arrival(ends[$1])) }
+            }
+            guard passing[edge].count > 0 else { return nil }
+            return front.loss(to: passing[edge])
+        }
     }
 
-    /// The share that gets to a node that nobody is in front of.
-    private func arrival(at node: Int, _ through: Set<Int>) -> (share: Double, count: Double)? {
-        through.reduce(Self.share(nodes[node])) { Self.better($0, Self.share(ends[$1])) }
-    }
+    /// The share of probes that arrive, and of how many.
+    private struct Arrival: Comparable {
+        var share = -1.0
+        var count: UInt64 = 0
 
-    private static func share(_ counts: PathCounts) -> (share: Double, count: Double)? {
-        guard counts.audible > 0 else { return nil }
-        let silent = counts.lost + counts.withheld
-        return (1 - Double(silent) / Double(counts.audible), Double(counts.audible))
-    }
+        init() {}
 
-    private static func better(
-        _ one: (share: Double, count: Double)?, _ other: (share: Double, count: Double)?
-    ) -> (share: Double, count: Double)? {
-        guard let one, let other else { return one ?? other }
-        return other.share > one.share ? other : one
-    }
+        init(_ counts: PathCounts) {
+            guard counts.audible > 0 else { return }
+            count = counts.audible
+            share = 1 - Double(counts.lost &+ counts.withheld &+ counts.refused) / Double(count)
+        }
 
-    private static func variance(_ found: (share: Double, count: Double)) -> Double {
-        found.share * (1 - found.share) / found.count
+        private var variance: Double { share * (1 - share) / Double(count) }
+
+        func loss(to behind: Arrival) -> Double {
+            guard count > 0, share > behind.share else { return 0 }
+            return share - behind.share > 2 * (variance + behind.variance).squareRoot() ? 1 - behind.share / share : 0
+        }
+
+        static func < (left: Arrival, right: Arrival) -> Bool { left.share < right.share }
     }
 }

@@ -66,6 +66,6 @@ public struct StoppingRule: Hashable, Sendable {
             draws += 1
         }
 
-        var miss: Double { shares.dropLast().reduce(0, +) }
+        var miss: Double { min(1, shares.dropLast().reduce(0, +)) }
     }
 }

@@ -31,6 +31,13 @@ struct WatchLimit: Sendable {
     /// How many times a slower pace has not helped.
     private var failures: UInt64 = 0
 
+    /// - Parameter isSuspected: somebody else found that it limits.
+    init(isSuspected: Bool) {
+        guard isSuspected else { return }
+        pace = .turns
+        formerShare = 1
+    }
+
     /// What a round found: how often the router was asked, and how many answers are missing.
     ///
     /// - Parameters:

@@ -14,6 +14,8 @@ struct WatchProbe: Sendable {
     /// When its answer came, while the kernel's stamp of sending is waited for.
     var arrival: (stamp: Stamp, at: Timestamp)?
     var isLate = false
+    /// Whether the answer says that the way goes no further.
+    var isRefusal = false
     /// Whether somebody behind answered in the same round.
     var isPassed = false
 

@@ -31,6 +31,10 @@ struct WatchStop: Sendable {
     var history: UInt16 = 0
     /// Whether it changes so often that each change says nothing.
     var isUnsteady = false
+    /// Probes in a row that nobody answered while it is not known who would.
+    var silences = 0
+    /// Whether it is taken for silent because of them.
+    var isGuess = false
     /// Whether it is to be asked itself, because others that shared its way go another one now.
     var isSuspect = false
 

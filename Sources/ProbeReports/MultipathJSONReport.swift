@@ -155,13 +155,14 @@ public struct MultipathJSONReport: MultipathReport {
     ) {
         let (first, nodes) = shape.path(ofFlow: flow)
         guard let last = nodes.last, let last else { return }
-        let (method, port) = run.graph.space.fields(of: flow)
+        let space = run.graph.space
+        let method = space.fields(of: flow).method
         let end = first + nodes.count - 1
         let asked = asked[Question(flow: flow, hop: end)] ?? Asked()
         var line = line("multipath_path", run.time)
         line.add("path", index)
         line.add("flow", flow)
-        if method.port != nil { line.add("source_port_index", port) }
+        if method.port != nil { line.add("source_port_index", flow % space.sourcePorts) }
         if let port = method.port { line.add("port", port) }
         line.add("first_hop", first)
         line.add("last_hop", end)

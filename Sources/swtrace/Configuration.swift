@@ -66,6 +66,35 @@ extension Options {
         return configuration
     }
 
+    /// The rounds behind a search.
+    func watchConfiguration(
+        after former: MultipathTrace.Configuration, _ run: MultipathRun, rounds: UInt64
+    ) -> PathWatch.Configuration {
+        var configuration = PathWatch.Configuration(destination: former.destination, graph: run.graph)
+        configuration.rounds = rounds == 0 ? nil : rounds
+        if let interval = multipathDetail.interval { configuration.interval = TimeSpan(nanoseconds: interval) }
+        configuration.maximumWait = former.maximumWait
+        configuration.maximumDelay = former.maximumDelay
+        configuration.payloadLength = former.payloadLength
+        configuration.trafficClass = former.trafficClass
+        configuration.dontFragment = former.dontFragment
+        configuration.limitedHops = Set(run.slowedHops)
+        configuration.seed = Self.seed
+        return configuration
+    }
+
+    /// What standard output gets of them.
+    func watchReport(for target: ReportTarget, _ zones: [UInt32: SafeText]) -> any PathWatchReport {
+        if style == .json {
+            var report = PathWatchJSONReport(target: target, method: method)
+            report.zones = zones
+            return report
+        }
+        var report = PathWatchTextReport(target: target)
+        report.zones = zones
+        return report
+    }
+
     /// What is sent in packets of so many octets, nil for the usual ones.
     func payloadLength(ofPackets size: Int?, _ version: IPVersion) -> Int {
         // Of ICMP as of UDP; a packet of another protocol has none.
@@ -112,8 +141,22 @@ extension Options {
     /// What standard output gets of all paths to one host.
     func multipathReport(for target: ReportTarget, _ zones: [UInt32: SafeText]) -> any MultipathReport {
         switch style {
+        case .json:
+            var report = MultipathJSONReport(target: target, method: method)
+            report.zones = zones
+            return report
+        case .dot:
+            var report = MultipathDOTReport(target: target)
+            report.showsNames = !isNumeric
+            report.zones = zones
+            return report
+        case .svg:
+            var report = MultipathSVGReport(target: target)
+            report.showsNames = !isNumeric
+            report.zones = zones
+            return report
         // `checkMultipath` refuses tables.
-        case .text, .json, .csv, .atlas, .dot, .svg:
+        case .text, .csv, .atlas:
             var report = MultipathTextReport(target: target)
             report.showsNames = !isNumeric
             report.showsExtensions = showsExtensions

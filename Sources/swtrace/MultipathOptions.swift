@@ -13,8 +13,9 @@ extension Options {
                     "Sends flows until no router is likely to have one more next hop than was seen (MDA). LEVEL, 50 to "
                     + "99.99, is how sure that is of each router; trace:LEVEL makes it of the whole trace, for up to 30 "
                     + "routers that balance. UDP flows differ in their ports, TCP flows in their source port, over IPv6 all "
-                    + "of them in their flow label too. Most balancers look at ports, which ICMP has none of. Several hosts "
-                    + "are traced one after the other. -q, --mtu, --flow, --baseline, --csv and --atlas are for one path.",
+                    + "of them in their flow label too; there are 64 source ports, with --sport from that one on. Most "
+                    + "balancers look at ports, which ICMP has none of. Several hosts are traced one after the other. -q, "
+                    + "--mtu, --flow, --baseline, --csv and --atlas are for one path.",
                 completion: .words(["90", "95", "99", "trace:95"])
             ) { options, value in
                 options.multipath = try value.text == nil ? StoppingRule(confidence: 0.95) : value.stoppingRule()
@@ -30,7 +31,10 @@ extension Options {
             },
             Option(
                 nil, "rounds", .required("COUNT"), "then follow the paths for so many rounds, 0 for no end",
-                detail: "Each round asks every router and link that was found, by as few flows as reach them all."
+                detail:
+                    "Each round asks every router and link that was found, by as few flows as reach them all. Changes are "
+                    + "told as they come, losses and round trips of each link and path at the end, and with --json of "
+                    + "each round."
             ) { $0.multipathDetail.rounds = try $1.wholeNumber(in: 0...UInt64(UInt32.max)) },
             Option(nil, "interval", .required("SECONDS"), "time from round to round (1)") {
                 $0.multipathDetail.interval = try $1.duration(in: 10_000_000...3_600_000_000_000)
@@ -75,6 +79,7 @@ extension Options {
             ("--flow", flow != .paris, "--multipath needs flows that stay the same, which \(flow.rawValue) has not"),
             ("--baseline", findings.baseline != nil, "is for one path"),
             ("--ask-again", asksSilentHopsAgain, "--multipath asks silent hops again as it is"),
+            ("--rounds", multipathDetail.rounds != nil && (style == .dot || style == .svg), "a picture has no rounds"),
             ("--svg", style == .svg && hosts.count > 1, "a picture has one host"),
         ]
         if let first = excluded.first(where: \.isGiven) { throw ToolFailure("option \(first.option): \(first.why)") }

@@ -69,16 +69,14 @@ final class MultipathSession {
         loop.measurement.begin(configuration)
         try loop.run(
             signals: signals, other: desk.facts,
-            onEvent: { event, _ in take(event, &report) },
+            onEvent: { event, _ in if case .trace(let event) = event { take(event, &report) } },
             onSignal: { _, traces in
                 isInterrupted = true
                 traces.stop(at: Self.now)
             },
             onOther: { _ in desk.facts.take() },
             afterBatch: {
-                unsent.tell { failure, hop in
-                    desk.errors.append("\(Tool.name): not sent: hop \(hop) (\(failure.text))\n")
-                }
+                tellUnsent()
                 return hand(&output)
             })
         let elapsed = Self.now - begun
@@ -96,8 +94,46 @@ final class MultipathSession {
         let failures = run.judgement?.failureLines ?? []
         if options.style != .json { for line in failures { desk.errors.append("\(Tool.name): \(line)\n") } }
         if !hand(&output) { isInterrupted = true }
+        if let rounds = options.multipathDetail.rounds, !isInterrupted {
+            try follow(run, configuration, target, rounds: rounds, over: &loop, signals, &output)
+        }
         let isUnsent = trace.statistics.transmitted == 0 && trace.statistics.unsent > 0
         return isUnsent ? 2 : trace.isReached && failures.isEmpty ? 0 : 1
+    }
+
+    /// Asks the paths that were found again and again.
+    private func follow(
+        _ run: MultipathRun, _ former: MultipathTrace.Configuration, _ target: ReportTarget, rounds: UInt64,
+        over loop: inout ProbeLoop<MultipathSuccession>, _ signals: borrowing SignalDescriptor,
+        _ output: inout OutputWriter
+    ) throws(Errno) {
+        let configuration = options.watchConfiguration(after: former, run, rounds: rounds)
+        // Where nothing answered there is nothing to follow.
+        guard !configuration.flows.isEmpty else { return }
+        var report = options.watchReport(for: target, desk.zones)
+        loop.measurement.follow(configuration)
+        try loop.run(
+            signals: signals, other: desk.facts,
+            onEvent: { event, traces in
+                guard case .watch(let event) = event, let watch = traces.watch else { return }
+                if case .unsent(_, let hop, let failure) = event, options.style != .json {
+                    unsent.note(failure, hop: hop)
+                } else {
+                    report.append(event, of: watch, time: SystemClock.realtime.now, to: &buffer)
+                }
+            },
+            onSignal: { _, traces in
+                isInterrupted = true
+                traces.stop(at: Self.now)
+            },
+            onOther: { _ in desk.facts.take() },
+            afterBatch: {
+                tellUnsent()
+                return hand(&output)
+            })
+        guard let watch = loop.measurement.watch else { return }
+        report.appendSummary(watch, time: SystemClock.realtime.now, to: &buffer)
+        if !hand(&output) { isInterrupted = true }
     }
 
     private static var now: Timestamp { ProbeLoop<MultipathSuccession>.now }
@@ -110,6 +146,12 @@ final class MultipathSession {
         case .unsent, .silent: break
         }
         report.append(event, desk.known, time: SystemClock.realtime.now, to: &buffer)
+    }
+
+    private func tellUnsent() {
+        unsent.tell { failure, hop in
+            desk.errors.append("\(Tool.name): not sent: hop \(hop) (\(failure.text))\n")
+        }
     }
 
     /// Hands over what is to be printed now. Returns whether the reader is there.

@@ -107,6 +107,7 @@ struct Options: Sendable {
                     + "are traced side by side and told of one after the other.",
                 "All probes are of one flow, so that routers which balance load show one path and not a mixture. "
                     + "A silent router is waited for only as long as the answers of others make sensible.",
+                "With --multipath it finds all paths, and prints them as a graph and how sure it is that none is missing.",
                 "Without root's rights or CAP_NET_RAW it sends from UDP sockets and reads their error queues, or with "
                     + "-I from ICMP datagram sockets, and finds the same. With -T it connects a TCP socket for each probe: "
                     + "each is a flow of its own then, and answers are waited for no longer than a second.",
@@ -120,8 +121,18 @@ struct Options: Sendable {
                 Meaning("2", "The command line, a name or the system was at fault."),
                 Meaning("141", "The reader of standard output has gone."),
             ],
+            environment: [
+                Meaning(
+                    "LC_ALL, LC_CTYPE, LANG",
+                    "The first that is set says whether the terminal takes UTF-8; without it graphs are drawn in ASCII."
+                )
+            ],
             examples: [
                 Example("swtrace 192.0.2.1", "Trace with UDP."),
+                Example("swtrace -n --multipath 192.0.2.1", "Find all paths."),
+                Example(
+                    "swtrace --multipath=trace:99 --dot 192.0.2.1 | dot -Tpdf >paths.pdf",
+                    "Find them all with 99%, and draw them."),
                 Example("swtrace -n -T -p 443 www.example", "Trace with TCP, as a browser would connect."),
                 Example(
                     "swtrace -n --asn-db ip2asn-combined.tsv --fail-if 'via!=AS64500' 192.0.2.1",

@@ -2,7 +2,7 @@ import CommandLineOptions
 
 extension Options {
     /// What stands in a row, and the lines behind the rows, for the man page.
-    static var meanings: [Meaning] { marks + findings }
+    static var meanings: [Meaning] { marks + findings + graph }
 
     private static let marks = [
         Meaning(
@@ -75,5 +75,24 @@ extension Options {
             "path MTU 1400: ...; black hole behind hop 3: ...; MTU 68 is not believed: ...",
             "With --mtu: the largest packet that comes through and who says so, links that drop larger ones without a "
                 + "word, and what was said and can't be true."),
+    ]
+
+    private static let graph = [
+        Meaning(
+            "● ○ ◎",
+            "With --multipath: a router, somebody silent, the destination; o, ? and @ where the terminal takes ASCII only. "
+                + "Lines lead from each to those that come next, and nodes beside each other have the same distance."),
+        Meaning(
+            "3 next hops by flow, 99.5% sure",
+            "Probes part here: the more of them went through, the surer it is that there is no fourth next hop. By packet, "
+                + "where not even those of one flow take the same."),
+        Meaning("share", "How many of the flows came by there."),
+        Meaning(
+            "all next hops found: 96.8% sure per node (asked: 95%), 68% for the whole trace",
+            "Of the node that is the least sure, and of all of them together: if each had one more next hop than is known, "
+                + "chosen as often as the others."),
+        Meaning(
+            "hops 5, 7 answer only so many probes a second, and had to be asked slowly",
+            "Linux gives a host six ICMP errors at once and then one a second. The trace waited for them."),
     ]
 }

@@ -41,7 +41,6 @@ import Testing
         let rule = StoppingRule(confidence: confidence)
         var failures: [Int: Double] = [:]
         var (expected, variance, wrong) = (0.0, 0.0, 0)
-        var probes: UInt64 = 0
         var examples: [String] = []
         for seed: UInt64 in 1...Self.seeds {
             let topology = MultipathTopology(seed: seed, features)
@@ -62,7 +61,6 @@ import Testing
                 $0.maximumProbes = 20_000
             }
             try run.run()
-            probes += run.statistics.transmitted
             #expect(run.ending == .complete, "seed \(seed)")
             guard run.edges(named: \.description) != topology.edges else { continue }
             wrong += 1
@@ -73,9 +71,9 @@ import Testing
                 )
             }
         }
-        print(features.rawValue, confidence, "wrong", wrong, "expected", expected, "probes", probes / Self.seeds, examples)
         #expect(Double(wrong) <= expected + 3 * variance.squareRoot(), "\(examples)")
     }
 
-    private static let seeds: UInt64 = 1_000
+    /// Of each kind of network: a thousand in all.
+    private static let seeds: UInt64 = 200
 }

@@ -66,6 +66,44 @@ import Testing
         #expect(PathFindings(of: rows).all.count <= PathFindings.maximumCount)
     }
 
+    @Test("MultipathTrace", arguments: 0..<60 as Range<UInt64>)
+    func multipath(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed ^ 0x4d17)
+        func one<Element>(of elements: [Element]) -> Element {
+            elements[Int(generator.number(below: UInt64(elements.count)))]
+        }
+        let destination = Ours.address(seed % 2 == 0 ? "192.0.2.7" : "2001:db8::7")
+        var configuration = MultipathTrace.Configuration(
+            destination: destination, space: FlowSpace(one(of: Self.methods), sourcePorts: one(of: [1, 2, 64])))
+        configuration.isLite = one(of: [true, false])
+        configuration.firstHop = one(of: [1, 1, 2, 5, 255])
+        configuration.maximumHop = one(of: [1, 3, 8, 30, 255])
+        configuration.maximumProbes = one(of: [0, 1, 40, 1_000])
+        configuration.maximumInFlight = one(of: [1, 16, 512])
+        configuration.maximumWait = one(of: [.ms(10), .seconds(1), .seconds(5)])
+        configuration.pause = one(of: [.zero, .zero, .ms(20)])
+        configuration.gapLimit = one(of: [nil, 1, 5])
+        configuration.wantsKernelStamps = one(of: [true, false])
+        configuration.seed = generator.next()
+        var trace = MultipathTrace(configuration)
+        var chaos = Chaos(seed: seed, [destination])
+        chaos.routers = [1, 5, 300][Int(seed % 3)]
+        chaos.quotes = true
+        try chaos.run(&trace, rounds: 300, stops: seed % 5 == 0) { trace, _ in
+            #expect(trace.statistics.transmitted <= UInt64(trace.configuration.maximumProbes))
+            #expect(trace.statistics.received + trace.statistics.late <= trace.statistics.transmitted)
+        }
+        let graph = trace.graph
+        for edge in graph.edges {
+            #expect(graph.nodes[edge.to].hop == graph.nodes[edge.from].hop + 1)
+            #expect(edge.received <= edge.transmitted)
+        }
+        for node in graph.nodes {
+            #expect(node.received <= node.transmitted && (0...1).contains(node.missProbability))
+        }
+        #expect(graph.nodes.count <= 256 * MultipathHop.maximumResponders)
+    }
+
     @Test("PathMTU", arguments: 0..<100 as Range<UInt64>)
     func discovery(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed ^ 0x3717)

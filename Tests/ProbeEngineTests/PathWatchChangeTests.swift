@@ -124,6 +124,39 @@ import Testing
         #expect(silent.watch.ends.allSatisfy { $0.received == 10 })
     }
 
+    @Test("A destination that a router calls unreachable is lost, and the router is told")
+    func refusal() throws {
+        let text = Self.fork.replacing("via r4 udp", with: "via r4 live 0% dead host udp")
+        var lab = try WatchLab(text, calm: Self.fork) { $0.rounds = 10 }
+        try lab.run()
+        #expect(lab.changes.count == 2)
+        for change in lab.changes {
+            #expect(change.from == Ours.address("10.0.9.9") && change.to == Ours.address("10.0.3.1"))
+            #expect(change.kind == .error(type: .V4.destinationUnreachable, code: 1, info: 0))
+        }
+        #expect(lab.watch.ends.allSatisfy { $0.refused == 10 && $0.loss == 1 && $0.silence == 0 })
+        #expect(lab.watch.statistics.received == lab.watch.statistics.transmitted)
+    }
+
+    @Test("A path that ends in silence ends at the last who answers; who begins to answer behind is a change")
+    func silentEnd() throws {
+        let mute = Self.fork.replacing("via r4 udp", with: "via r4 silent udp")
+        var run = try MultipathRun(mute)
+        try run.run()
+        for (text, changes) in [(mute, 0), (Self.fork, 2)] {
+            var lab = try WatchLab(text, calm: Self.fork) {
+                $0.graph = run.graph
+                $0.flows = run.graph.cover
+                $0.rounds = 20
+            }
+            #expect(lab.watch.paths.map(\.lastHop) == [3, 3])
+            try lab.run()
+            #expect(lab.watch.ends.allSatisfy { $0.received == 20 && $0.loss == 0 })
+            #expect(lab.changes.count == changes)
+            #expect(lab.changes.allSatisfy { $0.from == nil && $0.to == Ours.address("10.0.9.9") && $0.hop == 4 })
+        }
+    }
+
     @Test("Behind a balancer that goes by packets nobody knows who will answer: answers count, silence is uncertain")
     func perPacket() throws {
         let text = Self.fork.replacing("by ports", with: "by packet")
@@ -167,6 +200,48 @@ import Testing
         for (place, edge) in run.graph.edges.enumerated() where run.graph.nodes[edge.to].responder != nil {
             #expect(lab.watch.edges[place].received >= 29, "\(edge)")
             #expect(lab.watch.edges[place].silence == 0)
+        }
+    }
+
+    /// What a multipath trace finds in any network is what its flows meet, and all of it has its samples.
+    @Test(
+        "In any network each edge has a sample a round, by no more probes than edges and paths",
+        arguments: [[.silence], [.meshes, .longerBranches], [.packets]] as [MultipathTopology.Features])
+    func anyNetwork(features: MultipathTopology.Features) throws {
+        for seed: UInt64 in 1...40 {
+            let topology = MultipathTopology(seed: seed, features)
+            var run = try MultipathRun(topology.text, seed: seed) {
+                $0.rule = StoppingRule(confidence: 0.99)
+                $0.maximumProbes = 20_000
+            }
+            try run.run()
+            // What was missed would be told as changes.
+            guard run.edges(named: \.description) == topology.edges else { continue }
+            let graph = run.graph
+            var lab = try WatchLab(topology.text, flows: 0..<1, seed: seed) {
+                $0.graph = graph
+                $0.flows = graph.cover
+                $0.rounds = 40
+                $0.seed = seed
+            }
+            try lab.run()
+            #expect(lab.changes.isEmpty && lab.unsteady.isEmpty && lab.slowed.isEmpty, "seed \(seed)")
+            #expect(lab.watch.ends.allSatisfy { $0.received == 40 && $0.loss == 0 }, "seed \(seed)")
+            let last = try #require(lab.rounds.last)
+            for (place, edge) in graph.edges.enumerated() where !edge.flows.isEmpty {
+                guard graph.nodes[edge.to].responder != nil, !features.contains(.packets) else { continue }
+                #expect(last.edges[place].received >= 1, "seed \(seed): \(edge)")
+            }
+            for (place, node) in graph.nodes.enumerated() where node.responder != nil {
+                #expect(
+                    lab.watch.nodes[place].received > 0,
+                    "seed \(seed): \(node.hop) \(String(describing: node.responder))")
+                #expect(lab.watch.nodes[place].silence == 0)
+            }
+            if !features.contains(.packets) {
+                let most = graph.edges.count + graph.nodes(at: 1).count + lab.watch.paths.count
+                #expect(last.transmitted <= UInt64(most), "seed \(seed)")
+            }
         }
     }
 

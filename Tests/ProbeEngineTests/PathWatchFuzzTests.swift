@@ -74,7 +74,7 @@ import Testing
         let found = watch.watch
         let sums = found.nodes + found.edges + found.ends
         #expect(sums.allSatisfy { $0.isComplete && $0.roundTrips.count == $0.received })
-        #expect(found.edges.indices.allSatisfy { (found.loss(onEdge: $0) ?? 0) >= 0 })
+        #expect(found.edgeLosses.allSatisfy { (0...1).contains($0 ?? 0) })
         if found.generation == 0 {
             for (place, counts) in found.nodes.enumerated() {
                 #expect(counts.transmitted == rounds.reduce(0) { $0 + $1.nodes[place].transmitted })

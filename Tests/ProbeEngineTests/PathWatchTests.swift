@@ -129,7 +129,7 @@ import Testing
         for edge in lab.watch.edges.indices {
             let counts = lab.watch.edges[edge]
             #expect(counts.isComplete)
-            let estimate = try #require(lab.watch.loss(onEdge: edge))
+            let estimate = try #require(lab.watch.edgeLosses[edge])
             if edge == bad {
                 #expect(estimate > 0.1 && estimate < 0.3)
                 #expect(counts.withheld > 0 && counts.lost > 0)
@@ -140,6 +140,16 @@ import Testing
         #expect(lab.watch.edges[try lab.edge("10.0.1.1", "10.0.2.2")].silence == 0)
         #expect(lab.watch.edges[try lab.edge("10.0.2.1", "10.0.3.1")].silence == 0)
         #expect(lab.changes.isEmpty)
+        // The same of the last half of the rounds.
+        var (nodes, edges, ends) = (lab.rounds[200].nodes, lab.rounds[200].edges, lab.rounds[200].paths)
+        for round in lab.rounds[201...] {
+            for place in nodes.indices { nodes[place].add(round.nodes[place]) }
+            for place in edges.indices { edges[place].add(round.edges[place]) }
+            for place in ends.indices { ends[place].add(round.paths[place]) }
+        }
+        #expect(ends[0].transmitted == 200 && ends.allSatisfy { $0.isComplete })
+        let recent = lab.watch.edgeLosses(nodes: nodes, edges: edges, ends: ends)
+        #expect(recent.indices.allSatisfy { (recent[$0] ?? 0 > 0) == ($0 == bad) })
     }
 
     @Test("A router that withholds errors is not one that loses: later hops of the same flow answer")
@@ -154,7 +164,7 @@ import Testing
         #expect(counts.withheld > 0)
         #expect(counts.lost == 0 && counts.loss == 0)
         #expect(lab.watch.ends.allSatisfy { $0.loss == 0 && $0.silence == 0 })
-        #expect(lab.watch.edges.indices.allSatisfy { lab.watch.loss(onEdge: $0) == 0 })
+        #expect(lab.watch.edges.indices.allSatisfy { lab.watch.edgeLosses[$0] == 0 })
     }
 
     @Test("Silence behind which nobody answers is loss: a branch that is dead")
@@ -167,8 +177,8 @@ import Testing
         #expect(lab.watch.nodes[try lab.node("10.0.3.2")].withheld == 0)
         #expect(lab.watch.nodes[try lab.node("10.0.2.2")].silence == 0)
         #expect(lab.watch.ends[1 - path].loss == 0)
-        #expect(lab.watch.loss(onEdge: try lab.edge("10.0.2.2", "10.0.3.2")) == 1)
-        #expect(lab.watch.loss(onEdge: try lab.edge("10.0.2.1", "10.0.3.1")) == 0)
+        #expect(lab.watch.edgeLosses[try lab.edge("10.0.2.2", "10.0.3.2")] == 1)
+        #expect(lab.watch.edgeLosses[try lab.edge("10.0.2.1", "10.0.3.1")] == 0)
         #expect(lab.changes.isEmpty)
     }
 
@@ -187,6 +197,28 @@ import Testing
             #expect(lab.rounds.suffix(81).reduce(0) { $0 + $1.edges[edge].received } == 27)
         }
         #expect(lab.watch.ends.allSatisfy { $0.received == 100 })
+    }
+
+    @Test("What a trace found to be limited is asked slowly from the first round")
+    func knownLimit() throws {
+        let text = Self.diamond.replacing("router r5 10.0.3.1", with: "router r5 10.0.3.1 limit 1/s burst 6")
+        var lab = try WatchLab(text, calm: Self.diamond) {
+            $0.rounds = 40
+            $0.limitedHops = [3]
+        }
+        try lab.run()
+        #expect(lab.slowed == [Ours.address("10.0.3.1")])
+        #expect(lab.watch.nodes[try lab.node("10.0.3.1")].received == 40)
+        // Where that was wrong, all edges are asked again.
+        var wrong = try WatchLab(Self.diamond.replacing("via r5 udp", with: "via r5 loss 60% udp"), calm: Self.diamond)
+        {
+            $0.rounds = 60
+            $0.limitedHops = [4]
+        }
+        try wrong.run()
+        #expect(wrong.slowed.isEmpty)
+        #expect(wrong.rounds[0].paths.reduce(0) { $0 + $1.transmitted } == 1)
+        #expect(wrong.rounds.suffix(10).allSatisfy { $0.paths.allSatisfy { $0.transmitted == 1 } })
     }
 
     @Test("A destination that gives an error a second is asked by one path after the other")

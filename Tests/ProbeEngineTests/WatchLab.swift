@@ -141,7 +141,7 @@ struct WatchLab {
 
 extension PathCounts {
     /// Whether every probe that was sent is in one of the classes.
-    var isComplete: Bool { transmitted == received + late + diverted + withheld + lost + unheard }
+    var isComplete: Bool { transmitted == received + late + diverted + refused + withheld + lost + unheard }
 }
 
 /// A watch that gets other graphs behind some of its rounds.

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A file of `--pcap` as its format says.
-private struct Capture {
+struct Capture {
     struct Record {
         var time: Int64
         var bytes: [UInt8]

@@ -1,3 +1,4 @@
+import ProbeReports
 import TestSupport
 
 /// A network with many ways, of the real kernel: which of them a packet may take follows from where it goes.
@@ -26,6 +27,8 @@ struct MultipathLab {
     static let standard = Target(
         name: "standard", host: 1, ways: ["s": ["x1", "x2", "x3"], "x1": ["y1"], "x2": ["y2"], "x3": ["y3"]])
     static let oneWay = Target(name: "one way", host: 2, ways: ["s": ["x1"], "x1": ["y1"]])
+    /// The shortest that parts.
+    static let narrow = Target(name: "narrow", host: 9, ways: ["s": ["x1", "x2"], "x1": ["m"], "x2": ["m"]])
     static let targets = [
         standard, oneWay,
         Target(
@@ -50,6 +53,7 @@ struct MultipathLab {
     /// Whether routers can be made to choose differently (`fib_multipath_hash_seed`, Linux 6.11).
     private(set) var hasSeeds = true
     private let lab: NamespaceLab
+    private let used: Set<String>
 
     private static let wide = (1...16).map { "x\($0)" }
     private static let start = ["a", "r1", "r2", "r3", "s"]
@@ -60,7 +64,7 @@ struct MultipathLab {
     init(targets: [Target] = Self.targets) throws {
         lab = try NamespaceLab()
         // Those that no way leads by are left out.
-        let used = Set(Self.start + Self.end + targets.flatMap { $0.ways.values.joined() })
+        used = Set(Self.start + Self.end + targets.flatMap { $0.ways.values.joined() })
         for name in Self.names where used.contains(name) { try add(name) }
         var links: [(near: String, far: String)] = []
         func join(_ near: String, _ far: String) throws {
@@ -88,6 +92,7 @@ struct MultipathLab {
         }
         for near in Self.names where near.hasPrefix("y") && used.contains(near) { try lead(all, by: near, to: ["m"]) }
         for (near, far) in zip(Self.end, Self.end.dropFirst()) { try lead(all, by: near, to: [far]) }
+        try source.set("net.ipv4.ping_group_range", "0 2147483647")
         for name in Self.silent where used.contains(name) {
             try lab[name].nft(
                 """
@@ -125,6 +130,17 @@ struct MultipathLab {
         }
         let ready = words
         try lab[node].run { _ = try runSuccessfully(ready) }
+    }
+
+    /// Has every node limit its errors as the kernel does where nobody says otherwise: six at once, and one a second.
+    func limitErrors() throws {
+        for name in Self.names where used.contains(name) {
+            try lab[name].set("net.ipv4.icmp_ratelimit", "1000")
+            try lab[name].set("net.ipv6.icmp.ratelimit", "1000")
+            // Of the whole machine in older kernels.
+            try? lab[name].set("net.ipv4.icmp_msgs_per_sec", "1000")
+            try? lab[name].set("net.ipv4.icmp_msgs_burst", "50")
+        }
     }
 
     /// Has routers balance IPv6 by flow label instead of ports.
@@ -182,6 +198,24 @@ struct PathGraph: Hashable, Sendable {
 
     var nodes: Set<Node> = []
     var edges: Set<Edge> = []
+
+    init() {}
+
+    /// What `swtrace --multipath --json` printed about one host.
+    init(_ lines: [JSONValue]) {
+        var byNumber: [Int64: Node] = [:]
+        for line in lines where line["type"].text == "multipath_node" {
+            guard let number = line["node"].integer, let hop = line["hop"].integer else { continue }
+            byNumber[number] = Node(hop: Int(hop), address: line["responder"].text)
+        }
+        nodes = Set(byNumber.values)
+        for line in lines where line["type"].text == "multipath_edge" {
+            guard let from = line["from"].integer.flatMap({ byNumber[$0] }),
+                let to = line["to"].integer.flatMap({ byNumber[$0] })
+            else { continue }
+            edges.insert(Edge(from: from, to: to))
+        }
+    }
 
     /// What is missing here and what is too much, as lines; empty where all is the same.
     func problems(_ truth: PathGraph) -> [String] {
