@@ -15,9 +15,13 @@ struct PathWatchReportTests {
     private static let events: [PathWatchEvent] = [
         .changed(
             PathWatchChange(
-                flow: 3, hop: 2, from: address("10.77.21.2"), to: address("10.77.24.2"), at: Timestamp(nanoseconds: 5))),
+                flow: 3, hop: 2, from: address("10.77.21.2"), to: address("10.77.24.2"), kind: .timeExceeded,
+                at: Timestamp(nanoseconds: 5))),
         .changed(
-            PathWatchChange(flow: 4, hop: 3, from: nil, to: address("10.77.3.9"), at: Timestamp(nanoseconds: 5))),
+            PathWatchChange(
+                flow: 4, hop: 3, from: nil, to: address("10.77.3.9"),
+                kind: .error(type: ICMPType.V4.destinationUnreachable, code: 1, info: 0), at: Timestamp(nanoseconds: 5))
+        ),
         .unsteady(flow: 4, hop: 3), .unsent(flow: 0, hop: 1, failure: .failed(code: 1, name: "EPERM")),
         .slowed(hop: 2, responder: address("10.77.21.2")), .slowed(hop: 3, responder: nil),
     ]
