@@ -677,12 +677,30 @@ public struct PathWatch: Measurement, Sendable {
     /// Finds out behind which silence somebody answered.
     private mutating func judgeSilence(_ numbers: Range<UInt64>) {
         var furthest = Array(repeating: -1, count: routes.count)
-        for id in numbers where probes[id].isAnswered {
-            let place = probes[id].place
-            furthest[place.path] = max(furthest[place.path], place.stop)
+        // By path, the furthest stop in front of its end that was asked, and whether it answered.
+        var front = Array(repeating: (stop: -1, isAnswered: false), count: routes.count)
+        var answers = Array(repeating: 0, count: limits.count)
+        for id in numbers {
+            let (place, isAnswered) = (probes[id].place, probes[id].isAnswered)
+            if isAnswered {
+                furthest[place.path] = max(furthest[place.path], place.stop)
+                if let router = router(of: probes[id]) { answers[router] += 1 }
+            }
+            guard place.stop < routes[place.path].end, place.stop > front[place.path].stop else { continue }
+            front[place.path] = (place.stop, isAnswered)
         }
-        for id in numbers where probes[id].place.stop < furthest[probes[id].place.path] { probes[id].isPassed = true }
+        for id in numbers {
+            let place = probes[id].place
+            probes[id].isPassed = place.stop < furthest[place.path]
+            // Nobody is behind an end; but who answers others, and may be limiting, is there.
+            guard isEnd(place), let router = router(of: probes[id]), answers[router] > 0, front[place.path].isAnswered
+            else { continue }
+            if !limits[router].isFree { probes[id].isPassed = true }
+            probes[id].isNearlyPassed = true
+        }
     }
+
+    private func router(of probe: WatchProbe) -> Int? { probe.node.flatMap { routerOfNode[$0] } }
 
     /// Where a probe is counted.
     private struct Places {
@@ -751,22 +769,11 @@ public struct PathWatch: Measurement, Sendable {
         var asked = Array(repeating: 0, count: limits.count)
         var answered = asked
         var withheld = asked
-        var silentEnds = asked
-        // By path, the furthest stop in front of its end that was asked, and whether it answered.
-        var front = Array(repeating: (stop: -1, isAnswered: false), count: routes.count)
         for id in numbers {
-            let place = probes[id].place
-            guard place.stop < routes[place.path].end, place.stop > front[place.path].stop else { continue }
-            front[place.path] = (place.stop, probes[id].isAnswered)
-        }
-        for id in numbers {
-            let probe = probes[id]
-            guard let node = probe.node, let router = routerOfNode[node] else { continue }
-            switch probe.record.state {
+            guard let router = router(of: probes[id]) else { continue }
+            switch probes[id].record.state {
             case .answered: answered[router] += 1
-            case .expired where probe.isPassed: withheld[router] += 1
-            case .expired where isEnd(probe.place) && front[probe.place.path].isAnswered: silentEnds[router] += 1
-            case .expired: break
+            case .expired: if probes[id].isPassed || probes[id].isNearlyPassed { withheld[router] += 1 }
             default: continue
             }
             asked[router] += 1
@@ -774,9 +781,7 @@ public struct PathWatch: Measurement, Sendable {
         for router in limits.indices where asked[router] > 0 {
             let former = limits[router].pace
             // At full pace only what others than the way can withhold is evidence; at a slower one all must be there.
-            let missing =
-                former == .all
-                ? withheld[router] + (answered[router] > 0 ? silentEnds[router] : 0) : asked[router] - answered[router]
+            let missing = former == .all ? withheld[router] : asked[router] - answered[router]
             let finding = limits[router].take(
                 asked: asked[router], missing: missing, round: round, next: begun + 1,
                 edges: plan.edgesOfRouter[router], isShorterThanSecond: interval < .seconds(1))

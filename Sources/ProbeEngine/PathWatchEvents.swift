@@ -46,7 +46,9 @@ public struct PathCounts: Sendable {
     /// Answered in time by somebody else who says that the way goes no further.
     public internal(set) var refused: UInt64 = 0
     /// Silent although a later hop of the same flow answered in the same round: the way was there, so a single one says
-    /// nothing about it. Many are a limit of errors where those behind lose less, and loss where they lose as much.
+    /// nothing about it. Many are a limit of errors where those behind lose less, and loss where they lose as much. At the
+    /// end of a path, while it is not known whether who answers there limits errors: silent although the hop in front
+    /// answered, and the end did so to another path.
     public internal(set) var withheld: UInt64 = 0
     /// Silent, and nobody behind answered in the same round.
     public internal(set) var lost: UInt64 = 0

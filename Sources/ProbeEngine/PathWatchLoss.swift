@@ -17,13 +17,16 @@ extension PathWatch {
         }
         var through: [Set<Int>] = Array(repeating: [], count: graph.edges.count)
         for (path, way) in ways.enumerated() { for case let edge? in way { through[edge].insert(path) } }
+        let isEnd = Set(routes.compactMap { $0.stops[$0.end].node })
+        let arriving = edges.indices.map { Arrival(edges[$0], isEnd: isEnd.contains(graph.edges[$0].to)) }
+        let ending = ends.map { Arrival($0, isEnd: true) }
         // What gets over each edge.
-        var passing = edges.indices.map { through[$0].reduce(Arrival(edges[$0])) { max($0, Arrival(ends[$1])) } }
+        var passing = edges.indices.map { through[$0].reduce(arriving[$0]) { max($0, ending[$1]) } }
         for way in ways {
             for (place, edge) in way.enumerated() {
                 guard let edge else { continue }
                 for case let later? in way[(place + 1)...] where through[later].isSubset(of: through[edge]) {
-                    passing[edge] = max(passing[edge], Arrival(edges[later]))
+                    passing[edge] = max(passing[edge], arriving[later])
                 }
             }
         }
@@ -33,7 +36,8 @@ extension PathWatch {
                 if !through[before].isDisjoint(with: through[edge]) { front = max(front, passing[before]) }
             }
             if front.count == 0 {
-                front = through[edge].reduce(Arrival(nodes[graph.edges[edge].from])) { max($0, Arrival(ends[$1])) }
+                let first = Arrival(nodes[graph.edges[edge].from], isEnd: false)
+                front = through[edge].reduce(first) { max($0, ending[$1]) }
             }
             guard passing[edge].count > 0 else { return nil }
             return front.loss(to: passing[edge])
@@ -47,10 +51,12 @@ extension PathWatch {
 
         init() {}
 
-        init(_ counts: PathCounts) {
-            guard counts.audible > 0 else { return }
-            count = counts.audible
-            share = 1 - Double(counts.lost &+ counts.withheld &+ counts.refused) / Double(count)
+        /// - Parameter isEnd: nobody behind it tells what withheld answers mean.
+        init(_ counts: PathCounts, isEnd: Bool) {
+            count = counts.audible &- (isEnd ? counts.withheld : 0)
+            guard count > 0 else { return }
+            let missing = counts.lost &+ counts.refused &+ (isEnd ? 0 : counts.withheld)
+            share = 1 - Double(missing) / Double(count)
         }
 
         private var variance: Double { share * (1 - share) / Double(count) }

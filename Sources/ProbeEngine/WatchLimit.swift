@@ -1,7 +1,8 @@
 /// Whether a router leaves errors out when it is asked for every edge that leads to it: found by trying.
 ///
-/// Where four tenths of its answers are missing though others show that the way is there, it is asked less often. Where not
-/// even half as many are missing then, it was a limit; else it was none, and all edges are asked again.
+/// Where a fifth of its answers is missing though others show that the way is there, it is asked less often. Where not even
+/// a third as many are missing then, it was a limit; else it was none, and all edges are asked again. Who was found to be
+/// free of limits is only doubted where much is missing, because it is looked at for ever.
 struct WatchLimit: Sendable {
     enum Pace: Sendable {
         /// Every edge each round.
@@ -21,7 +22,9 @@ struct WatchLimit: Sendable {
     }
 
     private(set) var pace = Pace.all
-    private(set) var isConfirmed = false
+    /// Whether it is known that it answers whenever it is asked.
+    private(set) var isFree = false
+    private var isConfirmed = false
     /// Rounds before are those of another pace.
     private var since: UInt64 = 0
     private var asked = 0
@@ -49,20 +52,25 @@ struct WatchLimit: Sendable {
         guard round >= since, asked > 0, !isConfirmed else { return .nothing }
         self.asked += asked
         self.missing += missing
-        guard self.asked >= Self.leastAsked[pace == .second ? 1 : 0] else { return .nothing }
+        guard self.asked >= leastAsked else { return .nothing }
         let share = Double(self.missing) / Double(self.asked)
         (self.asked, self.missing) = (0, 0)
         if pace == .all {
-            guard share >= Self.suspicious, edges > 1 || isShorterThanSecond else { return .nothing }
+            guard share >= (isFree ? Self.doubtful : Self.suspicious), edges > 1 || isShorterThanSecond else {
+                isFree = true
+                return .nothing
+            }
+            isFree = false
             formerShare = share
             pace = edges > 1 ? .turns : .second
-        } else if share * 2 < formerShare {
+        } else if share * 3 < formerShare {
             isConfirmed = true
             return .limit
         } else if pace == .turns, isShorterThanSecond {
             pace = .second
         } else {
             pace = .all
+            isFree = true
             failures += 1
         }
         since = pace == .all ? next + Self.patience << min(failures, 10) : next
@@ -70,8 +78,16 @@ struct WatchLimit: Sendable {
     }
 
     /// So many make chance unlikely; once a second fewer must do.
-    private static let leastAsked = [32, 16]
-    private static let suspicious = 0.4
+    private var leastAsked: Int {
+        switch pace {
+        case .all: isFree ? 48 : 24
+        case .turns: 32
+        case .second: 16
+        }
+    }
+
+    private static let suspicious = 0.2
+    private static let doubtful = 0.4
     /// Rounds, half of those before it is tried again.
     private static let patience: UInt64 = 32
 }

@@ -3,7 +3,8 @@
 /// A probe with the hop limit of an edge's far end, of a flow that passes the edge, is a sample of both; so each edge is
 /// asked once a round, by one of its flows, which take turns, and each node is asked as often as edges lead to it. The end
 /// of each path is asked by its own flow. Routers that limit their errors are asked once a round, and their edges take
-/// turns.
+/// turns. The others are asked at even distances, each time by another edge first: where errors are left out, it is not
+/// always the same edge's.
 struct WatchPlan: Sendable {
     struct Place: Hashable, Sendable {
         var path: Int
@@ -13,7 +14,7 @@ struct WatchPlan: Sendable {
 
     /// What gets one probe a round.
     struct Unit: Sendable {
-        /// Places of one edge; several edges where they take turns.
+        /// Places of one edge, of several edges that take turns.
         var edges: [[Place]]
         /// It is asked in one of so many rounds.
         var stride = 1
@@ -62,18 +63,24 @@ struct WatchPlan: Sendable {
 
     private static func units(_ edges: [(router: Int?, places: [Place])], _ strides: [Int?]) -> [(Int?, Unit)] {
         var units: [(router: Int?, unit: Unit)] = []
-        var limited: [Int: Int] = [:]
+        var ofRouter: [Int: [[Place]]] = [:]
+        var routers: [Int] = []
         for edge in edges {
-            guard let router = edge.router, let stride = strides[router] else {
-                units.append((edge.router, Unit(edges: [edge.places])))
+            guard let router = edge.router else {
+                units.append((nil, Unit(edges: [edge.places])))
                 continue
             }
-            if let known = limited[router] {
-                units[known].unit.edges.append(edge.places)
+            if ofRouter[router] == nil { routers.append(router) }
+            ofRouter[router, default: []].append(edge.places)
+        }
+        for router in routers {
+            let edges = ofRouter[router, default: []]
+            if let stride = strides[router].map({ max(1, $0) }) {
+                units.append((router, Unit(edges: edges, stride: stride, phase: units.count % stride)))
             } else {
-                limited[router] = units.count
-                let stride = max(1, stride)
-                units.append((router, Unit(edges: [edge.places], stride: stride, phase: units.count % stride)))
+                for first in edges.indices {
+                    units.append((router, Unit(edges: Array(edges[first...] + edges[..<first]))))
+                }
             }
         }
         return units

@@ -18,6 +18,8 @@ struct WatchProbe: Sendable {
     var isRefusal = false
     /// Whether somebody behind answered in the same round.
     var isPassed = false
+    /// Of a probe to an end, whether the hop in front answered, and the end itself another path.
+    var isNearlyPassed = false
 
     var isAnswered: Bool { record.state == .answered }
 }
