@@ -4,7 +4,7 @@ import ProbeEngine
 ///
 /// Nodes with the same neighbours on both sides hang one below the other from one lane, so that what is wide but simple
 /// stays narrow. Between two hops rows of lines join what belongs together, each row for nodes with the same next hops.
-/// Lines that meet are joined; one that passes another leaves it whole.
+/// Lines that meet are joined; one that passes another leaves it whole, and where an arrow ends at one it goes its way only.
 struct MultipathLanes {
     struct Row {
         /// The node that stands in this row; nil in one of lines alone.
@@ -293,12 +293,18 @@ private struct Drawing {
         var arms: [Int: Cell.Arms] = [:]
         for parent in net.parents { arms[lane(of: parent).x * 2, default: []].insert(.up) }
         for child in net.children {
-            arms[lane(of: child).x * 2, default: []].insert(.down)
-            // Another row has brought it here already.
+            let column = lane(of: child).x * 2
+            // Another row has brought it here, or its line comes straight down.
             let isThere = nets.contains { other in
                 other.children.contains(child) && other.row ?? -1 < net.row ?? 0
             }
-            if isThere { arms[lane(of: child).x * 2]?.insert(.up) }
+            if isThere, net.children.count > 1 {
+                // A joint would say that the line that is there goes to the others too.
+                let comesFromRight = net.parents.contains { lane(of: $0).x * 2 > column }
+                cells[comesFromRight ? column + 1 : column - 1] = comesFromRight ? .leftArrow : .rightArrow
+            } else {
+                arms[column, default: []].formUnion(isThere ? [.up, .down] : [.down])
+            }
         }
         for (column, ends) in arms {
             var ends = ends
@@ -326,6 +332,8 @@ private enum Cell: Hashable {
 
     case space
     case line(Arms, isUncertain: Bool)
+    case leftArrow
+    case rightArrow
     /// Somebody who answers.
     case router
     case silence
@@ -344,6 +352,8 @@ private enum Cell: Hashable {
         case .space: " "
         case .line(let arms, let isUncertain):
             isUncertain ? arms == [.up, .down] ? "┆" : "┄" : Self.boxes[Int(arms.rawValue)]
+        case .leftArrow: "◂"
+        case .rightArrow: "▸"
         case .router: "●"
         case .silence: "○"
         case .destination: "◎"
@@ -356,6 +366,8 @@ private enum Cell: Hashable {
         case .line([.up, .down], let isUncertain): isUncertain ? ":" : "|"
         case .line([.left, .right], let isUncertain): isUncertain ? "." : "-"
         case .line: "+"
+        case .leftArrow: "<"
+        case .rightArrow: ">"
         case .router: "o"
         case .silence: "?"
         case .destination: "@"

@@ -37,6 +37,7 @@ public struct PathWatchJSONReport: PathWatchReport {
                 line.add("hop", change.hop)
                 line.add("was", word: change.from?.text(zones))
                 line.add("now", change.to.text(zones))
+                line.add("kind", change.kind.word)
             }
         case .unsteady(let flow, let hop):
             append("watch_unsteady", time, to: &buffer) { line in

@@ -19,7 +19,10 @@ import Testing
                 "\(Self.name(graph.nodes[edge.from])) > \(Self.name(graph.nodes[edge.to]))"
             })
         var reader = PictureReader(text)
-        #expect(try reader.edges() == told, "\(text)")
+        let read = try reader.edges()
+        #expect(
+            read == told,
+            "\(read.subtracting(told).sorted()) too many, \(told.subtracting(read).sorted()) too few:\n\(text)")
         #expect(reader.nodes == Set(graph.nodes.map(Self.name)))
     }
 
@@ -124,19 +127,32 @@ private struct PictureReader {
 
     private mutating func readLines(_ cells: [Character]) {
         var next: [Int: Set<String>] = [:]
-        var joined: (sources: Set<String>, columns: [Int])?
-        for (column, cell) in cells.enumerated() {
-            switch cell {
-            case "│", "┆": next[column] = sources[column]
-            case "├", "┌", "└", "┬", "┴", "┼", "┐", "┘", "┤":
-                if "├┌└".contains(cell) { joined = ([], []) }
-                if "├└┴┼┘┤".contains(cell) { joined?.sources.formUnion(sources[column] ?? []) }
-                if "├┌┬┼┐┤".contains(cell) { joined?.columns.append(column) }
-                if "┐┘┤".contains(cell), let ended = joined {
-                    for column in ended.columns { next[column] = ended.sources }
-                    joined = nil
+        for (column, cell) in cells.enumerated() where "│┆".contains(cell) { next[column] = sources[column] }
+        var column = 0
+        while column < cells.count {
+            guard "├┌└◂".contains(cells[column]) else {
+                column += 1
+                continue
+            }
+            // One line across, from its left end to its right end.
+            var joined: Set<String> = []
+            var targets: [Int] = []
+            var isOpen = true
+            while isOpen, column < cells.count {
+                let cell = cells[column]
+                if "├└┴┼┘┤".contains(cell) { joined.formUnion(sources[column] ?? []) }
+                if "├┌┬┼┐┤".contains(cell) { targets.append(column) }
+                if cell == "◂" { targets.append(column - 1) }
+                if cell == "▸" {
+                    targets.append(column + 1)
+                    column += 1
                 }
-            default: break
+                column += 1
+                isOpen = !"┐┘┤".contains(cell) && (cell != "▸" || column < cells.count && "─┄".contains(cells[column]))
+            }
+            for target in targets {
+                let isLine = "│┆".contains(cells[target])
+                next[target] = joined.union(isLine ? next[target] ?? [] : [])
             }
         }
         sources = next

@@ -19,8 +19,9 @@ struct PathWatchReportTests {
                 at: Timestamp(nanoseconds: 5))),
         .changed(
             PathWatchChange(
-                flow: 4, hop: 3, from: nil, to: address("10.77.3.9"), kind: .timeExceeded, at: Timestamp(nanoseconds: 5)
-            )),
+                flow: 4, hop: 3, from: nil, to: address("10.77.3.9"),
+                kind: .error(type: ICMPType.V4.destinationUnreachable, code: 1, info: 0), at: Timestamp(nanoseconds: 5))
+        ),
         .unsteady(flow: 4, hop: 3), .unsent(flow: 0, hop: 1, failure: .failed(code: 1, name: "EPERM")),
         .slowed(hop: 2, responder: address("10.77.21.2")), .slowed(hop: 3, responder: nil),
     ]
