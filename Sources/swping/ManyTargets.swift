@@ -86,7 +86,7 @@ struct ManyTargets {
                 "more than \(maximum) targets are too many to ask each again and again"
                     + (options.isOneGrid ? "" : " with these options"))
         }
-        guard options.sweep.rate == nil, !options.hasInterval else { return }
+        guard options.isPacedByDefault, !options.hasInterval else { return }
         try options.checkRate(for: UInt64(count))
     }
 
@@ -98,8 +98,12 @@ struct ManyTargets {
 extension Options {
     /// Whether these hosts are, or may be, too many for a summary of several lines each.
     func isMany(_ hosts: [String]) -> Bool {
-        let isListed = sweep.targetsFile != nil || sweep.wantsAllAddresses || hosts.contains { Self.isManyTargets($0) }
-        return isListed || hosts.count > EchoSweep.maximumHistograms && isOneGrid
+        hasUnnamedTargets(hosts) || hosts.count > EchoSweep.maximumHistograms && isOneGrid
+    }
+
+    /// Whether there are others than hosts that are named one by one.
+    func hasUnnamedTargets(_ hosts: [String]) -> Bool {
+        sweep.targetsFile != nil || sweep.wantsAllAddresses || hosts.contains { Self.isManyTargets($0) }
     }
 
     /// Throws where an option is for sweeps, or for hosts that are named one by one.

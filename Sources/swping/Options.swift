@@ -67,8 +67,10 @@ struct Options: Sendable {
     var wantsTimestamps = false
     /// Whether summaries list what became of each probe.
     var listsSlots = false
-    /// Whether there may be more hosts than were named one by one.
+    /// Whether there may be too many hosts for a summary of several lines each.
     var isMany = false
+    /// Whether nobody named them one by one, so that their number may surprise.
+    var isPacedByDefault = false
     /// Whether a timeout was asked for.
     var hasTimeout = false
     var sweep = SweepOptions()

@@ -91,7 +91,8 @@ extension Options {
         switch sweep.rate {
         case .maximum: 0
         case .perSecond(let rate): Int64((1e9 / rate).rounded())
-        case nil: isMany && !hasInterval && hosts > Self.defaultRate ? 1_000_000_000 / Int64(Self.defaultRate) : nil
+        case nil:
+            isPacedByDefault && !hasInterval && hosts > Self.defaultRate ? 1_000_000_000 / Int64(Self.defaultRate) : nil
         }
     }
 

@@ -37,6 +37,7 @@ struct Tool {
         if !options.isDiagnosing, options.isSweep(hosts) { return try sweep(options, hosts, &output) }
         try options.settleConditions(ofSweep: false)
         options.isMany = !options.isDiagnosing && options.isMany(hosts)
+        options.isPacedByDefault = options.isMany && options.hasUnnamedTargets(hosts)
         try check(options, hosts)
         if options.wantsTimestamps { options.version = .v4 }
         try options.settlePacketOptions(&hosts)
