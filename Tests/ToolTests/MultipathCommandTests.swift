@@ -139,8 +139,12 @@ struct MultipathCommandTests {
             }
             #expect(ofType("watch_node").count == truth.nodes.count)
             #expect(ofType("watch_edge").count == truth.edges.count)
-            // A path for each branch, and every end answers.
-            #expect(ofType("watch_path").map { $0["received"].integer } == [3, 3, 3], "\(json)")
+            // A path for each branch, whose end answers all that a busy host had the time to send.
+            let ends = ofType("watch_path")
+            #expect(ends.count == 3)
+            for end in ends { #expect(end["received"] == end["transmitted"] && end["lost"].integer == 0, "\(json)") }
+            let sent = ends.compactMap { $0["transmitted"].integer }.reduce(0, +)
+            #expect(sent > 0 && sent + (lines.last?["missed"].integer ?? 0) >= 9, "\(json)")
             #expect(ofType("watch_change").isEmpty)
             #expect(lines.last?["type"].text == "watch_summary" && lines.last?["rounds"].integer == 3)
         }
