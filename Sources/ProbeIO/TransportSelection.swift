@@ -31,7 +31,7 @@ public struct TransportRequest: Sendable {
     /// a label of its own, with ports or without.
     public var flows = 1
     /// Each port costs a socket.
-    public static let maximumFlows = 64
+    public static let maximumFlows = 256
 
     /// Whether many of the destinations may be neighbours that are not there: each keeps its probe in the socket's buffer
     /// until the kernel gives up on it (arp(7)), so that the buffer is made as large as the system allows.

@@ -45,7 +45,7 @@ extension Options {
         -> MultipathTrace.Configuration
     {
         var configuration = MultipathTrace.Configuration(
-            destination: address, space: FlowSpace(method, sourcePorts: TransportRequest.maximumFlows))
+            destination: address, space: FlowSpace(method, sourcePorts: flows))
         configuration.rule = rule
         configuration.isLite = multipathDetail.isLite
         if let count = multipathDetail.maximumProbes { configuration.maximumProbes = count }

@@ -13,7 +13,7 @@ extension Options {
                     "Sends flows until no router is likely to have one more next hop than was seen (MDA). LEVEL, 50 to "
                     + "99.99, is how sure that is of each router; trace:LEVEL makes it of the whole trace, for up to 30 "
                     + "routers that balance. UDP flows differ in their ports, TCP flows in their source port, over IPv6 all "
-                    + "of them in their flow label too; there are 64 source ports, with --sport from that one on. Most "
+                    + "of them in their flow label too; there are 64 source ports, 256 of TCP, with --sport from that one on. Most "
                     + "balancers look at ports, which ICMP has none of. Several hosts are traced one after the other. -q, "
                     + "--mtu, --flow, --baseline, --csv and --atlas are for one path.",
                 completion: .words(["90", "95", "99", "trace:95"])

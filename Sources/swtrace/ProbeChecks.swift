@@ -82,8 +82,13 @@ extension Options {
     /// The best rung that may be taken.
     var leastRung: Rung { methodOptions.icmpSockets == .dgram ? max(highestRung, .ping) : highestRung }
 
-    /// Ports that are held at once.
-    var flows: Int { multipath != nil || flow == .classic && proto == .tcp ? TransportRequest.maximumFlows : 1 }
+    /// Ports that are held at once. All paths over TCP need more: its flows differ in nothing else.
+    var flows: Int {
+        if multipath != nil, proto == .tcp { return TransportRequest.maximumFlows }
+        return multipath != nil || flow == .classic && proto == .tcp ? Self.sourcePorts : 1
+    }
+
+    private static let sourcePorts = 64
 
     /// The option that leaves no rung but the first.
     var needsRaw: String? {

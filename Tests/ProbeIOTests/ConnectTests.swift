@@ -53,7 +53,7 @@ struct ConnectTests {
             try Self.trace(to: "10.0.9.9", port: 80) { _, configuration in
                 configuration.queries = 10
                 configuration.maximumHop = 60
-                configuration.maximumWait = .milliseconds(50)
+                configuration.maximumWait = .milliseconds(400)
                 configuration.maximumInFlight = 1_000
             } afterBatch: {
                 most = max(most, (try? Self.socketsInUse(lab["a"])) ?? .max)

@@ -17,6 +17,8 @@ struct FlowTests {
         var testDescription: String { "\(method) over IPv\(version.rawValue), \(rung)" }
     }
 
+    private static let sourcePorts = 64
+
     static let ways: [Way] = [IPVersion.v4, .v6].flatMap { version in
         [
             Way(rung: .raw, method: .udp(destinationPort: 33_434), version: version),
@@ -102,12 +104,12 @@ struct FlowTests {
             request.versions = [way.version]
             request.highestRung = way.rung
             request.payloadLength = 32
-            request.flows = TransportRequest.maximumFlows
+            request.flows = Self.sourcePorts
             request.settings.content.flowLabel = label
             let selection = try TransportSelection.open(request, identity: try .random())
             #expect(selection.transport.rung == way.rung)
             #expect(selection.refusedSettings.isEmpty)
-            let space = FlowSpace(way.method, sourcePorts: TransportRequest.maximumFlows)
+            let space = FlowSpace(way.method, sourcePorts: Self.sourcePorts)
             let flows = Flows(target, space, count: min(flows, space.count), hopLimit: hopLimit)
             var loop = try ProbeLoop(flows, over: selection.take())
             let signals = try SignalDescriptor([])
