@@ -40,17 +40,14 @@ struct PathWatchKernelTests {
     func twoWays(version: IPVersion, rung: Rung) throws {
         let lab = try lab()
         let destination = try #require(IPAddress(version == .v4 ? "10.0.6.2" : "fd00:6::2"))
-        let graph = try lab["a"].run { try found(destination, rung) }
-        #expect(graph.nodes.map(\.hop) == [1, 2, 2, 3, 3, 4] || graph.nodes.map(\.hop) == [1, 2, 2, 3, 4])
-        var configuration = PathWatch.Configuration(destination: destination, graph: graph)
-        configuration.rounds = 12
-        configuration.interval = .milliseconds(200)
         var rounds: [PathRound] = []
         var changes: [(round: Int, change: PathWatchChange)] = []
         let watch = try lab["a"].run {
-            try run(PathWatch(configuration), graph.space.method, destination, rung) { event in
+            // Over the same sockets: flows are what they were only from the same ports.
+            try run(destination, rung) { event in
                 switch event {
-                case .round(let round):
+                case .trace: break
+                case .watch(.round(let round)):
                     rounds.append(round)
                     guard round.number == 5 else { return }
                     // From now on all flows go one way.
@@ -58,11 +55,13 @@ struct PathWatchKernelTests {
                         try? version == .v4
                         ? lab["r1"].exec("ip", "route", "replace", "10.0.6.0/24", "via", "10.0.3.2")
                         : lab["r1"].exec("ip", "-6", "route", "replace", "fd00:6::/64", "via", "fd00:3::2")
-                case .changed(let change): changes.append((rounds.count, change))
-                case .unsteady, .unsent, .slowed: Issue.record("\(event)")
+                case .watch(.changed(let change)): changes.append((rounds.count, change))
+                case .watch(.unsteady), .watch(.unsent), .watch(.slowed): Issue.record("\(event)")
                 }
             }
         }
+        let hops = watch.graph.nodes.map(\.hop)
+        #expect(hops == [1, 2, 2, 3, 3, 4] || hops == [1, 2, 2, 3, 4])
         #expect(rounds.count == 12 && watch.paths.count == 2)
         // On a busy machine this process may come too late for a probe.
         for round in rounds.prefix(5) where round.missed == 0 {
@@ -79,34 +78,39 @@ struct PathWatchKernelTests {
         #expect(watch.statistics.unidentified == 0 && watch.statistics.duplicates == 0)
     }
 
-    private func found(_ destination: IPAddress, _ rung: Rung) throws -> MultipathGraph {
+    /// Finds all paths, and follows them for twelve rounds.
+    private func run(
+        _ destination: IPAddress, _ rung: Rung, _ handle: (MultipathSuccession.Event) -> Void
+    ) throws -> PathWatch {
         let method = ProbeMethod.udp(destinationPort: 33_434)
-        let space = FlowSpace(method, sourcePorts: Self.flows)
-        var configuration = MultipathTrace.Configuration(destination: destination, space: space)
-        // Nothing is missed by chance.
-        configuration.rule = StoppingRule(confidence: 0.999_999)
-        return try run(MultipathTrace(configuration), method, destination, rung) { _ in }.graph
-    }
-
-    private func run<Subject: Measurement>(
-        _ measurement: Subject, _ method: ProbeMethod, _ destination: IPAddress, _ rung: Rung,
-        _ handle: (Subject.Event) -> Void
-    ) throws -> Subject {
         var request = TransportRequest(method: method)
         request.versions = [destination.version]
         request.flows = Self.flows
-        // Flows are what they were only from the same ports.
-        // The kernel gives none of these to anybody who doesn't ask for one.
-        request.settings.sourcePort = 20_000
         request.highestRung = rung
         request.fallback = method
         let selection = try TransportSelection.open(request, identity: try .random())
         #expect(selection.transport.rung == rung)
-        var loop = try ProbeLoop(measurement, over: selection.take())
-        try loop.run(
-            signals: try SignalDescriptor([]), other: try WakeDescriptor(),
-            onEvent: { event, _ in handle(event) }, onSignal: { _, _ in }, onOther: { _ in }, afterBatch: { true })
-        return loop.measurement
+        var loop = try ProbeLoop(MultipathSuccession(), over: selection.take())
+        let signals = try SignalDescriptor([])
+        let nothing = try WakeDescriptor()
+        func finish() throws {
+            try loop.run(
+                signals: signals, other: nothing, onEvent: { event, _ in handle(event) }, onSignal: { _, _ in },
+                onOther: { _ in }, afterBatch: { true })
+        }
+        var search = MultipathTrace.Configuration(
+            destination: destination, space: FlowSpace(method, sourcePorts: Self.flows))
+        // Nothing is missed by chance.
+        search.rule = StoppingRule(confidence: 0.999_999)
+        loop.measurement.begin(search)
+        try finish()
+        let graph = try #require(loop.measurement.trace?.graph)
+        var configuration = PathWatch.Configuration(destination: destination, graph: graph)
+        configuration.rounds = 12
+        configuration.interval = .milliseconds(200)
+        loop.measurement.follow(configuration)
+        try finish()
+        return try #require(loop.measurement.watch)
     }
 
     private static let flows = 16
