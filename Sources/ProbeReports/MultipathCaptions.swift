@@ -50,8 +50,17 @@ struct MultipathCaptions {
             let average = millisecondsText(TimeSpan(rounding: node.roundTrips.mean))
             lines.append("\(millisecondsText(node.roundTrips.minimum))/\(average) ms")
         }
-        if let loss = node.loss, loss > 0 { lines.append("loss \(percentage(loss))") }
+        if let loss = node.loss, loss > 0 { lines.append(lossText(loss, hop: node.hop, prefix: "loss ")) }
         return lines
+    }
+
+    /// What is missing of a node's answers: `12%`, or `limited` where routers leave out errors without losing packets.
+    func lossText(of index: Int) -> String? {
+        shape.nodes[index].loss.map { lossText($0, hop: shape.nodes[index].hop) }
+    }
+
+    private func lossText(_ loss: Double, hop: Int, prefix: String = "") -> String {
+        loss > 0 && run.slowedHops.contains(hop) ? "limited" : prefix + percentage(loss)
     }
 
     /// All that is known of a node beside that, a line each.
@@ -66,7 +75,8 @@ struct MultipathCaptions {
         let edge = shape.edges[index]
         var lines: [String] = []
         if shape.outgoing[edge.from].count > 1, edge.isCertain { lines.append(percentage(shape.share(ofEdge: index))) }
-        if let loss = edge.loss(to: shape.nodes[edge.to]), loss > 0 { lines.append("loss \(percentage(loss))") }
+        let far = shape.nodes[edge.to]
+        if let loss = edge.loss(to: far), loss > 0 { lines.append(lossText(loss, hop: far.hop, prefix: "loss ")) }
         return lines
     }
 

@@ -80,6 +80,7 @@ public struct MultipathTextReport: MultipathReport {
             }
             let node = shape.nodes[index]
             var line = TableRow(picture, responder(of: node, facts), node)
+            line.loss = captions.lossText(of: index) ?? ""
             if let share = shares[index], share < 1 { line.share = percentage(share) }
             line.continuation = row.continuation(hasBoxes: hasBoxes)
             line.notes = captions.notes(on: index)
@@ -124,7 +125,6 @@ private struct TableRow {
             minimum = millisecondsText(node.roundTrips.minimum)
             average = millisecondsText(TimeSpan(rounding: node.roundTrips.mean))
         }
-        if let lost = node.loss { loss = percentage(lost) }
     }
 }
 

@@ -386,6 +386,19 @@ import Testing
         #expect(text(sample.run()) { $0.zones = [2: SafeText("eth0")] }.contains(" fe80::1%eth0 "))
     }
 
+    /// Answers that are missing because their router limits them are no loss.
+    @Test func callsLimitedWhatIsLimited() {
+        var sample = MultipathSample.chain
+        let node = sample.graph.nodes[3]
+        sample.lose(2, at: node.hop, node.responder?.description ?? "")
+        let plain = text(sample.run()), slow = text(sample.run(slowedHops: [node.hop]))
+        let line = { (text: String) in
+            text.split(separator: "\n").first { $0.hasPrefix("  \(node.hop) ") }.map(String.init) ?? ""
+        }
+        #expect(line(plain).contains("%") && !line(plain).contains("limited"))
+        #expect(line(slow).contains("limited") && !line(slow).contains("%"))
+    }
+
     @Test(arguments: [
         ([4], "hop 4 answers only so many probes a second, and had to be asked slowly\n"),
         ([9, 4, 5, 6], "hops 4-6, 9 answer only so many probes a second, and had to be asked slowly\n"),
