@@ -141,8 +141,7 @@ struct FpingTool {
         request.settings.device = options.device
         request.settings.mark = options.mark
         if options.hasRandomData {
-            var generator = SystemRandomNumberGenerator()
-            request.settings.content.pattern = (0..<options.payloadLength).map { _ in generator.next() }
+            request.settings.content.pattern = randomData(count: Int(options.payloadLength))
         }
         request.wantsKernelStamps = options.wantsKernelStamps
         if options.isCounting, !request.wantsKernelStamps { request.batch = Self.timedBatch }

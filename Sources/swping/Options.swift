@@ -33,6 +33,7 @@ struct Options: Sendable {
     var forcesNames = false
     var multicastHopLimit: UInt8 = 1
     var pattern: [UInt8] = []
+    var hasRandomData = false
     var identifier: UInt16?
     var trafficClass: UInt8 = 0
     var flowLabel: UInt32?

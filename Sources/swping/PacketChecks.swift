@@ -17,6 +17,9 @@ extension Options {
         }
         if bypassesRouting { try settle(.v4, "-r", hosts) }
         if let source { try settle(source.version, "-I \(source.withoutZone)", hosts) }
+        if hasRandomData, !pattern.isEmpty {
+            throw ToolFailure("options -p and --random-data exclude each other (see swping --help)")
+        }
         if isConnected, hosts.count != 1 { throw ToolFailure("option -C: takes one host") }
         guard let device else { return }
         for (index, host) in hosts.enumerated() {
@@ -42,7 +45,7 @@ extension Options {
     /// What the sockets have to be.
     var socketSettings: SocketSettings {
         var settings = SocketSettings()
-        settings.content.pattern = pattern
+        settings.content.pattern = hasRandomData ? randomData(count: payloadLength) : pattern
         settings.content.ipv4Options = ipv4Options
         settings.content.flowLabel = flowLabel
         settings.identifier = identifier

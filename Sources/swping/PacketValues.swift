@@ -1,6 +1,12 @@
 import CommandLineOptions
 import PacketFormats
 
+/// What random payloads are filled with.
+func randomData(count: Int) -> [UInt8] {
+    var generator = SystemRandomNumberGenerator()
+    return (0..<count).map { _ in generator.next() }
+}
+
 extension OptionValue {
     /// One to sixteen octets in hexadecimal; a last digit alone is an octet, as in ping.
     func pattern() throws(OptionError) -> [UInt8] {

@@ -21,6 +21,10 @@ extension Options {
                     + "the same or number them in it. Answers are compared with it."
             ) { $0.pattern = try $1.pattern() },
             Option(
+                nil, "random-data", "fill the payload with random bytes, the same in all probes",
+                detail: "Nothing on the way can compress them. The mark and number of the probe stand in front of them."
+            ) { options, _ in options.hasRandomData = true },
+            Option(
                 "e", "identifier", .required("NUMBER"), "identifier of ICMP echo requests (random)",
                 detail: "0 needs raw sockets."
             ) { $0.identifier = try $1.wholeNumber(in: 0...UInt16.max, hexadecimal: true) },

@@ -130,6 +130,7 @@ struct Tool {
             (options.wantsUDP, "--udp"), (options.version == .v6, "-6"), (options.port != nil, "--port"),
             (options.highestRung != .raw, "--rung \(options.highestRung)"),
             (options.payloadLength != Options().payloadLength, "-s"), (!options.pattern.isEmpty, "-p"),
+            (options.hasRandomData, "--random-data"),
             (options.isUserToUser, "-U"),
         ]
         for (isGiven, option) in excluded where isGiven {

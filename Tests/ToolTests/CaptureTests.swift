@@ -124,6 +124,28 @@ struct CaptureTests {
         #expect(sum.verifies)
     }
 
+    /// Random data are the same in all probes of a run, others in the next run, and compared with in answers.
+    @Test(arguments: [[], ["--rung", "ping"], ["--rung", "udp"]] as [[String]])
+    func randomDataFillTheProbes(arguments: [String]) throws {
+        let lab = try Self.lab()
+        var runs: [[UInt8]] = []
+        for _ in 0..<2 {
+            let directory = try Directory()
+            var command = ToolCommand(
+                "swping", "-q", "-c", "2", "-i", "0.05", "--random-data", "--pcap", directory.file)
+            command.arguments += arguments + ["10.0.1.2"]
+            let result = try lab["a"].run { try command.run() }
+            #expect(result.status == 0 && result.output.contains(" 2 received, 0% packet loss"), "\(result)")
+            let capture = try #require(Capture(try directory.contents()))
+            let requests = try capture.records.filter { try !isAnswer($0) }
+            let ends = requests.map { Array($0.bytes.suffix(32)) }
+            try #require(ends.count == 2)
+            #expect(ends[0] == ends[1])
+            runs.append(ends[0])
+        }
+        #expect(runs[0] != runs[1] && Set(runs[0]).count > 8)
+    }
+
     @Test(.enabled(if: hasProgram("tshark"), "needs tshark(1)")) func wiresharkReadsIt() throws {
         let lab = try Self.lab()
         let directory = try Directory()

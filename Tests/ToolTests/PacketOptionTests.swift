@@ -17,6 +17,9 @@ import Testing
         .init(
             "-p", "000102030405060708090a0b0c0d0e0f10", "h",
             line: "option -p: '000102030405060708090a0b0c0d0e0f10' \(pattern)"),
+        .init(
+            "-p", "0", "--random-data", "h",
+            line: "options -p and --random-data exclude each other (see swping --help)"),
         .init("-e", "65536", "h", line: "option -e: '65536' is not a whole number from 0 to 65535 (0x0 to 0xffff)"),
         .init("-Q", "256", "h", line: "option -Q: '256' \(trafficClass)"),
         .init("-Q", "af14", "h", line: "option -Q: 'af14' \(trafficClass)"),
