@@ -53,7 +53,7 @@ struct ConnectTests {
             try Self.trace(to: "10.0.9.9", port: 80) { _, configuration in
                 configuration.queries = 10
                 configuration.maximumHop = 60
-                configuration.maximumWait = .milliseconds(400)
+                configuration.maximumWait = .milliseconds(1_000)
                 configuration.maximumInFlight = 1_000
             } afterBatch: {
                 most = max(most, (try? Self.socketsInUse(lab["a"])) ?? .max)
@@ -62,7 +62,8 @@ struct ConnectTests {
         #expect(trace.responders.first == ["10.0.1.2"])
         #expect(trace.result.statistics.transmitted > 300, "\(trace.result.statistics)")
         #expect(trace.result.statistics.unsent == 0)
-        #expect(most > 200 && most <= 256 + Self.others, "\(most)")
+        // How many there are before the first are given up depends on the machine; that they are many does not.
+        #expect(most > 100 && most <= 256 + Self.others, "\(most)")
         try Self.expectNoSockets(lab["a"])
     }
 
