@@ -17,12 +17,15 @@ public struct FlowSpace: Hashable, Sendable {
     public init(_ method: ProbeMethod, sourcePorts: Int) {
         self.method = method
         self.sourcePorts = max(1, sourcePorts)
+        // More than a probe can number is no use.
+        let ports = min(self.sourcePorts, Self.maximumCount)
         switch method {
-        case .udp(let port): count = self.sourcePorts * min(Self.destinationPorts, Int(UInt16.max - port) + 1)
-        case .tcpSYN: count = self.sourcePorts
+        case .udp(let port):
+            count = min(Self.maximumCount, ports * min(Self.destinationPorts, Int(UInt16.max - port) + 1))
+        case .tcpSYN: count = ports
         case .icmpEcho: count = 1 << 14
         case .icmpTimestamp: count = 1
-        case .ip: count = 1 << 16
+        case .ip: count = Self.maximumCount
         }
     }
 
@@ -36,4 +39,5 @@ public struct FlowSpace: Hashable, Sendable {
 
     /// As many as classic traceroute uses for 30 hops with four probes each.
     private static let destinationPorts = 128
+    private static let maximumCount = 1 << 16
 }

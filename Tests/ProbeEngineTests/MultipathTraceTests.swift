@@ -351,4 +351,16 @@ struct MultipathRun {
         while let event = trace.nextEvent() { if case .silent = event { silent += 1 } }
         #expect(silent == 13)
     }
+
+    /// However many ports there are, every flow has a number that a probe can carry.
+    @Test(arguments: [1, 64, 513, 65_536, Int.max])
+    func everyFlowHasANumber(_ ports: Int) {
+        for method in [
+            ProbeMethod.udp(destinationPort: 33_434), .udp(destinationPort: 65_535), .tcpSYN(destinationPort: 80),
+        ] {
+            let space = FlowSpace(method, sourcePorts: ports)
+            #expect((1...65_536).contains(space.count))
+            #expect(Int(space.fields(of: space.count - 1).flow) == space.count - 1)
+        }
+    }
 }
