@@ -72,7 +72,6 @@ public struct MultipathTrace: Measurement, Sendable {
     var clock = Timestamp(nanoseconds: .min)
     private var nextSend = Timestamp(nanoseconds: .min)
     private var lastArrival = Timestamp(nanoseconds: .min)
-    private var lastSentAt = Timestamp(nanoseconds: .min)
     private var sentInThisTurn = 0
     private var fullSince: Timestamp?
     private var failuresInARow = 0
@@ -121,7 +120,6 @@ public struct MultipathTrace: Measurement, Sendable {
             underWay.append(id)
             leaving.append(id)
             sentInThisTurn += 1
-            lastSentAt = now
             if configuration.pause > .zero { nextSend = now + configuration.pause }
             return Transmit(id: id, probe: probe)
         }
